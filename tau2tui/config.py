@@ -1,0 +1,449 @@
+"""config.toml, read and checked; nothing else in the package reads settings.
+
+Every model is frozen and refuses unknown keys. The order of the classes is the order of the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tomli
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from tau2tui.errors import ConfigError
+
+DEFAULT_CONFIG = Path("config.toml")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+def expand(text: str, environ: Mapping[str, str]) -> str:
+    """Replace `$VAR` and `${VAR}` once, and never again: what a variable holds is not expanded further.
+
+    A leading `~` is kept: it means the home directory on the machine where the path is used, which may not be this one.
+    Raises ValueError for a variable that is not set; an unexpanded `$REPO_PATH` cost a whole run once.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in environ:
+            raise ValueError(f"the environment variable ${name} is not set")
+        return environ[name]
+
+    return _VARIABLE.sub(value, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Validation context: the home directory that `~` stands for."""
+
+    directory: str
+
+
+def _checked_name(text: str) -> str:
+    """Names become file names, job names and arguments: letters, digits, `_`, `.` and `-` only."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{text!r} is not a name: use letters, digits, '_', '.' and '-', at most 63")
+    return text
+
+
+def _one_line(text: str) -> str:
+    """A newline or a NUL in a value could become another line of a job script."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+        raise ValueError("control characters (newline, tab, NUL) are not allowed here")
+    return text
+
+
+def _expanded(text: str, info: ValidationInfo) -> str:
+    """Expand with the environment, or the home, that the validation was given; without one it was done before."""
+    text = _one_line(text)
+    match info.context:
+        case _Home(directory) if text == "~" or text.startswith("~/"):
+            return directory + text[1:]
+        case Mapping():
+            return expand(text, info.context)
+        case _:
+            return text
+
+
+Name = Annotated[str, AfterValidator(_checked_name)]
+Line = Annotated[str, AfterValidator(_one_line)]
+ClusterPath = Annotated[str, AfterValidator(_expanded)]
+"""A path on the machine where the job runs, with `$VAR` expanded and a leading `~` kept."""
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class RunConfig(_Section):
+    """Where runs live and what the parts of one are called."""
+
+    directory: ClusterPath = "~/tau2tui-runs"
+    """Parent of all run directories, on the cluster's shared file system."""
+    logs: Name = "logs"
+    """Directory of a run's logs; the seed called it logs_oss_full."""
+    outputs: Name = "outputs"
+    """Directory of a run's results; the seed called it outputs_oss_full."""
+
+
+class ClusterConfig(_Section):
+    """How to reach the cluster and what starts jobs there."""
+
+    scheduler: Literal["slurm", "local"] = "slurm"
+    """`local` runs the same job scripts on this machine, without SLURM."""
+    login: Line = ""
+    """Login node, as `ssh` knows it (host or alias, or user@host); empty: this machine is the login node."""
+    port: Port | None = None
+    ssh_config: ClusterPath = ""
+    """An ssh_config to use instead of ~/.ssh/config."""
+    python: ClusterPath = "python3"
+    """Python ≥ 3.8 on login and compute nodes, for the node agent: it needs no packages."""
+    tau2tui: tuple[ClusterPath, ...] = ()
+    """How to start tau2tui on the login node, for the evaluation; empty: `tau2tui`, or this very program if local."""
+
+
+class EnvironmentConfig(_Section):
+    """What a job sets up before it starts: modules, then conda or a venv, then a file of your own to source."""
+
+    modules: tuple[Line, ...] = ()
+    conda: Line = ""
+    conda_prefix: ClusterPath = "~/miniconda3"
+    venv: ClusterPath = ""
+    source: tuple[ClusterPath, ...] = ()
+    """Shell files on the cluster that the job sources first, such as ~/.bashrc."""
+    variables: dict[Name, Line] = {}
+    """Environment variables of every server. Never a secret: those come from the environment of the job."""
+
+
+class SlurmConfig(_Section):
+    """The header of the job scripts: one job for each node."""
+
+    partition: Line = ""
+    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    account: Line = ""
+    qos: Line = ""
+    job_name: Annotated[str, AfterValidator(_one_line), Field(pattern=r"^[A-Za-z0-9_.-]*\{node\}[A-Za-z0-9_.-]*$")] = (
+        "oss_eval_node{node}"
+    )
+    gpus_per_node: Annotated[int, Field(ge=0, le=64)] = 8
+    """0 leaves the request out, for clusters that do not know --gpus-per-node; use `extra` there."""
+    ntasks_per_node: Annotated[int, Field(ge=0)] = 1
+    mem: Line = "0"
+    exclusive: bool = True
+    overcommit: bool = True
+    singleton: bool = True
+    """--dependency=singleton: never two jobs of one name at a time."""
+    nodelist: tuple[Line, ...] = ()
+    exclude: tuple[Line, ...] = ()
+    extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
+    """More options, one string each, such as "--constraint=h100"."""
+    grace_s: Annotated[int, Field(ge=10)] = 120
+    """How long before the time limit the job is told to end in good order."""
+
+
+class ServeConfig(_Section):
+    """How a replica is served, whatever its model."""
+
+    engine: Literal["vllm", "rehearsal"] = "vllm"
+    command: tuple[Line, ...] = ("vllm", "serve")
+    host: Line = "0.0.0.0"  # noqa: S104 - the evaluation reaches the replicas over the cluster's network
+    cache: ClusterPath = "~/.cache/tau2tui"
+    """Parent of the compile caches; each replica gets its own below it."""
+    start_timeout_s: Seconds = 1800
+    stop_timeout_s: Seconds = 30
+
+
+Role = Literal["agent", "expert", "user"]
+
+
+class ExpertConfig(_Section):
+    """One model in a role, with its replicas and the place where they run."""
+
+    model: Line
+    """The name that is served and that requests carry."""
+    checkpoint: ClusterPath = ""
+    """A checkpoint directory to load instead of the hub's model of that name."""
+    role: Role = "expert"
+    node: Annotated[int, Field(ge=1)]
+    gpus: tuple[Annotated[int, Field(ge=0)], ...]
+    port: Port
+    """Port of the first replica; the others follow."""
+    replicas: Annotated[int, Field(ge=1)] = 1
+    tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.95
+    stagger_s: Annotated[float, Field(ge=0)] = 30
+    """Seconds between the starts of two replicas: they compete for disk and memory while they load."""
+    tool_call_parser: Line = ""
+    chat_template: ClusterPath = ""
+    speculative_config: dict[str, str | int | float | bool] = {}
+    args: tuple[Line, ...] = ()
+    """More arguments of the server, one string each."""
+    thinking: bool = True
+    """False: ask for non-thinking answers (Qwen3: `/no_think`)."""
+    probe: Literal["tools", "text", "none"] = "tools"
+    """The completion that proves a replica ready: one that must come back as a parsed tool call, any text, or none."""
+    strengths: Line = ""
+    """What the orchestrator is told about this expert."""
+    price_in: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars for a million input tokens."""
+    price_out: Annotated[float, Field(ge=0)] = 0.0
+    max_concurrency: Annotated[int, Field(ge=1)] = 64
+    """Most requests in flight at one replica."""
+
+    @model_validator(mode="after")
+    def _gpus_suffice(self) -> ExpertConfig:
+        needed = self.replicas * self.tensor_parallel
+        if len(set(self.gpus)) != len(self.gpus):
+            raise ValueError("a GPU is named twice")
+        if len(self.gpus) != needed:
+            raise ValueError(
+                f"{self.replicas} replicas × tensor_parallel {self.tensor_parallel} need {needed} GPUs, "
+                f"but gpus names {len(self.gpus)}"
+            )
+        if self.port + self.replicas - 1 > 65535:
+            raise ValueError(f"{self.replicas} ports from {self.port} go beyond 65535")
+        return self
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Replica i listens on `port + i`."""
+        return tuple(range(self.port, self.port + self.replicas))
+
+
+Domain = Literal["retail", "telecom", "airline", "mock"]
+DOMAINS: tuple[Domain, ...] = get_args(Domain)
+
+
+class UserConfig(_Section):
+    """The user simulator: a model behind any OpenAI-compatible server, or an expert of this fleet with role "user"."""
+
+    model: Line = "gpt-5"
+    base_url: Line = "https://api.openai.com/v1"
+    api_key_env: Name = "OPENAI_API_KEY"
+    """Name of the variable that holds the key, where the evaluation runs. The key itself never stands in a file."""
+    price_in: Annotated[float, Field(ge=0)] = 1.25
+    price_out: Annotated[float, Field(ge=0)] = 10.0
+
+
+class EvaluationConfig(_Section):
+    """What is evaluated, and how hard the fleet is driven."""
+
+    domains: tuple[Domain, ...] = ("retail", "telecom", "airline")
+    tasks: dict[Domain, tuple[str, ...]] = {}
+    """Task ids by domain; a domain that is not named runs its whole base split (114, 114 and 50 tasks)."""
+    num_tasks: Annotated[int, Field(ge=1)] | None = None
+    """At most so many tasks of each domain."""
+    trials: Annotated[int, Field(ge=1)] = 1
+    seed: int = 300
+    max_concurrency: Annotated[int, Field(ge=1, le=512)] = 10
+    max_steps: Annotated[int, Field(ge=1)] = 200
+    max_errors: Annotated[int, Field(ge=1)] = 10
+    mode: Annotated[str, Field(pattern=r"^(experts|solo|always:[A-Za-z0-9_.-]+)$")] = "experts"
+    """`experts`: the agent may call them; `solo`: it may not; `always:NAME`: that expert answers every turn."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    max_tokens: Annotated[int, Field(ge=1)] = 8000
+    context_tokens: Annotated[int, Field(ge=1000)] = 23000
+    """Budget of a conversation; older whole turns are left out beyond it."""
+    call_timeout_s: Seconds = 600
+    """For one model call with all its attempts."""
+    max_attempts: Annotated[int, Field(ge=1)] = 5
+    stream: bool = True
+    """Stream answers, so that prefill (time to first token) and decode are measured."""
+    user: UserConfig = UserConfig()
+
+
+class SlaConfig(_Section):
+    """What counts as fast enough."""
+
+    threshold_ms: Annotated[float, Field(gt=0)] = 5000.0
+
+
+class PollConfig(_Section):
+    """How often each source is asked, in seconds; a slow answer never makes them overlap."""
+
+    jobs_s: Annotated[float, Field(ge=15)] = 15.0
+    """squeue: at most four calls a minute."""
+    run_s: Annotated[float, Field(ge=0.5)] = 2.0
+    """The run directory: one command for all replicas and the evaluation."""
+    logs_s: Annotated[float, Field(ge=0.5)] = 3.0
+    """The evaluation's logs, for latencies; only while they are looked at."""
+
+
+class RehearsalConfig(_Section):
+    """How the practice servers behave."""
+
+    speed: Annotated[float, Field(gt=0)] = 20.0
+    """Published latencies are divided by this."""
+    start_s: Annotated[float, Field(ge=0)] = 2.0
+    """Seconds from start to ready."""
+    seed: int = 0
+
+
+class Config(_Section):
+    """The whole of config.toml."""
+
+    run: RunConfig = RunConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    environment: EnvironmentConfig = EnvironmentConfig()
+    slurm: SlurmConfig = SlurmConfig()
+    serve: ServeConfig = ServeConfig()
+    experts: dict[Name, ExpertConfig]
+    evaluation: EvaluationConfig = EvaluationConfig()
+    sla: SlaConfig = SlaConfig()
+    error_patterns: dict[Name, str] = {
+        "harmony": "unexpected tokens remaining in message header",
+        "retry": r"Retrying in 5 seconds|Retry \d+/\d+ in \d+s",
+        "permanent": "LLM call failed permanently",
+        "task_failed": "Task failed",
+    }
+    """Name → regular expression; lines of the evaluation's logs that match are counted under the name."""
+    poll: PollConfig = PollConfig()
+    rehearsal: RehearsalConfig = RehearsalConfig()
+
+    @field_validator("error_patterns")
+    @classmethod
+    def _patterns_compile(cls, patterns: dict[str, str]) -> dict[str, str]:
+        for name, pattern in patterns.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{name}: not a regular expression: {error}") from None
+        return patterns
+
+    @model_validator(mode="after")
+    def _fleet_fits(self) -> Config:
+        for clash in self._clashes():
+            raise ValueError(clash)
+        if self.cluster.scheduler == "local" and self.cluster.login:
+            raise ValueError('scheduler = "local" runs on this machine: login must be empty')
+        always = self.evaluation.mode.removeprefix("always:")
+        if always != self.evaluation.mode and always not in self.experts:
+            raise ValueError(f"evaluation.mode names the expert {always!r}, which is not configured")
+        return self
+
+    def _clashes(self) -> Iterator[str]:
+        """Two experts on one GPU or one port of one node, a GPU the node does not have, not exactly one agent."""
+        agents = [name for name, expert in self.experts.items() if expert.role == "agent"]
+        if len(agents) != 1:
+            yield f'experts: exactly one must have role = "agent", found {", ".join(agents) or "none"}'
+        if sum(expert.role == "user" for expert in self.experts.values()) > 1:
+            yield 'experts: at most one may have role = "user"'
+        # On one machine all "nodes" share the ports, not the GPUs: there are none to hand out.
+        one_host = self.cluster.scheduler == "local"
+        taken: dict[tuple[str, int, int], str] = {}
+        for name, expert in self.experts.items():
+            limit = self.slurm.gpus_per_node
+            if limit and max(expert.gpus, default=0) >= limit:
+                yield f"experts.{name}.gpus: GPU {max(expert.gpus)} is beyond slurm.gpus_per_node = {limit}"
+            claims = [("GPU", expert.node, gpu) for gpu in expert.gpus]
+            claims += [("port", 0 if one_host else expert.node, port) for port in expert.ports]
+            for kind, node, number in claims:
+                owner = taken.setdefault((kind, node, number), name)
+                if owner != name:
+                    yield f"experts.{name}: {kind} {number} on node {expert.node} is already used by {owner}"
+
+    def at_home(self, home: str) -> Config:
+        """The same, with the leading `~` of every path replaced by a home directory on the cluster."""
+        return Config.model_validate(self.model_dump(), context=_Home(home))
+
+    @property
+    def agent(self) -> str:
+        """Name of the expert that plays the agent."""
+        return next(name for name, expert in self.experts.items() if expert.role == "agent")
+
+    @property
+    def user(self) -> str:
+        """Name of the expert that plays the user simulator, or an empty string if that is an outside model."""
+        return next((name for name, expert in self.experts.items() if expert.role == "user"), "")
+
+
+def load(path: Path = DEFAULT_CONFIG, environ: Mapping[str, str] | None = None) -> Config:
+    """Read and check a config file. Raises ConfigError with one line that names the file, the key and a remedy."""
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file", "make one with `tau2tui init`, or name one with --config") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    return parse(raw, str(path), os.environ if environ is None else environ)
+
+
+def parse(raw: bytes, where: str, environ: Mapping[str, str]) -> Config:
+    """Check the bytes of a config file; `where` names it in errors."""
+    try:
+        data = tomli.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: not UTF-8 at byte {error.start}") from None
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not TOML: {error}") from None
+    return validate(data, where, environ)
+
+
+def load_submitted(path: Path) -> Config:
+    """Read the `run.toml` of a run: a config as it was submitted, its paths expanded then and not again."""
+    try:
+        data = tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not readable as the configuration of a run: {error}") from None
+    return submitted(data, str(path))
+
+
+def submitted(data: Mapping[str, Any], where: str) -> Config:
+    """The config in the tables of a `run.toml`, without the table that says who submitted it."""
+    return validate({key: value for key, value in data.items() if key != "submitted"}, where, None)
+
+
+def validate(data: Mapping[str, Any], where: str, environ: Mapping[str, str] | None) -> Config:
+    """Check the tables of a config; `where` names their origin in errors. Without `environ` nothing is expanded."""
+    try:
+        return Config.model_validate(data, context=environ)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        location = first["loc"]
+        key = ".".join(str(part) for part in location) or "config"
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{where}: unknown key {key}", _nearest(location)) from None
+        if first["type"] == "missing":
+            raise ConfigError(f"{where}: {key} is missing") from None
+        message = str(first["msg"]).removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        raise ConfigError(f"{where}: {message}" if key == "config" else f"{where}: {key}: {message}") from None
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """The known key that looks most like the last part of an unknown one, as a hint."""
+    known = _known_keys(Config, location[:-1])
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
+
+
+def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The keys of the table that `path` leads to."""
+    if not path:
+        return list(model.model_fields)
+    field = model.model_fields.get(str(path[0]))
+    if field is None:
+        return []
+    inner, rest = field.annotation, path[1:]
+    if arguments := get_args(inner):  # dict[Name, ExpertConfig]: the next part is the entry's name
+        inner, rest = arguments[-1], rest[1:]
+    return _known_keys(inner, rest) if isinstance(inner, type) and issubclass(inner, BaseModel) else []

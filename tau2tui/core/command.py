@@ -1,0 +1,47 @@
+"""What can be asked: the name of a class is the word, its fields are the arguments, its docstring is the help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tau2tui.config import EvaluationConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Submit the fleet, one job for each node, wait until every replica is proved ready, and write the endpoints."""
+
+    wait: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Relaunch:
+    """Start one replica again in its job: what is left of it is ended first, the others and the evaluation go on."""
+
+    replica: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Stop one replica, or everything of the run, and prove that it is gone."""
+
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartEval:
+    """Start the evaluation as a process of its own; units that finished before are not run again."""
+
+    evaluation: EvaluationConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SteerEval:
+    """Pause, resume or stop the evaluation, or change how many units run at once."""
+
+    verb: str
+    value: int | None = None
+
+
+Command = Launch | Relaunch | Stop | StartEval | SteerEval
+EVAL_VERBS = ("pause", "resume", "stop", "concurrency")

@@ -1,0 +1,91 @@
+"""What a run directory holds, by name: the one place that knows the paths of DESIGN's run directory.
+
+Everything is a path relative to the run directory, so the same names serve this machine and the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+RUN_CONFIG = "run.toml"
+NODE_AGENT = "node_agent.py"
+REHEARSAL_SERVER = "rehearsal_server.py"
+REHEARSAL_SCRIPT = "rehearsal_script.json"
+JOBS = "jobs"
+REPLICAS = "replicas"
+CONTROL = "control"
+METRICS = "metrics"
+ENDPOINTS = "model_config_oss.json"
+ACTIVITY = "activity.jsonl"
+EVAL = "eval"
+EVAL_STATE = "eval/state.json"
+EVAL_REQUEST = "eval/request.json"
+EVAL_CONTROL = "eval/control"
+EVAL_UNITS = "eval/units"
+EVAL_OUT = "eval/driver.out"
+
+
+@dataclass(frozen=True, slots=True)
+class RunLayout:
+    """The names inside one run directory that are settings: its logs and its outputs."""
+
+    logs: str = "logs"
+    outputs: str = "outputs"
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All that must exist before the first job starts, parents first."""
+        return (JOBS, REPLICAS, CONTROL, METRICS, self.logs, self.outputs, EVAL, EVAL_CONTROL, EVAL_UNITS)
+
+    @property
+    def full_log(self) -> str:
+        """The driver's lines and every marker."""
+        return f"{self.logs}/fullrun.log"
+
+    def profile_log(self, domain: str) -> str:
+        """The profile lines of one domain."""
+        return f"{self.logs}/tau2_{domain}.log"
+
+    def eval_log(self, domain: str) -> str:
+        """What the evaluation of one domain said."""
+        return f"{self.logs}/eval_{domain}.log"
+
+    def server_log(self, replica: str, attempt: int) -> str:
+        """The output of one attempt to run a server."""
+        return f"{self.logs}/{replica}.{attempt}.log"
+
+
+def sbatch_file(job: str) -> str:
+    """The job script exactly as it was submitted."""
+    return f"{JOBS}/{job}.sbatch"
+
+
+def job_spec(job: str) -> str:
+    """What the node agent of this job is to start."""
+    return f"{JOBS}/{job}.json"
+
+
+def job_output(job: str, stream: str = "out") -> str:
+    """SLURM's own output file of a job; `stream` is out or err."""
+    return f"{JOBS}/{job}.{stream}"
+
+
+def replica_file(replica: str) -> str:
+    """What the node agent says of one replica."""
+    return f"{REPLICAS}/{replica}.json"
+
+
+def request_file(number: int, verb: str) -> str:
+    """A request to a node agent; numbers only ever grow (nanoseconds since the epoch)."""
+    return f"{CONTROL}/{number:020d}-{verb}.json"
+
+
+def eval_request_file(number: int, verb: str) -> str:
+    """A request to the evaluation driver."""
+    return f"{EVAL_CONTROL}/{number:020d}-{verb}.json"
+
+
+def result_of(request: str) -> str:
+    """Where the answer to a request stands."""
+    return str(PurePosixPath(request).with_suffix(".result.json"))

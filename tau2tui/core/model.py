@@ -1,0 +1,231 @@
+"""The nouns: what can be seen of jobs, replicas and an evaluation, at one moment.
+
+All times are Unix seconds of the machine that wrote them, all durations seconds, all shares fractions 0–1.
+`None` means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class JobState(StrEnum):
+    """The states of a job that decisions are made on; all others of SLURM's are UNKNOWN, never an end."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETING = "completing"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job of the scheduler, as its queue shows it."""
+
+    id: str
+    name: str
+    state: JobState
+    raw_state: str
+    """The scheduler's own word, such as NODE_FAIL."""
+    nodes: str = ""
+    reason: str = ""
+    """Why it waits or how it ended, in the scheduler's words; may hold spaces and commas."""
+    time_left_s: float | None = None
+    comment: str = ""
+    """What the submitter wrote on it: ours names the run."""
+
+
+class Phase(StrEnum):
+    """How far a replica is, as its node agent sees it; the order is that of a healthy life."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    LOADING = "loading"
+    COMPILING = "compiling"
+    CAPTURING = "capturing"
+    SERVING = "serving"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class Level(StrEnum):
+    """The four levels of readiness, in order; each needs the ones before it."""
+
+    ALIVE = "alive"
+    HEALTH = "health"
+    IDENTITY = "identity"
+    COMPLETION = "completion"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a server said of itself in /metrics; None where it does not report a value."""
+
+    running: float | None = None
+    waiting: float | None = None
+    kv_cache: float | None = None
+    """Share of the KV cache in use, 0–1."""
+    generation_tokens_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One server, as its node agent last wrote it."""
+
+    name: str
+    expert: str
+    model: str
+    job: str
+    """Name of its job, such as oss_eval_node1."""
+    job_id: str
+    phase: Phase
+    port: int
+    why: str = ""
+    """What it waits for, or why it is not ready."""
+    level: Level | None = None
+    """The highest level of readiness that is proved."""
+    node: str = ""
+    address: str = ""
+    gpus: tuple[int, ...] = ()
+    pid: int | None = None
+    attempt: int = 0
+    exit_status: int | None = None
+    last_error: str = ""
+    log: str = ""
+    """Its log file, relative to the run directory."""
+    phase_since: float | None = None
+    started_at: float | None = None
+    ready_at: float | None = None
+    heartbeat_at: float = 0.0
+    load: Load = field(default_factory=Load)
+
+
+class EvalState(StrEnum):
+    """What the evaluation driver is doing."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def over(self) -> bool:
+        """No more units will be finished by this driver."""
+        return self in (EvalState.FINISHED, EvalState.STOPPED, EvalState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class DomainProgress:
+    """Counts of units (task × trial) in one domain. `finished` = `ok` + `errors`."""
+
+    domain: str
+    total: int
+    ok: int = 0
+    """Evaluated by tau2, whatever the reward."""
+    errors: int = 0
+    """Ended by an infrastructure error: no reward, will be run again on resume."""
+    running: int = 0
+    passed: int = 0
+    """Units with full reward (1.0)."""
+    reward_sum: float = 0.0
+
+    @property
+    def finished(self) -> int:
+        return self.ok + self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class RunningUnit:
+    """A simulation in flight."""
+
+    domain: str
+    task_id: str
+    trial: int
+    started_at: float
+    last_event_at: float
+    steps: int = 0
+    doing: str = ""
+    """The series it waits for: orchestrator, expert-1, user, tool."""
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvalProgress:
+    """eval/state.json, as the driver last wrote it."""
+
+    state: EvalState
+    started_at: float
+    updated_at: float
+    domains: tuple[DomainProgress, ...] = ()
+    running: tuple[RunningUnit, ...] = ()
+    durations_s: tuple[float, ...] = ()
+    """Durations of the finished units, in the order in which they ended."""
+    max_concurrency: int = 1
+    errors: dict[str, int] = field(default_factory=dict)
+    """Failed attempts by error class, retried ones included."""
+    errors_by_replica: dict[str, int] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+    """Model calls by series."""
+    retries: int = 0
+    why: str = ""
+    finished_at: float | None = None
+    pid: int | None = None
+    host: str = ""
+
+    @property
+    def total(self) -> int:
+        return sum(domain.total for domain in self.domains)
+
+    @property
+    def finished(self) -> int:
+        return sum(domain.finished for domain in self.domains)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """A value, when its read began, and what went wrong since.
+
+    A source that fails keeps its last value and says why: "no jobs" and "squeue did not answer" stay different things.
+    """
+
+    value: T | None = None
+    at: float | None = None
+    """When the read that gave `value` began; None: never read."""
+    error: str = ""
+    """Why the newest read failed; empty if it did not."""
+    failed_at: float | None = None
+
+    def stale(self, now: float, after_s: float) -> bool:
+        """Whether `value` is too old, or too doubtful, to conclude anything from."""
+        return self.at is None or now - self.at > after_s
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One look into a run directory."""
+
+    replicas: tuple[Replica, ...] = ()
+    evaluation: EvalProgress | None = None
+    clock: float = 0.0
+    """The cluster's clock when it looked: ages are taken against this one, not against ours."""
+    unreadable: tuple[str, ...] = ()
+    """Files that should have been readable and were not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that was seen, each part with its own age."""
+
+    jobs: Reading[tuple[Job, ...]] = Reading()
+    run: Reading[RunState] = Reading()

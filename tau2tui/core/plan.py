@@ -1,0 +1,288 @@
+"""Command + what was seen → the steps that will be done, or a refusal before anything happens.
+
+A step reads as something that you could have typed: the dry run and the confirm screen print the lines that will run.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Protocol, assert_never
+
+from tau2tui.config import Config
+from tau2tui.core import layout
+from tau2tui.core.command import EVAL_VERBS, Command, Launch, Relaunch, StartEval, SteerEval, Stop
+from tau2tui.core.model import JobState, Snapshot
+from tau2tui.core.placement import plan_jobs
+from tau2tui.core.verdict import Standing, Verdict, judge_all
+from tau2tui.errors import Refused
+
+DRIVER_TIMEOUT_S = 30.0
+"""An evaluation driver writes its state at least every few seconds; after this it may be taken for gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Run a command on the login node."""
+
+    argv: tuple[str, ...]
+    timeout_s: float = 60.0
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """Write a file, atomically, readable by its owner alone."""
+
+    path: str
+    text: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"write {shlex.quote(self.path)} ({len(self.text.encode())} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Ask a node agent, or the evaluation driver, through the run directory, and wait for its answer."""
+
+    target: str
+    """A job, a replica, or "eval"."""
+    verb: str
+    value: int | None = None
+    timeout_s: float = 90.0
+
+    def __str__(self) -> str:
+        return f"request {self.verb} {self.target}" + ("" if self.value is None else f" {self.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until replicas stand as wanted, counting only what is read after the step began."""
+
+    replicas: tuple[str, ...]
+    standing: Standing
+    timeout_s: float
+
+    def __str__(self) -> str:
+        return f"wait until {len(self.replicas)} replicas are {self.standing} (at most {self.timeout_s:.0f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitJobsGone:
+    """Wait until the scheduler says that no job of this run is left."""
+
+    timeout_s: float = 120.0
+
+    def __str__(self) -> str:
+        return "wait until the scheduler shows no job of this run"
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEval:
+    """Wait until another evaluation than the one before shows itself in the run directory."""
+
+    previous_started_at: float | None
+    timeout_s: float = 120.0
+
+    def __str__(self) -> str:
+        return f"wait until the evaluation runs (at most {self.timeout_s:.0f} s)"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteEndpoints:
+    """Write model_config_oss.json from the addresses that the node agents reported."""
+
+    def __str__(self) -> str:
+        return f"write {layout.ENDPOINTS}"
+
+
+Step = Do | WriteFile | Request | Await | AwaitJobsGone | AwaitEval | WriteEndpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, in order."""
+
+    command: Command
+    steps: tuple[Step, ...]
+    destructive: bool = False
+    """Ends something that runs: it is confirmed first."""
+    affects: tuple[str, ...] = ()
+    """What else depends on it, in words, for the confirm screen."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(str(step) for step in self.steps)
+
+
+class Scheduler(Protocol):
+    """The command lines of a scheduler."""
+
+    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]: ...
+
+    def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a plan depends on."""
+
+    config: Config
+    run_id: str
+    run_dir: PurePosixPath
+    snapshot: Snapshot
+    scheduler: Scheduler
+    files: tuple[WriteFile, ...] = ()
+    """What a launch writes before it submits; paths relative to the run directory."""
+    driver_argv: tuple[str, ...] = ()
+    """How the evaluation is started on the login node."""
+
+
+def make_plan(command: Command, situation: Situation) -> Plan:
+    """The steps for a command. Raises Refused, with what to do instead, before anything is changed."""
+    match command:
+        case Launch():
+            return _launch(command, situation)
+        case Relaunch():
+            return _relaunch(command, situation)
+        case Stop():
+            return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
+        case StartEval():
+            return _start_eval(command, situation)
+        case SteerEval():
+            return _steer_eval(command, situation)
+        case _:
+            assert_never(command)
+
+
+def _launch(command: Launch, situation: Situation) -> Plan:
+    config, run_dir = situation.config, situation.run_dir
+    for job in situation.snapshot.jobs.value or ():
+        if job.state is not JobState.ENDED:
+            raise Refused(
+                f"run {situation.run_id} has job {job.id} ({job.name}) {job.raw_state}", "stop it first: tau2tui stop"
+            )
+    jobs = plan_jobs(config)
+    directories = layout.RunLayout(config.run.logs, config.run.outputs).directories
+    steps: list[Step] = [
+        Do(("mkdir", "-p", "-m", "700", str(run_dir))),
+        Do(("mkdir", "-p", *(str(run_dir / name) for name in directories))),
+    ]
+    steps += [WriteFile(str(run_dir / file.path), file.text) for file in situation.files]
+    steps += [
+        Do(situation.scheduler.submit_argv(run_dir, situation.run_id, layout.sbatch_file(job.name))) for job in jobs
+    ]
+    if command.wait:
+        names = tuple(replica.name for job in jobs for replica in job.replicas)
+        latest_start_s = max(replica.delay_s for job in jobs for replica in job.replicas)
+        steps += [Await(names, Standing.READY, latest_start_s + config.serve.start_timeout_s), WriteEndpoints()]
+    return Plan(command, tuple(steps))
+
+
+def _relaunch(command: Relaunch, situation: Situation) -> Plan:
+    verdict = _known_replica(command.replica, situation)
+    if verdict.standing in (Standing.ABSENT, Standing.QUEUED):
+        raise Refused(
+            f"{command.replica} is {verdict.standing}: {verdict.why}", "launch the fleet, or wait for its job"
+        )
+    if verdict.job is not None and verdict.job.state is JobState.ENDED:
+        raise Refused(
+            f"the job of {command.replica} has ended ({verdict.job.raw_state})", "its node is gone: launch a new run"
+        )
+    serve = situation.config.serve
+    steps = (
+        Request(command.replica, "restart", timeout_s=serve.stop_timeout_s + 60),
+        Await((command.replica,), Standing.READY, serve.start_timeout_s),
+        WriteEndpoints(),
+    )
+    alive = verdict.standing in (Standing.READY, Standing.DEGRADED, Standing.STARTING)
+    return Plan(command, steps, destructive=alive, affects=_in_flight(situation, command.replica) if alive else ())
+
+
+def _stop_replica(command: Stop, situation: Situation) -> Plan:
+    verdict = _known_replica(command.replica, situation)
+    if verdict.seen is None:
+        raise Refused(f"{command.replica} is {verdict.standing}: {verdict.why}", "there is nothing to stop")
+    step = Request(command.replica, "stop", timeout_s=situation.config.serve.stop_timeout_s + 60)
+    return Plan(command, (step,), destructive=True, affects=_in_flight(situation, command.replica))
+
+
+def _stop_all(command: Stop, situation: Situation) -> Plan:
+    """The evaluation first, then each agent stops its replicas and proves it; cancelling is only the last word."""
+    jobs = situation.snapshot.jobs
+    if jobs.at is None:
+        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
+    live = tuple(job for job in jobs.value or () if job.state is not JobState.ENDED)
+    steps: list[Step] = []
+    if _driver_runs(situation):
+        steps.append(Request("eval", "stop"))
+    running = {job.name for job in live if job.state is JobState.RUNNING}
+    timeout_s = situation.config.serve.stop_timeout_s + 60
+    steps += [
+        Request(job.name, "stop", timeout_s=timeout_s) for job in plan_jobs(situation.config) if job.name in running
+    ]
+    if live:
+        steps += [Do(situation.scheduler.cancel_argv(tuple(job.id for job in live))), AwaitJobsGone()]
+    if not steps:
+        raise Refused(f"nothing of run {situation.run_id} is running", "")
+    return Plan(command, tuple(steps), destructive=True, affects=_in_flight(situation))
+
+
+def _start_eval(command: StartEval, situation: Situation) -> Plan:
+    if _driver_runs(situation):
+        raise Refused(f"an evaluation of run {situation.run_id} is running", "stop it first: tau2tui eval --stop")
+    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
+    ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
+    missing = [name for name in situation.config.experts if name not in ready]
+    if missing:
+        raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
+    request = command.evaluation.model_dump_json(indent=1)
+    run = situation.snapshot.run.value
+    return Plan(
+        command,
+        (
+            WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), request),
+            Do(situation.driver_argv),
+            AwaitEval(run.evaluation.started_at if run and run.evaluation else None),
+        ),
+    )
+
+
+def _steer_eval(command: SteerEval, situation: Situation) -> Plan:
+    if command.verb not in EVAL_VERBS:
+        raise Refused(f"unknown request {command.verb!r}", f"one of {', '.join(EVAL_VERBS)}")
+    if not _driver_runs(situation):
+        raise Refused(f"no evaluation of run {situation.run_id} is running", "start one: tau2tui eval")
+    step = Request("eval", command.verb, command.value)
+    destructive = command.verb == "stop"
+    return Plan(command, (step,), destructive, _in_flight(situation) if destructive else ())
+
+
+def _known_replica(name: str, situation: Situation) -> Verdict:
+    """The verdict on a replica of the plan. Raises Refused for a name that is none."""
+    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
+    for verdict in verdicts:
+        if verdict.wanted.name == name:
+            return verdict
+    raise Refused(f"unknown replica {name!r}", f"known: {', '.join(v.wanted.name for v in verdicts)}")
+
+
+def _driver_runs(situation: Situation) -> bool:
+    """Whether an evaluation driver shows signs of life."""
+    run = situation.snapshot.run.value
+    if run is None or run.evaluation is None or run.evaluation.state.over:
+        return False
+    return run.clock - run.evaluation.updated_at < DRIVER_TIMEOUT_S
+
+
+def _in_flight(situation: Situation, replica: str = "") -> tuple[str, ...]:
+    """What an interruption costs, in words."""
+    run = situation.snapshot.run.value
+    if run is None or run.evaluation is None or not _driver_runs(situation):
+        return ()
+    units = [unit for unit in run.evaluation.running if not replica or unit.replica == replica]
+    place = f" at {replica}" if replica else ""
+    return (f"{len(units)} simulations are in flight{place}; what is lost is run again",) if units else ()

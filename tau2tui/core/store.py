@@ -1,0 +1,54 @@
+"""The latest snapshot, a short memory, and who listens. One writer, no event loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from tau2tui.core.model import Job, Reading, RunState, Snapshot
+
+Listener = Callable[[Snapshot], None]
+MEMORY = 600
+"""Snapshots that are remembered for sparklines."""
+
+
+class Store:
+    """Keeps what was seen; a failed read keeps the last value and adds why and when it failed."""
+
+    def __init__(self) -> None:
+        self.latest = Snapshot()
+        self._memory: deque[tuple[float, Snapshot]] = deque(maxlen=MEMORY)
+        self._listeners: list[Listener] = []
+
+    def put_jobs(self, jobs: tuple[Job, ...], began: float) -> None:
+        """A queue was read; `began` is when the read started."""
+        self._show(replace(self.latest, jobs=Reading(jobs, began)), began)
+
+    def put_run(self, run: RunState, began: float) -> None:
+        """A run directory was read."""
+        self._show(replace(self.latest, run=Reading(run, began)), began)
+
+    def fail(self, part: Literal["jobs", "run"], error: str, at: float) -> None:
+        """A read failed: the value stays, with the reason beside it."""
+        if part == "jobs":
+            self._show(replace(self.latest, jobs=replace(self.latest.jobs, error=error, failed_at=at)), at)
+        else:
+            self._show(replace(self.latest, run=replace(self.latest.run, error=error, failed_at=at)), at)
+
+    def series(self, pick: Callable[[Snapshot], float | None]) -> list[tuple[float, float]]:
+        """(time, value) of the remembered snapshots, gaps left as gaps."""
+        picked = ((at, pick(snapshot)) for at, snapshot in self._memory)
+        return [(at, value) for at, value in picked if value is not None]
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each new snapshot; the returned function ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def _show(self, snapshot: Snapshot, at: float) -> None:
+        self.latest = snapshot
+        self._memory.append((at, snapshot))
+        for listener in tuple(self._listeners):
+            listener(snapshot)

@@ -1,0 +1,104 @@
+"""What the configuration asks for, held against what was seen: `judge` is the one opinion that everything else asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tau2tui.core.model import Job, JobState, Phase, Replica, Snapshot
+from tau2tui.core.placement import PlacedReplica, PlannedJob
+
+HEARTBEAT_TIMEOUT_S = 30.0
+"""A node agent writes every 5 s; after six silent beats nothing may be said about its replicas."""
+
+
+class Standing(StrEnum):
+    """What one replica amounts to, in one word."""
+
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+    QUEUED = "queued"
+    STARTING = "starting"
+    READY = "ready"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A replica, how it stands, and why; with the job and the report that the opinion rests on."""
+
+    wanted: PlacedReplica
+    job_name: str
+    standing: Standing
+    why: str
+    job: Job | None = None
+    seen: Replica | None = None
+
+
+_BY_PHASE = {
+    Phase.READY: Standing.READY,
+    Phase.DEGRADED: Standing.DEGRADED,
+    Phase.FAILED: Standing.FAILED,
+    Phase.STOPPING: Standing.STOPPING,
+    Phase.STOPPED: Standing.STOPPED,
+}
+
+
+def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
+    """How one replica stands.
+
+    The agent's own report counts as long as its heart beats. Without it the scheduler decides; and where neither
+    is known, the answer is UNKNOWN with the reason: never "ended".
+    """
+    run = snapshot.run.value
+    seen = next((r for r in run.replicas if r.name == wanted.name), None) if run else None
+    job = _job(job_name, seen, snapshot)
+
+    def verdict(standing: Standing, why: str) -> Verdict:
+        return Verdict(wanted, job_name, standing, why, job, seen)
+
+    if run is None:
+        return verdict(Standing.UNKNOWN, snapshot.run.error or "not looked at yet")
+    if seen is not None:
+        standing = _BY_PHASE.get(seen.phase, Standing.STARTING)
+        silent_s = run.clock - seen.heartbeat_at
+        if standing is Standing.STOPPED or silent_s <= HEARTBEAT_TIMEOUT_S:
+            return verdict(standing, _reason(seen))
+        if job is not None and job.state is JobState.ENDED:
+            return verdict(Standing.FAILED, f"its job {job.id} ended: {job.raw_state} {job.reason}".rstrip())
+        return verdict(Standing.UNKNOWN, f"no word from its node agent for {silent_s:.0f} s")
+    if job is None:
+        if snapshot.jobs.at is None:
+            return verdict(Standing.UNKNOWN, snapshot.jobs.error or "the queue was not read yet")
+        return verdict(Standing.ABSENT, "not submitted")
+    by_state = {
+        JobState.PENDING: (Standing.QUEUED, job.reason or "pending"),
+        JobState.RUNNING: (Standing.STARTING, "its job runs; no word from its node agent yet"),
+        JobState.COMPLETING: (Standing.STOPPING, "its job is completing"),
+        JobState.ENDED: (Standing.FAILED, f"its job ended before it started: {job.raw_state}"),
+        JobState.UNKNOWN: (Standing.UNKNOWN, f"its job is {job.raw_state}"),
+    }
+    return verdict(*by_state[job.state])
+
+
+def judge_all(jobs: tuple[PlannedJob, ...], snapshot: Snapshot) -> tuple[Verdict, ...]:
+    """The verdict on every replica of the plan, in its order."""
+    return tuple(judge(replica, job.name, snapshot) for job in jobs for replica in job.replicas)
+
+
+def _job(name: str, seen: Replica | None, snapshot: Snapshot) -> Job | None:
+    """The job that a replica runs in: by the id its agent gave, else the newest of its name."""
+    jobs = snapshot.jobs.value or ()
+    if seen is not None and seen.job_id:
+        return next((job for job in jobs if job.id == seen.job_id), None)
+    return next((job for job in reversed(jobs) if job.name == name), None)
+
+
+def _reason(seen: Replica) -> str:
+    """Why a replica is as it is: what failed, else what it does now."""
+    if seen.phase is Phase.FAILED and seen.last_error:
+        return f"{seen.why}: {seen.last_error}"
+    return seen.why or (seen.phase.value if seen.phase is not Phase.READY else "")

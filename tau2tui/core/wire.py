@@ -1,0 +1,126 @@
+"""The JSON of a run directory ⇄ the nouns of `core.model`.
+
+Writers may be newer or older than the reader: unknown keys are passed over, missing ones take the noun's default, and
+a value of a wrong type is a ValueError that names the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tau2tui.core.model import (
+    DomainProgress,
+    EvalProgress,
+    EvalState,
+    Level,
+    Load,
+    Phase,
+    Replica,
+    RunningUnit,
+)
+
+
+def replica_from(data: Mapping[str, Any]) -> Replica:
+    """Read `replicas/<replica>.json`."""
+    load = data.get("load")
+    load = load if isinstance(load, Mapping) else {}
+    return Replica(
+        name=_text(data, "name"),
+        expert=_text(data, "expert"),
+        model=_text(data, "model"),
+        job=_text(data, "job"),
+        job_id=_text(data, "job_id"),
+        phase=Phase(_text(data, "phase")),
+        port=int(data["port"]),
+        why=_text(data, "why"),
+        level=Level(data["level"]) if data.get("level") else None,
+        node=_text(data, "node"),
+        address=_text(data, "address"),
+        gpus=tuple(int(gpu) for gpu in data.get("gpus") or ()),
+        pid=_integer(data, "pid"),
+        attempt=_integer(data, "attempt") or 0,
+        exit_status=_integer(data, "exit_status"),
+        last_error=_text(data, "last_error"),
+        log=_text(data, "log"),
+        phase_since=_number(data, "phase_since"),
+        started_at=_number(data, "started_at"),
+        ready_at=_number(data, "ready_at"),
+        heartbeat_at=_number(data, "heartbeat_at") or 0.0,
+        load=Load(
+            running=_number(load, "running"),
+            waiting=_number(load, "waiting"),
+            kv_cache=_number(load, "kv_cache"),
+            generation_tokens_s=_number(load, "generation_tokens_s"),
+        ),
+    )
+
+
+def progress_from(data: Mapping[str, Any]) -> EvalProgress:
+    """Read `eval/state.json`."""
+    return EvalProgress(
+        state=EvalState(_text(data, "state")),
+        started_at=float(data["started_at"]),
+        updated_at=float(data["updated_at"]),
+        domains=tuple(
+            DomainProgress(
+                domain=_text(domain, "domain"),
+                total=int(domain["total"]),
+                ok=_integer(domain, "ok") or 0,
+                errors=_integer(domain, "errors") or 0,
+                running=_integer(domain, "running") or 0,
+                passed=_integer(domain, "passed") or 0,
+                reward_sum=_number(domain, "reward_sum") or 0.0,
+            )
+            for domain in data.get("domains") or ()
+        ),
+        running=tuple(
+            RunningUnit(
+                domain=_text(unit, "domain"),
+                task_id=_text(unit, "task_id"),
+                trial=_integer(unit, "trial") or 0,
+                started_at=float(unit["started_at"]),
+                last_event_at=float(unit["last_event_at"]),
+                steps=_integer(unit, "steps") or 0,
+                doing=_text(unit, "doing"),
+                replica=_text(unit, "replica"),
+            )
+            for unit in data.get("running") or ()
+        ),
+        durations_s=tuple(float(value) for value in data.get("durations_s") or ()),
+        max_concurrency=_integer(data, "max_concurrency") or 1,
+        errors=_counts(data, "errors"),
+        errors_by_replica=_counts(data, "errors_by_replica"),
+        calls=_counts(data, "calls"),
+        retries=_integer(data, "retries") or 0,
+        why=_text(data, "why"),
+        finished_at=_number(data, "finished_at"),
+        pid=_integer(data, "pid"),
+        host=_text(data, "host"),
+    )
+
+
+def progress_to(progress: EvalProgress) -> dict[str, Any]:
+    """Write `eval/state.json`."""
+    return asdict(progress)
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    return "" if value is None else str(value)
+
+
+def _integer(data: Mapping[str, Any], key: str) -> int | None:
+    value = data.get(key)
+    return None if value is None else int(value)
+
+
+def _number(data: Mapping[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    return None if value is None else float(value)
+
+
+def _counts(data: Mapping[str, Any], key: str) -> dict[str, int]:
+    counts = data.get(key)
+    return {str(name): int(count) for name, count in counts.items()} if isinstance(counts, Mapping) else {}

@@ -1,0 +1,386 @@
+"""Observe · plan · perform: the one path that both front ends take."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any, Literal, Protocol, assert_never
+
+from tau2tui.config import Config
+from tau2tui.core import layout
+from tau2tui.core.command import Command, Launch
+from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
+from tau2tui.core.placement import PlannedJob, endpoints, plan_jobs
+from tau2tui.core.plan import (
+    DRIVER_TIMEOUT_S,
+    Await,
+    AwaitEval,
+    AwaitJobsGone,
+    Do,
+    Plan,
+    Request,
+    Scheduler,
+    Situation,
+    Step,
+    WriteEndpoints,
+    WriteFile,
+    make_plan,
+)
+from tau2tui.core.store import Store
+from tau2tui.core.verdict import Standing, Verdict, judge_all
+from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError
+from tau2tui.remote.local import SPOOL, Local
+from tau2tui.remote.logfiles import RunLogs
+from tau2tui.remote.render import launch_files
+from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
+from tau2tui.remote.shell import LocalShell, Shell, open_shell
+from tau2tui.remote.slurm import Slurm
+
+Part = Literal["jobs", "run"]
+Clock = Callable[[], float]
+BACKOFF_LIMIT_S = 60.0
+
+
+class JobSource(Scheduler, Protocol):
+    """A scheduler that can also be asked for its queue."""
+
+    async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """News of a plan that is being performed: a step began, said something, or is done."""
+
+    step: Step
+    done: bool
+    message: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass
+class Ops:
+    """What a front end is given: one run, seen and changed through one shell."""
+
+    config: Config
+    shell: Shell
+    scheduler: JobSource
+    run: RunDirectory
+    launched: bool
+    """Whether the run directory exists."""
+    read_only: bool = False
+    clock: Clock = time.time
+    store: Store = field(default_factory=Store)
+    _locks: dict[Part, asyncio.Lock] = field(default_factory=lambda: {"jobs": asyncio.Lock(), "run": asyncio.Lock()})
+    _asked_at: dict[Part, float] = field(default_factory=dict)
+    _unwritten: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> tuple[PlannedJob, ...]:
+        return plan_jobs(self.config)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.store.latest
+
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """How every replica of the run stands, by what was seen last."""
+        return judge_all(self.jobs, self.snapshot)
+
+    # look
+
+    async def look(self) -> Snapshot:
+        """Read both sources once, now."""
+        await asyncio.gather(self.refresh("jobs", 0.0), self.refresh("run", 0.0))
+        return self.snapshot
+
+    async def observe(self) -> None:
+        """Keep the store current until cancelled; a source that fails is asked again ever later, up to a minute."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._poll("jobs", self.config.poll.jobs_s))
+            group.create_task(self._poll("run", self.config.poll.run_s))
+
+    async def refresh(self, part: Part, not_before_s: float) -> bool:
+        """Read one source, unless it was asked less than `not_before_s` ago; returns whether the last read worked.
+
+        Readers share the answer and the limit: however many wait for a job, squeue is asked at its own pace.
+        """
+        async with self._locks[part]:
+            began = self.clock()
+            if part in self._asked_at and began - self._asked_at[part] < not_before_s:
+                return not getattr(self.snapshot, part).error
+            self._asked_at[part] = began
+            try:
+                if part == "jobs":
+                    self.store.put_jobs(await self.scheduler.jobs(self.shell, self.run.run_id), began)
+                elif self.launched:
+                    self.store.put_run(await self.run.state(), began)
+                else:
+                    self.store.put_run(RunState(clock=began), began)
+            except Tau2TuiError as error:
+                self.store.fail(part, str(error), self.clock())
+                return False
+            return True
+
+    async def _poll(self, part: Part, every_s: float) -> None:
+        wait_s = every_s
+        while True:
+            worked = await self.refresh(part, every_s / 2)
+            wait_s = every_s if worked else min(2 * wait_s, BACKOFF_LIMIT_S)
+            await asyncio.sleep(wait_s)
+
+    # plan
+
+    def plan(self, command: Command) -> Plan:
+        """The steps for a command, by what was seen last. Raises Refused."""
+        driver = self.config.cluster.tau2tui or (
+            (sys.executable, "-m", "tau2tui") if isinstance(self.shell, LocalShell) else ("tau2tui",)
+        )
+        directory = self.run.path
+        spawn = (self.run.python, str(directory / layout.NODE_AGENT), "spawn", str(directory / layout.EVAL_OUT), "--")
+        situation = Situation(
+            config=self.config,
+            run_id=self.run.run_id,
+            run_dir=directory,
+            snapshot=self.snapshot,
+            scheduler=self.scheduler,
+            files=self.launch_files() if isinstance(command, Launch) else (),
+            driver_argv=(*spawn, *driver, "drive", str(directory)),
+        )
+        return make_plan(command, situation)
+
+    def launch_files(self) -> tuple[WriteFile, ...]:
+        """What a launch writes before it submits. Raises NothingToRead if a rehearsal lacks tau2's tasks."""
+        script = None
+        if self.config.serve.engine == "rehearsal":
+            from tau2tui.rehearsal.script import build_script
+
+            script = build_script(self.config.evaluation.domains)
+        files = launch_files(self.config, self.run.path, datetime.now().astimezone(), script)
+        return (*files, WriteFile(str(self.run.path.parent / LATEST), self.run.run_id))
+
+    # do
+
+    async def perform(self, plan: Plan, report: Report) -> None:
+        """Do the steps in order: the only function that changes the world.
+
+        A step that fails stops the plan; its error says what was not done. Each step is written to activity.jsonl.
+        """
+        if self.read_only:
+            raise Refused("read-only: nothing was changed", "start without --read-only")
+        for number, step in enumerate(plan.steps, 1):
+            report(Progress(step, done=False))
+            began = self.clock()
+            try:
+                message = await self._do(step, report)
+            except Tau2TuiError as error:
+                await self._log(step, began, error.message)
+                left = len(plan.steps) - number
+                if left:
+                    error.hint = "; ".join(filter(None, (error.hint, f"{left} further steps were not done")))
+                raise
+            await self._log(step, began, "")
+            report(Progress(step, done=True, message=message))
+
+    async def await_ready(self, timeout_s: float, report: Report) -> None:
+        """Wait for the whole fleet and write its endpoints: the end of a launch that did not wait itself."""
+        names = tuple(replica.name for job in self.jobs for replica in job.replicas)
+        await self.perform(Plan(Launch(), (Await(names, Standing.READY, timeout_s), WriteEndpoints())), report)
+
+    async def _do(self, step: Step, report: Report) -> str:
+        match step:
+            case Do():
+                completed = (await self.shell.run(step.argv, step.timeout_s)).check()
+                return completed.stdout.strip().partition("\n")[0]
+            case WriteFile():
+                await self.shell.write(step.path, step.text.encode())
+                self.launched = self.launched or step.path.endswith("/" + layout.NODE_AGENT)
+                return ""
+            case Request():
+                return await self.run.ask(step.target, step.verb, step.value, getpass.getuser(), step.timeout_s)
+            case Await():
+                return await self._await(step, report)
+            case AwaitJobsGone():
+                return await self._await_jobs_gone(step)
+            case AwaitEval():
+                return await self._await_eval(step)
+            case WriteEndpoints():
+                return await self._write_endpoints()
+            case _:
+                assert_never(step)
+
+    async def _await(self, step: Await, report: Report) -> str:
+        """Wait until all replicas of the step have settled. Raises CommandFailed if one failed, GaveUp in the end."""
+        began = self.clock()
+        told = ""
+        while True:
+            await self._look_politely()
+            run = self.snapshot.run
+            verdicts = [verdict for verdict in self.verdicts() if verdict.wanted.name in step.replicas]
+            fresh = run.at is not None and run.at >= began and not run.error
+            open_ = [verdict for verdict in verdicts if verdict.standing is not step.standing]
+            failed = [verdict for verdict in open_ if verdict.standing in (Standing.FAILED, Standing.STOPPED)]
+            news = f"{len(verdicts) - len(open_)}/{len(verdicts)} {step.standing}"
+            if fresh and not open_:
+                return news
+            if fresh and len(failed) == len(open_):
+                raise CommandFailed(
+                    "; ".join(_line(verdict) for verdict in failed), "see their logs, then relaunch them"
+                )
+            if self.clock() - began > step.timeout_s:
+                raise GaveUp(
+                    f"{news} after {step.timeout_s:.0f} s: " + "; ".join(_line(verdict) for verdict in open_[:4]),
+                    "they may still come: tau2tui wait",
+                )
+            if news != told:
+                report(Progress(step, done=False, message=news))
+                told = news
+
+    async def _await_jobs_gone(self, step: AwaitJobsGone) -> str:
+        began = self.clock()
+        while True:
+            await self._look_politely()
+            jobs = self.snapshot.jobs
+            if jobs.at is not None and jobs.at >= began and not jobs.error:
+                live = [job for job in jobs.value or () if job.state is not JobState.ENDED]
+                if not live:
+                    ended = ", ".join(f"{job.id} {job.raw_state}" for job in jobs.value or ())
+                    return f"no job is left ({ended or 'the scheduler remembers none'})"
+            if self.clock() - began > step.timeout_s:
+                raise GaveUp(f"jobs still there after {step.timeout_s:.0f} s: {jobs.error or 'see squeue'}")
+
+    async def _await_eval(self, step: AwaitEval) -> str:
+        began = self.clock()
+        while self.clock() - began <= step.timeout_s:
+            await self._look_politely()
+            run = self.snapshot.run.value
+            if run is not None and run.evaluation is not None and run.evaluation.started_at != step.previous_started_at:
+                if run.evaluation.state is EvalState.FAILED:
+                    raise CommandFailed(f"the evaluation failed: {run.evaluation.why}")
+                return f"evaluation {run.evaluation.state} as pid {run.evaluation.pid} on {run.evaluation.host}"
+        said = await self._last_line(layout.EVAL_OUT)
+        raise GaveUp(f"the evaluation did not start within {step.timeout_s:.0f} s: {said}", f"see {layout.EVAL_OUT}")
+
+    async def _last_line(self, name: str) -> str:
+        try:
+            text = (await self.shell.read(str(self.run.path / name))).decode(errors="replace")
+        except FileNotFoundError:
+            return "it said nothing"
+        return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "it said nothing")[:300]
+
+    async def follow_eval(self, tell: Callable[[EvalProgress], None]) -> EvalProgress:
+        """Tell of every change of the evaluation until it is over; returns its last state.
+
+        Raises GaveUp when its driver shows no sign of life: it may run on, but nobody knows.
+        """
+        told: EvalProgress | None = None
+        while True:
+            await self._look_politely()
+            run = self.snapshot.run.value
+            progress = run.evaluation if run else None
+            if run is None or progress is None:
+                continue
+            if progress != told:
+                tell(progress)
+                told = progress
+            if progress.state.over:
+                return progress
+            if self.snapshot.run.error == "" and run.clock - progress.updated_at > DRIVER_TIMEOUT_S:
+                said = await self._last_line(layout.EVAL_OUT)
+                raise GaveUp(
+                    f"no sign of life of the evaluation for {DRIVER_TIMEOUT_S:.0f} s: {said}", "start it again"
+                )
+
+    async def _look_politely(self) -> None:
+        """Look again at the configured pace; the local queue is a file and may be asked as often as the run."""
+        poll = self.config.poll
+        local = self.config.cluster.scheduler == "local"
+        await asyncio.sleep(min(1.0, poll.run_s))
+        await self.refresh("run", poll.run_s / 2)
+        await self.refresh("jobs", poll.run_s if local else poll.jobs_s)
+
+    async def _write_endpoints(self) -> str:
+        run = self.snapshot.run.value
+        addresses = {
+            replica.name: replica.address
+            for replica in (run.replicas if run else ())
+            if replica.phase in (Phase.READY, Phase.DEGRADED)
+        }
+        table = endpoints(self.config, addresses)
+        path = str(self.run.path / layout.ENDPOINTS)
+        await self.shell.write(path, json.dumps(table, indent=2).encode() + b"\n")
+        return f"{path}: {len(addresses)} endpoints"
+
+    async def _log(self, step: Step, began: float, error: str) -> None:
+        """One line of activity.jsonl; what happens before the directory exists is written with the first line after."""
+        self._unwritten.append(
+            {
+                "at": began,
+                "by": getpass.getuser(),
+                "did": str(step),
+                "ms": round((self.clock() - began) * 1000),
+                "ok": not error,
+                "error": error,
+            }
+        )
+        if not self.launched:
+            return
+        lines = "".join(json.dumps(entry) + "\n" for entry in self._unwritten)
+        await self.shell.append(str(self.run.path / layout.ACTIVITY), lines.encode())
+        self._unwritten.clear()
+
+    @property
+    def logs(self) -> RunLogs:
+        """All logs of the run: the evaluation's, the servers' by attempt, and the jobs' own output."""
+        return RunLogs(self.run, self.config.run.logs)
+
+
+def _line(verdict: Verdict) -> str:
+    return f"{verdict.wanted.name} {verdict.standing}: {verdict.why}"
+
+
+def new_run_id(when: datetime) -> str:
+    """A name that sorts by time."""
+    return when.strftime("%Y%m%d-%H%M%S")
+
+
+async def list_runs(config: Config) -> tuple[str, ...]:
+    """The ids of all runs, by name. Raises Unreachable."""
+    async with open_shell(config.cluster) as shell:
+        return await run_ids(shell, config.at_home(await shell.home()).run.directory)
+
+
+@asynccontextmanager
+async def open_ops(
+    config: Config, run_id: str | None = None, *, new: bool = False, read_only: bool = False
+) -> AsyncIterator[Ops]:
+    """The wiring of one run: the one named or the newest, or with `new` one that does not exist yet.
+
+    Raises NothingToRead for a run that does not exist, Refused for a new one that does, Unreachable, ConfigError.
+    """
+    async with open_shell(config.cluster) as shell:
+        config = config.at_home(await shell.home())
+        parent = PurePosixPath(config.run.directory)
+        found = None
+        if new:
+            if run_id is not None and run_id in await run_ids(shell, str(parent)):
+                raise Refused(f"run {run_id!r} exists already", "choose another name, or leave --run out")
+        else:
+            found = await find_run(shell, str(parent), run_id)
+        directory = parent / (found or run_id or new_run_id(datetime.now()))
+        run = RunDirectory(shell, directory, config.cluster.python)
+        launched = found is not None and await run.exists()
+        if launched:
+            # The fleet is the one that was submitted; how to reach it is a matter of where we are now.
+            config = (await run.config()).model_copy(update={"cluster": config.cluster, "poll": config.poll})
+        scheduler: JobSource = Local(parent / SPOOL) if config.cluster.scheduler == "local" else Slurm()
+        yield Ops(config, shell, scheduler, run, launched, read_only)

@@ -1,0 +1,107 @@
+"""Placement → the files of a launch: job scripts and specifications, the node agent, the configuration."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import math
+import shlex
+import socket
+from datetime import datetime
+from importlib import resources
+from pathlib import PurePosixPath
+from typing import Any
+
+import jinja2
+import tomlkit
+
+from tau2tui import __version__
+from tau2tui.config import Config
+from tau2tui.core import layout
+from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
+from tau2tui.core.plan import WriteFile
+
+
+def launch_files(
+    config: Config, run_dir: PurePosixPath, when: datetime, rehearsal_script: dict[str, Any] | None
+) -> tuple[WriteFile, ...]:
+    """All files that a launch writes into the run directory before it submits, by relative path."""
+    files = [
+        WriteFile(layout.RUN_CONFIG, run_toml(config, when)),
+        WriteFile(layout.NODE_AGENT, _source("tau2tui.node", "agent.py")),
+    ]
+    if config.serve.engine == "rehearsal":
+        files.append(WriteFile(layout.REHEARSAL_SERVER, _source("tau2tui.rehearsal", "server.py")))
+        files.append(WriteFile(layout.REHEARSAL_SCRIPT, json.dumps(rehearsal_script or {})))
+    # On one machine "the node's address" is what the replicas bind.
+    address = config.serve.host if config.cluster.scheduler == "local" else ""
+    for job in plan_jobs(config):
+        files.append(WriteFile(layout.sbatch_file(job.name), sbatch_text(config, job, run_dir)))
+        files.append(
+            WriteFile(layout.job_spec(job.name), json.dumps(job_spec(config, job, run_dir, address), indent=1))
+        )
+    return tuple(files)
+
+
+def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:
+    """The text of one job script."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("tau2tui.remote"),
+        autoescape=False,  # noqa: S701 - shell, not HTML: every value goes through `quote`
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quote"] = shlex.quote
+    agent = [config.cluster.python, str(run_dir / layout.NODE_AGENT), "run", str(run_dir / layout.job_spec(job.name))]
+    return environment.get_template("job.sbatch.j2").render(
+        options=sbatch_options(config, job), environment=config.environment, agent=agent
+    )
+
+
+def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:
+    """The #SBATCH lines; output paths are relative to the run directory, where the job is started."""
+    slurm = config.slurm
+    options: list[tuple[str, str | None, bool]] = [
+        ("job-name", job.name, True),
+        ("partition", slurm.partition, bool(slurm.partition)),
+        ("account", slurm.account, bool(slurm.account)),
+        ("qos", slurm.qos, bool(slurm.qos)),
+        ("time", slurm.time, True),
+        ("nodes", "1", True),
+        ("ntasks-per-node", str(slurm.ntasks_per_node), slurm.ntasks_per_node > 0),
+        ("gpus-per-node", str(slurm.gpus_per_node), slurm.gpus_per_node > 0),
+        ("mem", slurm.mem, bool(slurm.mem)),
+        ("overcommit", None, slurm.overcommit),
+        ("exclusive", None, slurm.exclusive),
+        ("dependency", "singleton", slurm.singleton),
+        ("nodelist", ",".join(slurm.nodelist), bool(slurm.nodelist)),
+        ("exclude", ",".join(slurm.exclude), bool(slurm.exclude)),
+        ("output", layout.job_output(job.name), True),
+        ("error", layout.job_output(job.name, "err"), True),
+        # A restarted job must not erase what the first life wrote, and it is told before its time is over.
+        ("open-mode", "append", True),
+        ("signal", f"B:TERM@{math.ceil(slurm.grace_s)}", True),
+    ]
+    lines = [
+        f"--{name}" + ("" if value is None else f"={shlex.quote(value)}") for name, value, wanted in options if wanted
+    ]
+    return (*lines, *slurm.extra)
+
+
+def run_toml(config: Config, when: datetime) -> str:
+    """The configuration as it was submitted, with who, where and when; it is read back by `config.load_submitted`."""
+    document = tomlkit.document()
+    document["submitted"] = {
+        "at": when.isoformat(timespec="seconds"),
+        "by": getpass.getuser(),
+        "from": socket.gethostname(),
+        "tau2tui": __version__,
+    }
+    for key, value in config.model_dump(mode="json", exclude_none=True).items():
+        document[key] = value
+    return tomlkit.dumps(document)
+
+
+def _source(package: str, name: str) -> str:
+    """The text of a program that is copied to the cluster."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

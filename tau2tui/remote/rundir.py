@@ -1,0 +1,140 @@
+"""The run directory from outside: find runs, read the state of one, ask its agents, copy its logs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import tomli
+
+from tau2tui.config import Config, submitted
+from tau2tui.core import layout, wire
+from tau2tui.core.model import RunState
+from tau2tui.errors import CommandFailed, ConfigError, GaveUp, NothingToRead
+from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
+
+LATEST = "latest"
+"""A file beside the runs that names the newest one."""
+ANSWER_POLL_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run, through the shell of the machine where it lies."""
+
+    shell: Shell
+    path: PurePosixPath
+    python: str
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    async def exists(self) -> bool:
+        """Whether a launch has begun to write it."""
+        return layout.RUN_CONFIG in await self.shell.names(str(self.path))
+
+    async def config(self) -> Config:
+        """The configuration as it was submitted. Raises ConfigError."""
+        where = str(self.path / layout.RUN_CONFIG)
+        try:
+            data = tomli.loads((await self.shell.read(where)).decode())
+        except (FileNotFoundError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+            raise ConfigError(f"{where}: not readable as the configuration of a run: {error}") from None
+        return submitted(data, where)
+
+    async def state(self) -> RunState:
+        """All replicas and the evaluation, by one remote command."""
+        argv = (self.python, str(self.path / layout.NODE_AGENT), "state", str(self.path))
+        completed = (await self.shell.run(argv)).check()
+        try:
+            return parse_state(json.loads(completed.stdout))
+        except ValueError as error:
+            raise CommandFailed(f"the state of {self.path} is not readable: {error}") from None
+
+    async def ask(self, target: str, verb: str, value: int | None, by: str, timeout_s: float) -> str:
+        """Drop a request and wait for the answer beside it; returns what it says.
+
+        Raises CommandFailed if the answer is no, GaveUp if there is none in time.
+        """
+        number = time.time_ns()
+        name = layout.eval_request_file(number, verb) if target == "eval" else layout.request_file(number, verb)
+        request = {"schema": 1, "target": target, "verb": verb, "value": value, "by": by, "at": time.time()}
+        await self.shell.write(str(self.path / name), json.dumps(request).encode())
+        answer = str(self.path / layout.result_of(name))
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            try:
+                result = json.loads(await self.shell.read(answer))
+            except FileNotFoundError:
+                await asyncio.sleep(ANSWER_POLL_S)
+                continue
+            message = str(result.get("message", ""))
+            if not result.get("ok"):
+                raise CommandFailed(f"{verb} {target}: {message}")
+            return message
+        raise GaveUp(f"{verb} {target}: no answer within {timeout_s:.0f} s", "is its job still running? tau2tui status")
+
+    async def copy_logs(self, logs: str, target: Path) -> None:
+        """Bring a local copy of the evaluation's logs up to date: of a file that grew, only the new bytes travel."""
+        await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
+        source = self.path / logs
+        for name in await self.shell.names(str(source)):
+            if name.endswith(".log") and name.startswith(("fullrun", "tau2_", "eval_")):
+                await self._copy_growth(str(source / name), target / name)
+
+    async def _copy_growth(self, source: str, target: Path) -> None:
+        try:
+            offset = await LocalShell().size(str(target))
+        except FileNotFoundError:
+            offset = 0
+        while new := await self.shell.read(source, offset):
+            await LocalShell().append(str(target), new)
+            offset += len(new)
+            if len(new) < READ_LIMIT:
+                break
+
+
+async def run_ids(shell: Shell, parent: str) -> tuple[str, ...]:
+    """The ids of all runs, by name. Raises Unreachable."""
+    return tuple(name for name in await shell.names(parent) if name != LATEST and not name.startswith("."))
+
+
+async def find_run(shell: Shell, parent: str, run_id: str | None) -> str | None:
+    """The id of the run that is meant: the one named, or the newest; None if there is none yet.
+
+    Raises NothingToRead for a name that no run has, Unreachable.
+    """
+    ids = await run_ids(shell, parent)
+    if run_id is not None:
+        if run_id not in ids:
+            raise NothingToRead(f"no run {run_id!r} in {parent}", f"known: {', '.join(ids) or 'none yet'}")
+        return run_id
+    try:
+        newest = (await shell.read(f"{parent}/{LATEST}")).decode(errors="replace").strip()
+    except FileNotFoundError:
+        newest = ""
+    return newest if newest in ids else next(reversed(ids), None)
+
+
+def parse_state(data: Mapping[str, Any]) -> RunState:
+    """The answer of `node_agent.py state`; a file of a wrong shape is named among the unreadable ones."""
+    unreadable = [str(line) for line in data.get("unreadable", ())]
+    replicas = []
+    for entry in data["replicas"]:
+        try:
+            replicas.append(wire.replica_from(entry))
+        except (ValueError, KeyError, TypeError) as error:
+            unreadable.append(f"a replica's file: {error!r}")
+    evaluation = None
+    if data.get("evaluation") is not None:
+        try:
+            evaluation = wire.progress_from(data["evaluation"])
+        except (ValueError, KeyError, TypeError) as error:
+            unreadable.append(f"{layout.EVAL_STATE}: {error!r}")
+    return RunState(tuple(replicas), evaluation, float(data["clock"]), tuple(unreadable))

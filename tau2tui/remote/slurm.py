@@ -1,0 +1,94 @@
+"""SLURM: squeue, sbatch and scancel, as argv and as parsers of what they print."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from tau2tui.core.model import Job, JobState
+from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.remote.shell import Shell
+
+COMMENT = "tau2tui "
+"""Jobs of ours carry this and the run's id as their comment."""
+
+_SEPARATOR = "\x1f"
+"""Between fields: job names and reasons may hold blanks, commas and bars."""
+_FORMAT = _SEPARATOR.join(("%i", "%T", "%L", "%N", "%k", "%r", "%j"))
+
+_STATES = {
+    JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_HOLD REQUEUE_FED SPECIAL_EXIT RESV_DEL_HOLD",
+    JobState.RUNNING: "RUNNING STAGE_OUT SIGNALING",
+    JobState.COMPLETING: "COMPLETING",
+    JobState.ENDED: "COMPLETED CANCELLED FAILED TIMEOUT NODE_FAIL OUT_OF_MEMORY PREEMPTED BOOT_FAIL DEADLINE REVOKED",
+}
+_BY_WORD = {word: state for state, words in _STATES.items() for word in words.split()}
+
+_UNREACHABLE = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Connection refused",
+    "Zero Bytes were transmitted",
+)
+
+
+class Slurm:
+    """Jobs of one user on one cluster."""
+
+    name = "SLURM"
+
+    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
+        """Submit one job script; it prints the job id."""
+        return ("sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}", str(run_dir / script))
+
+    def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
+        """Cancel exactly these jobs."""
+        return ("scancel", *job_ids)
+
+    def queue_argv(self) -> tuple[str, ...]:
+        """All jobs of the user that the controller still remembers, ended ones too."""
+        return ("squeue", "--me", "--noheader", "--states=all", f"--format={_FORMAT}")
+
+    async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]:
+        """The jobs of one run, oldest first. Raises Unreachable, or CommandFailed with SLURM's own words."""
+        completed = await shell.run(self.queue_argv(), timeout_s=30)
+        if completed.status != 0 or "error:" in completed.stderr:
+            message = f"squeue did not say (status {completed.status}): {completed.complaint}"
+            unreachable = any(sign in completed.stderr for sign in _UNREACHABLE)
+            raise Unreachable(message) if unreachable else CommandFailed(message)
+        return tuple(job for job in parse_queue(completed.stdout) if job.comment == COMMENT + run_id)
+
+
+def parse_queue(text: str) -> tuple[Job, ...]:
+    """squeue's output in our format. A line with another number of fields is no job of ours and is passed over."""
+    jobs = []
+    for line in text.split("\n"):
+        fields = line.split(_SEPARATOR)
+        if len(fields) != 7:
+            continue
+        job_id, word, left, nodes, comment, reason, name = (field.strip() for field in fields)
+        state = _BY_WORD.get(word, JobState.UNKNOWN)
+        jobs.append(
+            Job(
+                id=job_id,
+                name=name,
+                state=state,
+                raw_state=word,
+                nodes=nodes,
+                reason="" if reason == "None" else reason,
+                time_left_s=parse_duration_s(left) if state is JobState.RUNNING else None,
+                comment=comment,
+            )
+        )
+    return tuple(sorted(jobs, key=lambda job: [int(part) if part.isdigit() else 0 for part in job.id.split("_")]))
+
+
+def parse_duration_s(text: str) -> float | None:
+    """SLURM's [days-][hours:]minutes:seconds; None for UNLIMITED, INVALID and NOT_SET."""
+    days, _, clock = text.rpartition("-")
+    parts = clock.split(":")
+    if not all(part.isdigit() for part in parts) or not 2 <= len(parts) <= 3 or (days and not days.isdigit()):
+        return None
+    seconds = 0
+    for part in parts:
+        seconds = seconds * 60 + int(part)
+    return float(seconds + 86400 * int(days or 0))

@@ -1,0 +1,129 @@
+"""Which steps a command becomes, and what is refused before anything happens."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from tau2tui.config import Config, EvaluationConfig
+from tau2tui.core.command import Command, Launch, Relaunch, StartEval, SteerEval, Stop
+from tau2tui.core.model import EvalProgress, EvalState, JobState, Phase, Reading, RunningUnit, Snapshot
+from tau2tui.core.plan import Await, AwaitJobsGone, Do, Plan, Request, Situation, WriteFile, make_plan
+from tau2tui.core.verdict import Standing
+from tau2tui.errors import Refused
+from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config
+
+
+class Words:
+    """A scheduler that only has words."""
+
+    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
+        return ("submit", run_id, str(run_dir / script))
+
+    def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
+        return ("cancel", *job_ids)
+
+
+def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> Plan:
+    files = (WriteFile("run.toml", "text"),)
+    return make_plan(
+        command,
+        Situation(config or small_config(), "one", PurePosixPath("/runs/one"), snapshot, Words(), files, ("drive",)),
+    )
+
+
+def evaluation(state: EvalState = EvalState.RUNNING, updated_at: float = NOW) -> EvalProgress:
+    unit = RunningUnit("retail", "0", 0, NOW - 60, NOW - 1, replica="expert-1-0")
+    return EvalProgress(state, NOW - 100, updated_at, running=(unit,))
+
+
+ALL_READY = tuple(make_replica(name) for name in ("orchestrator-0", "expert-1-0", "expert-1-1"))
+BOTH_JOBS = (make_job("oss_eval_node1", id="7"), make_job())
+
+
+def test_a_launch_writes_submits_waits_and_writes_the_endpoints() -> None:
+    lines = plan(Launch(), make_snapshot()).lines
+    assert lines[0] == "mkdir -p -m 700 /runs/one"
+    assert lines[2] == "write /runs/one/run.toml (4 bytes)"
+    assert lines[3:5] == (
+        "submit one /runs/one/jobs/oss_eval_node1.sbatch",
+        "submit one /runs/one/jobs/oss_eval_node2.sbatch",
+    )
+    assert lines[5].startswith("wait until 3 replicas are ready")
+    assert lines[6] == "write model_config_oss.json"
+
+
+def test_a_second_launch_of_a_run_that_has_jobs_is_refused() -> None:
+    with pytest.raises(Refused, match="job 8"):
+        plan(Launch(), make_snapshot(jobs=(make_job(),)))
+
+
+def test_a_failed_replica_is_relaunched_without_asking_twice() -> None:
+    replica = make_replica(phase=Phase.FAILED)
+    made = plan(Relaunch("expert-1-0"), make_snapshot((replica,), BOTH_JOBS, evaluation=evaluation()))
+    assert made.steps[0] == Request("expert-1-0", "restart", timeout_s=90.0)
+    assert isinstance(made.steps[1], Await) and made.steps[1].standing is Standing.READY
+    assert not made.destructive
+
+
+def test_to_relaunch_a_replica_that_works_is_destructive_and_says_what_it_costs() -> None:
+    made = plan(Relaunch("expert-1-0"), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
+    assert made.destructive
+    assert made.affects == ("1 simulations are in flight at expert-1-0; what is lost is run again",)
+
+
+def test_a_replica_whose_job_ended_is_not_relaunched() -> None:
+    jobs = (make_job(state=JobState.ENDED, raw_state="TIMEOUT"),)
+    with pytest.raises(Refused, match="TIMEOUT"):
+        plan(Relaunch("expert-1-0"), make_snapshot((make_replica(),), jobs))
+
+
+def test_an_unknown_replica_is_refused_with_the_known_names() -> None:
+    with pytest.raises(Refused, match="orchestrator-0, expert-1-0, expert-1-1"):
+        plan(Relaunch("expert-9-0"), make_snapshot())
+
+
+def test_a_stop_ends_the_evaluation_then_the_replicas_then_the_jobs() -> None:
+    made = plan(Stop(), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
+    assert made.lines[:3] == ("request stop eval", "request stop oss_eval_node1", "request stop oss_eval_node2")
+    assert made.steps[3] == Do(("cancel", "7", "8"))
+    assert isinstance(made.steps[4], AwaitJobsGone)
+    assert made.destructive
+
+
+def test_a_job_that_only_waits_is_cancelled_without_asking_an_agent() -> None:
+    made = plan(Stop(), make_snapshot(jobs=(make_job(state=JobState.PENDING),)))
+    assert made.lines[0] == "cancel 8"
+
+
+def test_nothing_is_stopped_while_the_queue_is_not_known() -> None:
+    with pytest.raises(Refused, match="not known: squeue"):
+        plan(Stop(), Snapshot(jobs=Reading(error="squeue hangs"), run=make_snapshot().run))
+
+
+def test_to_stop_nothing_is_refused() -> None:
+    with pytest.raises(Refused, match="nothing"):
+        plan(Stop(), make_snapshot(jobs=(make_job(state=JobState.ENDED),)))
+
+
+def test_an_evaluation_needs_a_ready_replica_of_every_expert() -> None:
+    with pytest.raises(Refused, match="no replica of orchestrator is ready"):
+        plan(StartEval(EvaluationConfig()), make_snapshot(ALL_READY[1:], BOTH_JOBS))
+    made = plan(StartEval(EvaluationConfig()), make_snapshot(ALL_READY, BOTH_JOBS))
+    assert made.steps[1] == Do(("drive",))
+
+
+def test_two_evaluations_of_one_run_are_refused_unless_the_first_is_dead() -> None:
+    with pytest.raises(Refused, match="is running"):
+        plan(StartEval(EvaluationConfig()), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
+    silent = evaluation(updated_at=NOW - 60)
+    plan(StartEval(EvaluationConfig()), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=silent))
+
+
+def test_only_a_running_evaluation_is_steered() -> None:
+    with pytest.raises(Refused, match="no evaluation"):
+        plan(SteerEval("pause"), make_snapshot(ALL_READY, evaluation=evaluation(EvalState.FINISHED)))
+    made = plan(SteerEval("concurrency", 8), make_snapshot(ALL_READY, evaluation=evaluation()))
+    assert made.steps == (Request("eval", "concurrency", 8),)
+    assert plan(SteerEval("stop"), make_snapshot(ALL_READY, evaluation=evaluation())).destructive

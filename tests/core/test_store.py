@@ -1,0 +1,33 @@
+"""The store keeps what was known when a source fails."""
+
+from __future__ import annotations
+
+from tau2tui.core.model import RunState, Snapshot
+from tau2tui.core.store import Store
+from tests.sample import make_job
+
+
+def test_a_failed_read_keeps_the_last_value_and_says_why() -> None:
+    store = Store()
+    store.put_jobs((make_job(),), 1.0)
+    store.fail("jobs", "squeue hangs", 2.0)
+    jobs = store.latest.jobs
+    assert (jobs.value, jobs.at, jobs.error, jobs.failed_at) == ((make_job(),), 1.0, "squeue hangs", 2.0)
+    store.put_jobs((), 3.0)
+    assert store.latest.jobs.error == "" and store.latest.jobs.value == ()
+
+
+def test_listeners_hear_of_every_snapshot_until_they_leave() -> None:
+    store, heard = Store(), list[Snapshot]()
+    leave = store.subscribe(heard.append)
+    store.put_run(RunState(clock=1.0), 1.0)
+    leave()
+    store.put_run(RunState(clock=2.0), 2.0)
+    assert [snapshot.run.at for snapshot in heard] == [1.0]
+
+
+def test_the_memory_leaves_gaps_as_gaps() -> None:
+    store = Store()
+    store.put_jobs((make_job(),), 1.0)
+    store.put_run(RunState(clock=5.0), 2.0)
+    assert store.series(lambda snapshot: snapshot.run.value.clock if snapshot.run.value else None) == [(2.0, 5.0)]
