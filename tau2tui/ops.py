@@ -206,7 +206,11 @@ class Ops:
                 self.launched = self.launched or step.path.endswith("/" + layout.NODE_AGENT)
                 return ""
             case Request():
-                return await self.run.ask(step.target, step.verb, step.value, getpass.getuser(), step.timeout_s)
+                asked = (
+                    self.run.ask(target, step.verb, step.value, getpass.getuser(), step.timeout_s)
+                    for target in step.targets
+                )
+                return "; ".join(await asyncio.gather(*asked))
             case Await():
                 return await self._await(step, report)
             case AwaitJobsGone():

@@ -46,16 +46,16 @@ class WriteFile:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Ask a node agent, or the evaluation driver, through the run directory, and wait for its answer."""
+    """Ask node agents, or the evaluation driver, through the run directory, and wait for all their answers."""
 
-    target: str
-    """A job, a replica, or "eval"."""
     verb: str
+    targets: tuple[str, ...]
+    """Jobs, replicas, or "eval"; they are asked at the same time."""
     value: int | None = None
     timeout_s: float = 90.0
 
     def __str__(self) -> str:
-        return f"request {self.verb} {self.target}" + ("" if self.value is None else f" {self.value}")
+        return f"request {self.verb} {' '.join(self.targets)}" + ("" if self.value is None else f" {self.value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ def _relaunch(command: Relaunch, situation: Situation) -> Plan:
         )
     serve = situation.config.serve
     steps = (
-        Request(command.replica, "restart", timeout_s=serve.stop_timeout_s + 60),
+        Request("restart", (command.replica,), timeout_s=serve.stop_timeout_s + 60),
         Await((command.replica,), Standing.READY, serve.start_timeout_s),
         WriteEndpoints(),
     )
@@ -206,7 +206,7 @@ def _stop_replica(command: Stop, situation: Situation) -> Plan:
     verdict = _known_replica(command.replica, situation)
     if verdict.seen is None:
         raise Refused(f"{command.replica} is {verdict.standing}: {verdict.why}", "there is nothing to stop")
-    step = Request(command.replica, "stop", timeout_s=situation.config.serve.stop_timeout_s + 60)
+    step = Request("stop", (command.replica,), timeout_s=situation.config.serve.stop_timeout_s + 60)
     return Plan(command, (step,), destructive=True, affects=_in_flight(situation, command.replica))
 
 
@@ -218,12 +218,11 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
     live = tuple(job for job in jobs.value or () if job.state is not JobState.ENDED)
     steps: list[Step] = []
     if _driver_runs(situation):
-        steps.append(Request("eval", "stop"))
+        steps.append(Request("stop", ("eval",)))
     running = {job.name for job in live if job.state is JobState.RUNNING}
-    timeout_s = situation.config.serve.stop_timeout_s + 60
-    steps += [
-        Request(job.name, "stop", timeout_s=timeout_s) for job in plan_jobs(situation.config) if job.name in running
-    ]
+    agents = tuple(job.name for job in plan_jobs(situation.config) if job.name in running)
+    if agents:
+        steps.append(Request("stop", agents, timeout_s=situation.config.serve.stop_timeout_s + 60))
     if live:
         steps += [Do(situation.scheduler.cancel_argv(tuple(job.id for job in live))), AwaitJobsGone()]
     if not steps:
@@ -256,7 +255,7 @@ def _steer_eval(command: SteerEval, situation: Situation) -> Plan:
         raise Refused(f"unknown request {command.verb!r}", f"one of {', '.join(EVAL_VERBS)}")
     if not _driver_runs(situation):
         raise Refused(f"no evaluation of run {situation.run_id} is running", "start one: tau2tui eval")
-    step = Request("eval", command.verb, command.value)
+    step = Request(command.verb, ("eval",), command.value)
     destructive = command.verb == "stop"
     return Plan(command, (step,), destructive, _in_flight(situation) if destructive else ())
 

@@ -20,12 +20,14 @@ from typing import Protocol
 import asyncssh
 
 from tau2tui.config import ClusterConfig
-from tau2tui.errors import CommandFailed, Tau2TuiError, Unreachable
+from tau2tui.errors import CommandFailed, ConfigError, Tau2TuiError, Unreachable
 
 SESSIONS = 4
 """Commands at a time over one connection; sshd's MaxSessions is 10 by default, and others share it."""
 CONNECT_TIMEOUT_S = 20.0
 READ_LIMIT = 8 << 20
+_TIMED_OUT = 124
+"""Exit status of `timeout` for a command that it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +190,20 @@ class SshShell:
             self._connection = None
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        """Run under `timeout` over there: sshd does not end a hanging command when its channel closes."""
+        late = Unreachable(f"{self.name}: {argv[0]} did not answer within {timeout_s:g} s")
+        command = shlex.join(("timeout", "--kill-after=5", f"{timeout_s:g}", *argv))
         async with self._session() as connection:
             try:
                 result = await connection.run(
-                    shlex.join(argv), stdin=asyncssh.DEVNULL, encoding=None, timeout=timeout_s, check=False
+                    command, stdin=asyncssh.DEVNULL, encoding=None, timeout=timeout_s + 5, check=False
                 )
             except asyncssh.TimeoutError:
-                raise Unreachable(f"{self.name}: {argv[0]} did not answer within {timeout_s:g} s") from None
+                raise late from None
         out, err = _text(result.stdout), _text(result.stderr)
         status = result.exit_status
+        if status == _TIMED_OUT:
+            raise late
         if status is None:
             raise CommandFailed(f"{self.name}: {argv[0]} was ended by a signal", err.strip()[:200])
         return Completed(tuple(argv), status, out, err)
@@ -285,7 +292,8 @@ class SshShell:
         host, options = _connect_options(self._cluster)
         try:
             return await asyncssh.connect(host, **options)
-        except (OSError, asyncssh.Error) as error:
+        except (OSError, asyncssh.Error, ValueError) as error:
+            # ValueError: ssh_config or a key file is not as it should be; asyncssh has no class of its own for that.
             raise _login_error(self.name, error) from None
 
 
@@ -302,7 +310,7 @@ def _connect_options(cluster: ClusterConfig) -> tuple[str, dict[str, object]]:
     return host, options
 
 
-def _login_error(name: str, error: OSError | asyncssh.Error) -> Tau2TuiError:
+def _login_error(name: str, error: OSError | asyncssh.Error | ValueError) -> Tau2TuiError:
     """What went wrong at login, with what to do about it."""
     match error:
         case asyncssh.HostKeyNotVerifiable():
@@ -314,6 +322,8 @@ def _login_error(name: str, error: OSError | asyncssh.Error) -> Tau2TuiError:
             return Unreachable(
                 f"{name}: login refused: {error.reason}", f"try `ssh {name}`: user, key and agent must work there"
             )
+        case ValueError():
+            return ConfigError(f"{name}: ssh is not set up: {error}", f"see ~/.ssh, and try `ssh {name}`")
         case TimeoutError():
             return Unreachable(f"{name}: no connection within {CONNECT_TIMEOUT_S:g} s", "network, VPN?")
         case _:

@@ -62,7 +62,7 @@ def test_a_second_launch_of_a_run_that_has_jobs_is_refused() -> None:
 def test_a_failed_replica_is_relaunched_without_asking_twice() -> None:
     replica = make_replica(phase=Phase.FAILED)
     made = plan(Relaunch("expert-1-0"), make_snapshot((replica,), BOTH_JOBS, evaluation=evaluation()))
-    assert made.steps[0] == Request("expert-1-0", "restart", timeout_s=90.0)
+    assert made.steps[0] == Request("restart", ("expert-1-0",), timeout_s=90.0)
     assert isinstance(made.steps[1], Await) and made.steps[1].standing is Standing.READY
     assert not made.destructive
 
@@ -86,9 +86,9 @@ def test_an_unknown_replica_is_refused_with_the_known_names() -> None:
 
 def test_a_stop_ends_the_evaluation_then_the_replicas_then_the_jobs() -> None:
     made = plan(Stop(), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
-    assert made.lines[:3] == ("request stop eval", "request stop oss_eval_node1", "request stop oss_eval_node2")
-    assert made.steps[3] == Do(("cancel", "7", "8"))
-    assert isinstance(made.steps[4], AwaitJobsGone)
+    assert made.lines[:2] == ("request stop eval", "request stop oss_eval_node1 oss_eval_node2")
+    assert made.steps[2] == Do(("cancel", "7", "8"))
+    assert isinstance(made.steps[3], AwaitJobsGone)
     assert made.destructive
 
 
@@ -125,5 +125,5 @@ def test_only_a_running_evaluation_is_steered() -> None:
     with pytest.raises(Refused, match="no evaluation"):
         plan(SteerEval("pause"), make_snapshot(ALL_READY, evaluation=evaluation(EvalState.FINISHED)))
     made = plan(SteerEval("concurrency", 8), make_snapshot(ALL_READY, evaluation=evaluation()))
-    assert made.steps == (Request("eval", "concurrency", 8),)
+    assert made.steps == (Request("concurrency", ("eval",), 8),)
     assert plan(SteerEval("stop"), make_snapshot(ALL_READY, evaluation=evaluation())).destructive

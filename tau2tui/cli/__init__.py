@@ -1,0 +1,97 @@
+"""Front end 1: words. stdout is data, stderr is talk, exit codes are those of `tau2tui.errors`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from tau2tui import __version__
+from tau2tui.cli.evaluate import drive, evaluate
+from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
+from tau2tui.cli.reporting import report
+from tau2tui.cli.session import Session
+from tau2tui.cli.setup import demo, init
+from tau2tui.config import DEFAULT_CONFIG
+from tau2tui.errors import ConfigError, Tau2TuiError
+
+EPILOG = """\b
+Exit codes: 0 done · 1 a bug, with a traceback · 2 configuration or usage · 3 a machine or the scheduler did not
+answer · 4 a command or the evaluation failed · 5 refused, nothing was changed · 6 waited in vain · 7 nothing to
+read · 130 interrupted
+"""
+
+
+class Words(click.Group):
+    """The words in the order of an operator's day instead of the alphabet's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=Words, invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 110})
+@click.option(
+    "-c", "--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="Settings."
+)
+@click.option("--run", "run_id", metavar="RUN", help="A run by its id, instead of the newest.")
+@click.option("--read-only", is_flag=True, help="Look, but refuse everything that would change something.")
+@click.option("--logs", type=click.Path(path_type=Path), help="Open a directory of logs, whoever wrote them.")
+@click.version_option(__version__, prog_name="tau2tui")
+@click.pass_context
+def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool, logs: Path | None) -> None:
+    """Operate tau2-bench evaluations of an orchestrator with vLLM experts on SLURM.
+
+    Without a word it opens the full-screen app on the newest run; every key there has its word here.
+    """
+    ctx.obj = Session(config, run_id, read_only)
+    if ctx.invoked_subcommand is None:
+        open_screen(ctx.obj, logs)
+    elif logs is not None:
+        raise click.UsageError("--logs opens the full-screen app and takes no word")
+
+
+for word in (init, plan, launch, wait, status, relaunch, stop, evaluate, report, runs, demo, drive):
+    words.add_command(word)
+
+
+def open_screen(session: Session, logs: Path | None) -> None:
+    """The full-screen app; Textual is loaded only here."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("this is not a terminal, so there is no screen", "use a word: tau2tui status, tau2tui --help")
+    if logs is not None and not logs.is_dir():
+        raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
+    from tau2tui.remote.logfiles import DirectoryLogs
+    from tau2tui.tui.app import Tau2App
+
+    async def show() -> None:
+        if logs is not None:
+            await Tau2App(None, DirectoryLogs(logs), title=str(logs)).run_async()
+            return
+        async with session.ops() as ops:
+            await Tau2App(ops, ops.logs).run_async()
+
+    asyncio.run(show())
+
+
+def main() -> None:
+    """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
+    try:
+        status = words.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Tau2TuiError as error:
+        print(f"tau2tui: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,226 @@
+"""Words for the fleet: plan, launch, wait, status, relaunch, stop, runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tau2tui.cli.session import (
+    Session,
+    carry_out,
+    dry_run_option,
+    json_option,
+    put,
+    put_json,
+    run_async,
+    say,
+    tell,
+    yes_option,
+)
+from tau2tui.core.command import Launch, Relaunch, Stop
+from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.verdict import Standing
+
+if TYPE_CHECKING:
+    from tau2tui.core.model import Reading
+    from tau2tui.ops import Ops
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def plan(session: Session, as_json: bool) -> None:
+    """Show what a launch would do.
+
+    Placement, and the exact text of every job script; nothing is changed.
+    """
+
+    async def show() -> None:
+        async with session.ops(new=True) as ops:
+            from tau2tui.core import layout
+
+            await ops.look()
+            steps = ops.plan(Launch())
+            files = {file.path: file.text for file in ops.launch_files()}
+            jobs = [
+                {
+                    "job": job.name,
+                    "script": files[layout.sbatch_file(job.name)],
+                    "replicas": [asdict(replica) for replica in job.replicas],
+                }
+                for job in ops.jobs
+            ]
+            if as_json:
+                put_json({"run_dir": str(ops.run.path), "jobs": jobs, "steps": steps.lines})
+                return
+            for job in jobs:
+                put(f"### {layout.sbatch_file(str(job['job']))}\n{job['script']}")
+            for placed in (replica for job in ops.jobs for replica in job.replicas):
+                gpus = ",".join(map(str, placed.gpus))
+                put(f"{placed.name:<20} port {placed.port:<6} GPUs {gpus:<8} starts after {placed.delay_s:.0f} s")
+            put("")
+            for line in steps.lines:
+                put(line)
+
+    run_async(show)
+
+
+@click.command()
+@click.option("--no-wait", is_flag=True, help="Return after submitting; `tau2tui wait` goes on from there.")
+@dry_run_option
+@click.pass_obj
+def launch(session: Session, no_wait: bool, dry_run: bool) -> None:
+    """Submit the fleet and wait until it is ready.
+
+    One job for each node; ready means that every replica is proved so in four levels. Writes model_config_oss.json into the run directory when all are. With --run NAME the new run gets that name.
+    """
+
+    async def start() -> None:
+        async with session.ops(new=True) as ops:
+            await ops.look()
+            plan = ops.plan(Launch(wait=not no_wait))
+            say(f"run {ops.run.run_id} in {ops.run.path}")
+            await carry_out(ops, plan, dry_run=dry_run)
+
+    run_async(start)
+
+
+@click.command()
+@click.option("--timeout", "timeout_s", type=float, default=1800.0, show_default=True, help="Seconds.")
+@click.pass_obj
+def wait(session: Session, timeout_s: float) -> None:
+    """Wait for every replica, and write the endpoints."""
+
+    async def go_on() -> None:
+        async with session.ops() as ops:
+            await ops.await_ready(timeout_s, tell)
+
+    run_async(go_on)
+
+
+@click.command()
+@json_option
+@click.pass_obj
+def status(session: Session, as_json: bool) -> None:
+    """Show every replica, and the evaluation.
+
+    Each with its job, node, address, port and health. Exits with 3 if a source did not answer: what is shown then is the last that was known, or unknown.
+    """
+
+    async def look() -> int:
+        async with session.ops() as ops:
+            await ops.look()
+            if as_json:
+                put_json(status_json(ops))
+            else:
+                show_status(ops)
+            return 3 if ops.snapshot.jobs.error or ops.snapshot.run.error else 0
+
+    raise click.exceptions.Exit(run_async(look))
+
+
+def status_json(ops: Ops) -> dict[str, Any]:
+    """The whole status: `null` is not known, never zero; each source says when it was read and what failed."""
+    run = ops.snapshot.run.value
+    progress = run.evaluation if run else None
+    return {
+        "run": ops.run.run_id,
+        "directory": str(ops.run.path),
+        "sources": {"jobs": _source(ops.snapshot.jobs), "run": _source(ops.snapshot.run)},
+        "replicas": [asdict(row) for row in fleet_rows(ops.verdicts(), progress)],
+        "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
+        "evaluation": asdict(progress) if progress else None,
+    }
+
+
+def _source(reading: Reading[Any]) -> dict[str, Any]:
+    return {"read_at": reading.at, "error": reading.error or None}
+
+
+def show_status(ops: Ops) -> None:
+    """The same for people."""
+    run = ops.snapshot.run.value
+    progress = run.evaluation if run else None
+    put(f"run {ops.run.run_id}  {ops.run.path}")
+    for name, error in (("jobs", ops.snapshot.jobs.error), ("run", ops.snapshot.run.error)):
+        if error:
+            put(f"! {name} not known: {error}")
+    rows = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
+    rows += [_cells(row) for row in fleet_rows(ops.verdicts(), progress)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    if progress is not None:
+        done = f"{progress.finished}/{progress.total} units"
+        errors = sum(domain.errors for domain in progress.domains)
+        put(f"evaluation {progress.state}: {done}, {errors} ended in errors, {progress.retries} retries")
+
+
+def _cells(row: FleetRow) -> tuple[str, ...]:
+    standing = row.phase if row.standing is Standing.STARTING and row.phase else row.standing.value
+    address = f"{row.address}:{row.port}" if row.address else f"–:{row.port}"
+    why = " ".join(row.why.split())
+    return (
+        standing,
+        row.replica,
+        row.job_id or "–",
+        row.node or "–",
+        address,
+        ",".join(map(str, row.gpus)),
+        row.level or "–",
+        why,
+    )
+
+
+@click.command()
+@click.argument("replica")
+@dry_run_option
+@yes_option
+@click.pass_obj
+def relaunch(session: Session, replica: str, dry_run: bool, yes: bool) -> None:
+    """Start one replica again.
+
+    In its job, which goes on like everything else; waits until it is ready.
+    """
+
+    async def again() -> None:
+        async with session.ops() as ops:
+            await ops.look()
+            await carry_out(ops, ops.plan(Relaunch(replica)), dry_run=dry_run, yes=yes)
+
+    run_async(again)
+
+
+@click.command()
+@click.argument("replica", default="")
+@dry_run_option
+@yes_option
+@click.pass_obj
+def stop(session: Session, replica: str, dry_run: bool, yes: bool) -> None:
+    """Stop one REPLICA, or everything.
+
+    Without REPLICA: the evaluation, then the whole fleet. Says what was verified.
+    """
+
+    async def end() -> None:
+        async with session.ops() as ops:
+            await ops.look()
+            await carry_out(ops, ops.plan(Stop(replica)), dry_run=dry_run, yes=yes)
+
+    run_async(end)
+
+
+@click.command()
+@click.pass_obj
+def runs(session: Session) -> None:
+    """List the runs, the newest last."""
+
+    async def names() -> None:
+        from tau2tui.ops import list_runs
+
+        for name in await list_runs(session.config()):
+            put(name)
+
+    run_async(names)

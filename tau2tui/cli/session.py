@@ -1,0 +1,93 @@
+"""What every word needs: the settings that were named, a run opened on demand, and how to speak."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tau2tui import config
+from tau2tui.errors import Refused
+
+if TYPE_CHECKING:
+    from tau2tui.core.plan import Plan
+    from tau2tui.ops import Ops, Progress
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The options before the word."""
+
+    config_file: Path
+    run_id: str | None
+    read_only: bool
+
+    def config(self) -> config.Config:
+        return config.load(self.config_file)
+
+    @asynccontextmanager
+    async def ops(self, *, new: bool = False) -> AsyncIterator[Ops]:
+        """The run that is meant, or with `new` one that is yet to be made."""
+        from tau2tui.ops import open_ops
+
+        async with open_ops(self.config(), self.run_id, new=new, read_only=self.read_only) as ops:
+            yield ops
+
+
+def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a word's coroutine to its end."""
+    return asyncio.run(main())
+
+
+def say(text: str) -> None:
+    """Talk to a person: stderr, with the time, so that a log of it can be read later."""
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def put(text: str) -> None:
+    """Data for a person or a program: stdout."""
+    print(text, flush=True)
+
+
+def put_json(value: Any) -> None:
+    """Data for a program."""
+    put(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def tell(progress: Progress) -> None:
+    """One line for each piece of news of a plan."""
+    if progress.message:
+        say(f"{progress.step}: {progress.message}")
+    elif progress.done:
+        say(f"{progress.step}")
+
+
+async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = False) -> None:
+    """Show the plan, ask if it ends something, and do it. Raises Refused if the answer is no."""
+    if dry_run:
+        for line in plan.lines:
+            put(line)
+        return
+    if plan.destructive and not yes:
+        for line in (*plan.lines, *plan.affects):
+            say(line)
+        if not sys.stdin.isatty():
+            raise Refused("this ends something that runs, and there is nobody to ask", "add --yes")
+        if not await asyncio.to_thread(click.confirm, "Do it?", default=False, err=True):
+            raise Refused("nothing was changed", "you said no")
+    await ops.perform(plan, tell)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Print the steps and do nothing.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -1,0 +1,280 @@
+"""The node agent with real processes: rehearsal servers that start, fail, are killed, and are brought back."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tau2tui.node import agent
+from tests.processes import free_port, is_alive, wait_for
+
+AGENT = Path(agent.__file__)
+SERVER = AGENT.parents[1] / "rehearsal" / "server.py"
+
+
+def test_the_agent_is_python_3_8_and_imports_only_the_standard_library() -> None:
+    tree = ast.parse(AGENT.read_text(), feature_version=(3, 8))
+    modules = {
+        name.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
+    }
+    assert modules <= set(sys.stdlib_module_names)
+
+
+def test_metrics_are_summed_over_engines_and_what_is_not_reported_is_not_there() -> None:
+    text = """
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="m"} 3.0
+vllm:num_requests_running{engine="1",model_name="m"} 2.0
+vllm:gpu_cache_usage_perc{engine="0"} 0.25
+vllm:kv_cache_usage_perc{engine="1"} 0.5
+vllm:num_requests_waiting_by_reason{reason="capacity"} 9
+vllm:generation_tokens_total{engine="0"} 1.5e+03
+"""
+    assert agent.read_metrics(text) == {"running": 5.0, "kv_cache": 0.5, "generation_tokens": 1500.0}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.74 GiB.",
+        "(EngineCore pid=7) ERROR 11-23 04:25:46 [core.py:1] ValueError: No available memory for the cache blocks",
+        "vllm: error: unrecognized arguments: --chat-template-kwargs",
+        "vllm serve: error: argument --max-model-len: invalid value",
+        "OSError: [Errno 98] Address already in use",
+    ],
+)
+def test_lines_that_name_a_cause_are_errors(line: str) -> None:
+    assert agent.ERROR_LINE.search(line) and not agent.WRAPPER.search(line)
+
+
+def test_the_line_that_only_repeats_a_failure_is_not_its_cause() -> None:
+    line = "RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+    assert agent.WRAPPER.search(line)
+
+
+class Node:
+    """A node agent of one job with rehearsal servers, in a run directory of its own."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        for name in ("jobs", "replicas", "control", "metrics", "logs"):
+            (run_dir / name).mkdir()
+        self.replicas: list[dict[str, Any]] = []
+        self.process: subprocess.Popen[bytes] | None = None
+        self.requests = 0
+
+    def add(self, name: str, *arguments: str, **fields: Any) -> int:
+        """One more replica; returns its port."""
+        port = fields.pop("port", None) or free_port()
+        argv = [sys.executable, str(SERVER), "org/Expert", "--served-model-name", "org/Expert", "--host", "127.0.0.1"]
+        argv += ["--port", str(port), "--speed", "1000", "--start-s", "0", *arguments]
+        spec = {
+            "name": name, "expert": "expert-1", "model": "org/Expert", "argv": argv, "env": {"MARK": "x"},
+            "cache": str(self.run_dir / "cache" / name), "gpus": [len(self.replicas)], "port": port, "delay_s": 0,
+            "probe": "tools", "start_timeout_s": 60, "stop_timeout_s": 5,
+        }  # fmt: skip
+        self.replicas.append({**spec, **fields})
+        return port
+
+    def start(self) -> None:
+        spec = {
+            "schema": 1, "job": "job1", "run_dir": str(self.run_dir), "logs": "logs", "host": "127.0.0.1",
+            "address": "127.0.0.1", "replicas": self.replicas,
+        }  # fmt: skip
+        path = self.run_dir / "jobs" / "job1.json"
+        path.write_text(json.dumps(spec))
+        environment = {**os.environ, "SLURM_JOB_ID": "42", "CUDA_VISIBLE_DEVICES": "4,5,6,7"}
+        self.process = subprocess.Popen(
+            [sys.executable, str(AGENT), "run", str(path)], stdout=subprocess.DEVNULL, env=environment
+        )
+
+    def state(self, name: str) -> dict[str, Any]:
+        with suppress(FileNotFoundError):
+            state: dict[str, Any] = json.loads((self.run_dir / "replicas" / f"{name}.json").read_text())
+            return state
+        return {"phase": "", "pid": None, "attempt": 0}
+
+    def wait_phase(self, name: str, *phases: str) -> dict[str, Any]:
+        wait_for(lambda: self.state(name)["phase"] in phases, f"{name} {phases}, {self.state(name)}")
+        return self.state(name)
+
+    def ask(self, verb: str, target: str) -> dict[str, Any]:
+        """Drop a request and wait for its answer."""
+        self.requests += 1
+        name = f"{time.time_ns():020d}-{verb}"
+        (self.run_dir / "control" / f".{name}").write_text(json.dumps({"verb": verb, "target": target, "by": "me"}))
+        (self.run_dir / "control" / f".{name}").rename(self.run_dir / "control" / f"{name}.json")
+        answer = self.run_dir / "control" / f"{name}.result.json"
+        wait_for(answer.exists, f"an answer to {verb} {target}")
+        result: dict[str, Any] = json.loads(answer.read_text())
+        return result
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for state in (self.state(replica["name"]) for replica in self.replicas):
+            if state["pid"] and is_alive(state["pid"]):
+                os.killpg(state["pid"], signal.SIGKILL)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    node = Node(tmp_path)
+    yield node
+    node.end()
+
+
+@pytest.mark.slow
+def test_a_replica_becomes_ready_with_its_own_gpu_cache_and_log(node: Node) -> None:
+    port = node.add("expert-1-0", "--start-s", "1")
+    node.start()
+    state = node.wait_phase("expert-1-0", "ready")
+    assert state["level"] == "completion" and state["address"] == "127.0.0.1" and state["port"] == port
+    assert state["job_id"] == "42" and state["attempt"] == 1
+    environment = Path(f"/proc/{state['pid']}/environ").read_bytes().decode().split("\0")
+    assert "CUDA_VISIBLE_DEVICES=4" in environment and "MARK=x" in environment
+    assert f"VLLM_CACHE_ROOT={node.run_dir}/cache/expert-1-0/vllm" in environment
+    assert "Starting vLLM server" in (node.run_dir / state["log"]).read_text()
+
+
+@pytest.mark.slow
+def test_a_killed_server_fails_within_seconds_and_one_request_brings_it_back(node: Node) -> None:
+    node.add("expert-1-0")
+    node.add("expert-1-1")
+    node.start()
+    pid = node.wait_phase("expert-1-0", "ready")["pid"]
+    other = node.wait_phase("expert-1-1", "ready")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    failed = node.wait_phase("expert-1-0", "failed")
+    assert failed["why"] == "killed by signal 9" and failed["exit_status"] == -9 and failed["pid"] is None
+    assert node.ask("restart", "expert-1-0")["ok"]
+    again = node.wait_phase("expert-1-0", "ready")
+    assert again["attempt"] == 2 and again["pid"] != pid
+    assert again["log"].endswith("expert-1-0.2.log") and (node.run_dir / "logs" / "expert-1-0.1.log").exists()
+    assert node.state("expert-1-1")["pid"] == other and is_alive(other)
+
+
+@pytest.mark.slow
+def test_a_server_that_crashes_is_told_with_its_own_last_error(node: Node) -> None:
+    node.add("expert-1-0", argv=[sys.executable, "-c", "raise ValueError('no room for the KV cache')"])
+    node.start()
+    state = node.wait_phase("expert-1-0", "failed")
+    assert state["why"] == "exited with status 1"
+    assert state["last_error"] == "ValueError: no room for the KV cache"
+
+
+@pytest.mark.slow
+def test_what_a_killed_server_leaves_behind_is_ended_too(node: Node) -> None:
+    mark = node.run_dir / "child"
+    script = (
+        "import subprocess, time; child = subprocess.Popen(['sleep', '600']); "
+        f"open('{mark}', 'w').write(str(child.pid)); time.sleep(600)"
+    )
+    node.add("expert-1-0", argv=[sys.executable, "-c", script])
+    node.start()
+    wait_for(lambda: mark.exists() and mark.read_text(), "the child")
+    os.kill(node.wait_phase("expert-1-0", "starting")["pid"], signal.SIGKILL)
+    assert "left 1 processes, ended" in node.wait_phase("expert-1-0", "failed")["why"]
+    wait_for(lambda: not is_alive(int(mark.read_text())), "the child's end")
+
+
+@pytest.mark.slow
+def test_a_server_that_serves_another_model_is_never_ready(node: Node) -> None:
+    node.add("expert-1-0", "--fault", "wrong-id")
+    node.start()
+    wait_for(lambda: "expected org/Expert" in node.state("expert-1-0").get("why", ""), "the identity to be refused")
+    assert node.state("expert-1-0")["level"] == "health"
+    assert node.state("expert-1-0")["phase"] == "serving"
+
+
+@pytest.mark.slow
+def test_a_port_that_belongs_to_another_process_is_never_ready(node: Node, tmp_path: Path) -> None:
+    port = free_port()
+    argv = [sys.executable, str(SERVER), "org/Expert", "--served-model-name", "org/Expert", "--host", "127.0.0.1"]
+    with subprocess.Popen([*argv, "--port", str(port), "--start-s", "0"], stdout=subprocess.DEVNULL) as stranger:
+        try:
+            node.add("expert-1-0", argv=["sleep", "600"], port=port)
+            node.start()
+            wait_for(lambda: "not ours" in node.state("expert-1-0").get("why", ""), "the stranger to be noticed")
+            assert node.state("expert-1-0")["phase"] != "ready"
+        finally:
+            stranger.terminate()
+
+
+@pytest.mark.slow
+def test_a_stop_ends_even_a_server_that_swallows_term_and_proves_it(node: Node) -> None:
+    script = (
+        "import signal,time;signal.signal(15,signal.SIG_IGN);print('Starting to load model',flush=True);time.sleep(600)"
+    )
+    node.add("expert-1-0", argv=[sys.executable, "-c", script], stop_timeout_s=1)
+    node.start()
+    pid = node.wait_phase("expert-1-0", "loading")["pid"]
+    answer = node.ask("stop", "expert-1-0")
+    assert answer["ok"] and "no process left" in answer["message"]
+    assert not is_alive(pid)
+    assert node.state("expert-1-0")["exit_status"] == -9
+
+
+@pytest.mark.slow
+def test_the_end_of_the_job_ends_every_replica_in_good_order(node: Node) -> None:
+    node.add("expert-1-0")
+    node.start()
+    pid = node.wait_phase("expert-1-0", "ready")["pid"]
+    assert node.process is not None
+    node.process.terminate()
+    assert node.process.wait(30) == 0
+    state = node.state("expert-1-0")
+    assert state["phase"] == "stopped" and state["exit_status"] == 0 and not is_alive(pid)
+
+
+@pytest.mark.slow
+def test_an_old_request_is_answered_but_not_obeyed(node: Node) -> None:
+    old = node.run_dir / "control" / "00000000000000000001-stop.json"
+    old.write_text(json.dumps({"verb": "stop", "target": "job1"}))
+    foreign = node.run_dir / "control" / "00000000000000000002-stop.json"
+    foreign.write_text(json.dumps({"verb": "stop", "target": "job2"}))
+    (node.run_dir / "control" / "00000000000000000003-stop.json").write_text("{ garbage")
+    node.add("expert-1-0")
+    node.start()
+    node.wait_phase("expert-1-0", "ready")
+    answer = json.loads(old.with_suffix(".result.json").read_text())
+    assert not answer["ok"] and "older" in answer["message"]
+    assert not foreign.with_suffix(".result.json").exists()
+
+
+@pytest.mark.slow
+def test_the_state_of_a_run_is_one_json_object_and_names_what_is_unreadable(node: Node) -> None:
+    (node.run_dir / "replicas" / "torn.json").write_text('{"name": "to')
+    output = subprocess.run(
+        [sys.executable, str(AGENT), "state", str(node.run_dir)], capture_output=True, text=True, check=True
+    ).stdout
+    state = json.loads(output)
+    assert state["replicas"] == [] and state["evaluation"] is None
+    assert len(state["unreadable"]) == 1 and state["unreadable"][0].startswith("torn.json")
+
+
+@pytest.mark.slow
+def test_a_node_without_nvidia_smi_says_so_instead_of_showing_no_gpus(tmp_path: Path) -> None:
+    output = subprocess.run(
+        [sys.executable, str(AGENT), "gpus"], capture_output=True, text=True, check=True, env={"PATH": str(tmp_path)}
+    ).stdout
+    assert "nvidia-smi" in json.loads(output)["error"]

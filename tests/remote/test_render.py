@@ -1,0 +1,106 @@
+"""The text of a job script: exactly what a launch submits, and safe whatever the configuration holds."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+import pytest
+import tomli
+
+from tau2tui.config import submitted
+from tau2tui.core.placement import plan_jobs
+from tau2tui.remote.render import launch_files, run_toml, sbatch_options, sbatch_text
+from tests.sample import small_config
+
+RUN = PurePosixPath("/runs/one")
+WHEN = datetime.fromisoformat("2026-01-02T03:04:05+00:00")
+
+
+def test_the_header_is_that_of_the_seed() -> None:
+    config = small_config(slurm={"partition": "batch"})
+    options = sbatch_options(config, plan_jobs(config)[0])
+    for option in (
+        "--job-name=oss_eval_node1", "--partition=batch", "--time=24:00:00", "--nodes=1", "--gpus-per-node=8",
+        "--ntasks-per-node=1", "--mem=0", "--overcommit", "--exclusive", "--dependency=singleton",
+        "--output=jobs/oss_eval_node1.out", "--error=jobs/oss_eval_node1.err", "--signal=B:TERM@120",
+    ):  # fmt: skip
+        assert option in options
+
+
+def test_clusters_differ_and_options_can_be_left_out_and_added() -> None:
+    slurm = {
+        "gpus_per_node": 0,
+        "exclusive": False,
+        "mem": "",
+        "account": "acme",
+        "extra": ["--constraint=h100&nvlink"],
+    }
+    config = small_config(slurm=slurm)
+    text = "\n".join(sbatch_options(config, plan_jobs(config)[0]))
+    assert "gpus-per-node" not in text and "exclusive" not in text and "mem" not in text
+    assert "--account=acme" in text and text.endswith("--constraint=h100&nvlink")
+
+
+def test_the_script_says_its_address_first_then_becomes_the_node_agent() -> None:
+    config = small_config()
+    lines = [line for line in sbatch_text(config, plan_jobs(config)[0], RUN).splitlines() if line]
+    commands = [line for line in lines if not line.startswith("#")]
+    assert commands == [
+        "hostname -i",
+        "exec python3 /runs/one/node_agent.py run /runs/one/jobs/oss_eval_node1.json",
+    ]
+
+
+def test_the_environment_is_set_up_in_order() -> None:
+    environment = {"source": ["/home/me/.bashrc"], "modules": ["cuda/12.4"], "conda": "vllm1", "conda_prefix": "/mc"}
+    config = small_config(environment=environment)
+    text = sbatch_text(config, plan_jobs(config)[0], RUN)
+    wanted = [
+        "source /home/me/.bashrc",
+        "module load cuda/12.4",
+        "source /mc/etc/profile.d/conda.sh",
+        "conda activate vllm1",
+    ]
+    assert [line for line in text.splitlines() if line in wanted] == wanted
+
+
+HOSTILE = "$(touch pwned); `touch pwned`; ' \" & | > pwned"
+
+
+def test_nothing_of_a_configuration_is_interpreted_by_the_shell_of_the_job(tmp_path: Path) -> None:
+    config = small_config(
+        environment={"conda": HOSTILE, "modules": [HOSTILE], "source": [HOSTILE], "venv": HOSTILE},
+        cluster={"python": HOSTILE},
+    )
+    script = tmp_path / "job.sh"
+    script.write_text(sbatch_text(config, plan_jobs(config)[0], PurePosixPath(f"/runs/{HOSTILE}")))
+    subprocess.run(["bash", str(script)], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["job.sh"]
+
+
+def test_a_newline_cannot_add_a_line_to_the_script() -> None:
+    with pytest.raises(ValueError, match="control characters"):
+        small_config(slurm={"partition": "batch\n#SBATCH --uid=0"})
+
+
+def test_the_configuration_as_submitted_can_be_read_back() -> None:
+    config = small_config(environment={"variables": {"A": 'b " c'}})
+    data = tomli.loads(run_toml(config, WHEN))
+    assert data["submitted"]["at"] == "2026-01-02T03:04:05+00:00"
+    assert submitted(data, "run.toml") == config
+
+
+def test_a_launch_brings_the_agent_and_one_script_and_specification_for_each_node() -> None:
+    names = [file.path for file in launch_files(small_config(), RUN, WHEN, None)]
+    assert names == [
+        "run.toml",
+        "node_agent.py",
+        "jobs/oss_eval_node1.sbatch",
+        "jobs/oss_eval_node1.json",
+        "jobs/oss_eval_node2.sbatch",
+        "jobs/oss_eval_node2.json",
+    ]
+    rehearsal = small_config(serve={"engine": "rehearsal"})
+    assert "rehearsal_server.py" in [file.path for file in launch_files(rehearsal, RUN, WHEN, {})]

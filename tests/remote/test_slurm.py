@@ -1,0 +1,105 @@
+"""squeue's output, as SLURM 22.05 prints it in our format, and what it must never be taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tau2tui.core.model import JobState
+from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.remote.shell import Completed, LocalShell
+from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue
+
+
+def line(*fields: str) -> str:
+    return "\x1f".join(fields)
+
+
+class Saying(LocalShell):
+    """A machine on which every command ends in the same way."""
+
+    def __init__(self, status: int, stdout: str = "", stderr: str = "") -> None:
+        self.answer = (status, stdout, stderr)
+
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        return Completed(tuple(argv), *self.answer)
+
+
+RUNNING = line("12", "RUNNING", "1-02:03:04", "node1", "tau2tui one", "None", "oss_eval_node1")
+
+
+def test_a_running_job_has_its_node_and_the_time_that_is_left() -> None:
+    (job,) = parse_queue(RUNNING + "\n")
+    assert (job.id, job.state, job.nodes, job.name) == ("12", JobState.RUNNING, "node1", "oss_eval_node1")
+    assert job.time_left_s == 93784.0 and job.reason == ""
+
+
+def test_a_reason_with_blanks_and_commas_stays_whole() -> None:
+    reason = "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+    (job,) = parse_queue(line("3", "PENDING", "1:00", "", "", reason, "x"))
+    assert job.state is JobState.PENDING and job.reason == reason
+
+
+def test_a_name_with_bars_quotes_and_emoji_is_only_a_name() -> None:
+    (job,) = parse_queue(line("3", "RUNNING", "1:00", "n", "", "None", 'a|b "c" 🚀 $(rm -rf ~)'))
+    assert job.name == 'a|b "c" 🚀 $(rm -rf ~)'
+
+
+def test_a_state_that_is_not_known_is_unknown_and_not_ended() -> None:
+    (job,) = parse_queue(line("3", "QUANTUM", "1:00", "n", "", "None", "x"))
+    assert job.state is JobState.UNKNOWN and job.raw_state == "QUANTUM"
+
+
+def test_jobs_are_ordered_by_number() -> None:
+    text = "\n".join(line(job_id, "RUNNING", "1:00", "n", "", "None", "x") for job_id in ("10", "9", "11_2"))
+    assert [job.id for job in parse_queue(text)] == ["9", "10", "11_2"]
+
+
+@given(st.text())
+def test_garbage_is_no_job_and_no_crash(text: str) -> None:
+    for job in parse_queue(text):
+        assert isinstance(job.state, JobState)
+
+
+async def test_only_the_jobs_of_the_run_are_seen() -> None:
+    other = RUNNING.replace("tau2tui one", "tau2tui two").replace("12", "13", 1)
+    jobs = await Slurm().jobs(Saying(0, f"{RUNNING}\n{other}\n"), "one")
+    assert [job.id for job in jobs] == ["12"]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "error"),
+    [
+        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", Unreachable),
+        ("slurm_load_jobs error: Socket timed out on send/recv operation", Unreachable),
+        ("squeue: error: Invalid user: nosuch", CommandFailed),
+    ],
+)
+@pytest.mark.parametrize("status", [0, 1])
+async def test_a_complaint_is_an_error_even_with_status_zero(stderr: str, error: type[Exception], status: int) -> None:
+    with pytest.raises(error, match="squeue"):
+        await Slurm().jobs(Saying(status, "", stderr), "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5:30", 330.0),
+        ("1:00:00", 3600.0),
+        ("2-00:00:00", 172800.0),
+        ("UNLIMITED", None),
+        ("INVALID", None),
+        ("", None),
+    ],
+)
+def test_durations_are_read_as_slurm_prints_them(text: str, seconds: float | None) -> None:
+    assert parse_duration_s(text) == seconds
+
+
+def test_the_run_travels_in_the_comment_and_nothing_needs_a_shell() -> None:
+    argv = Slurm().submit_argv(PurePosixPath("/runs/a b"), "one", "jobs/x.sbatch")
+    assert argv == ("sbatch", "--parsable", "--comment=tau2tui one", "--chdir=/runs/a b", "/runs/a b/jobs/x.sbatch")
