@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def evaluate(
     session: Session,
+    /,
     detach: bool,
     follow: bool,
     steer: str | None,
@@ -48,8 +49,9 @@ def evaluate(
 ) -> None:
     """Run tau2-bench against the fleet.
 
-    What was finished before is not run again. The evaluation is a process of its own on the login node: it goes on when this word or the screen ends.
-    Options replace those of [evaluation] in the configuration. Exits with 4 if a unit ended in an error.
+    What was finished before is not run again. The evaluation is a process of its own on the login node: it goes on
+    when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4 if a
+    unit ended in an error.
     """
 
     async def act() -> None:
@@ -112,6 +114,8 @@ def progress_line(progress: EvalProgress) -> str:
     """State, counts, pass rate so far and time left in one line."""
     passed = sum(domain.passed for domain in progress.domains)
     evaluated = sum(domain.ok for domain in progress.domains)
+    if not progress.total:
+        return f"evaluation {progress.state}"
     parts = [f"evaluation {progress.state}: {progress.finished}/{progress.total}"]
     if evaluated:
         parts.append(f"passed {passed}/{evaluated}")

@@ -74,7 +74,8 @@ def plan(session: Session, as_json: bool) -> None:
 def launch(session: Session, no_wait: bool, dry_run: bool) -> None:
     """Submit the fleet and wait until it is ready.
 
-    One job for each node; ready means that every replica is proved so in four levels. Writes model_config_oss.json into the run directory when all are. With --run NAME the new run gets that name.
+    One job for each node; ready means that every replica is proved so in four levels. Writes model_config_oss.json
+    into the run directory when all are. With --run NAME the new run gets that name.
     """
 
     async def start() -> None:
@@ -106,7 +107,8 @@ def wait(session: Session, timeout_s: float) -> None:
 def status(session: Session, as_json: bool) -> None:
     """Show every replica, and the evaluation.
 
-    Each with its job, node, address, port and health. Exits with 3 if a source did not answer: what is shown then is the last that was known, or unknown.
+    Each replica with its job, node, address, port and health. Exits with 3 if a source did not answer: what is shown
+    then is the last that was known, or unknown.
     """
 
     async def look() -> int:
@@ -147,7 +149,7 @@ def show_status(ops: Ops) -> None:
     for name, error in (("jobs", ops.snapshot.jobs.error), ("run", ops.snapshot.run.error)):
         if error:
             put(f"! {name} not known: {error}")
-    rows = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
+    rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
     rows += [_cells(row) for row in fleet_rows(ops.verdicts(), progress)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:

@@ -31,6 +31,8 @@ def time_left(progress: EvalProgress) -> TimeLeft | None:
     """
     durations = progress.durations_s
     remaining = progress.total - progress.finished
+    if not progress.total:
+        return None
     if remaining <= 0:
         return TimeLeft(0.0, 0.0, 0.0)
     if len(durations) < 2:

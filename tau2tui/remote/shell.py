@@ -324,6 +324,8 @@ def _login_error(name: str, error: OSError | asyncssh.Error | ValueError) -> Tau
             )
         case ValueError():
             return ConfigError(f"{name}: ssh is not set up: {error}", f"see ~/.ssh, and try `ssh {name}`")
+        case FileNotFoundError():
+            return Unreachable(f"{name}: ssh needs {error.filename}, which is not there", f"try `ssh {name}` once")
         case TimeoutError():
             return Unreachable(f"{name}: no connection within {CONNECT_TIMEOUT_S:g} s", "network, VPN?")
         case _:

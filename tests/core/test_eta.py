@@ -44,6 +44,10 @@ def test_one_duration_says_nothing_about_the_spread() -> None:
     assert time_left(progress(total=5, durations=(10.0,))) is None
 
 
+def test_before_the_units_are_counted_nothing_is_said() -> None:
+    assert time_left(progress(total=0, durations=())) is None
+
+
 def test_nothing_left_takes_no_time() -> None:
     left = time_left(progress(total=2, durations=(10.0, 20.0)))
     assert left is not None and left.high_s == 0.0

@@ -1,0 +1,1 @@
+"""Logs → frames → measures → report, with Polars."""

@@ -1,0 +1,45 @@
+"""Lines that match the error patterns of the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import polars as pl
+
+from tau2tui.analysis.markers import parse_errors
+from tau2tui.config import Config
+
+DEFAULT_ERROR_PATTERNS: Mapping[str, str] = Config.model_fields["error_patterns"].default
+
+
+class ErrorPatterns:
+    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`."""
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
+        self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
+        self._in_bulk = _bulk_engine_knows(self._any)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._compiled)
+
+    def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
+        """The rows of ERRORS in these lines, with IDENTITY."""
+        if not self._compiled:
+            candidates = lines.clear()
+        elif self._in_bulk:
+            candidates = lines.filter(lines.str.contains(self._any))
+        else:
+            candidates = lines.drop_nulls()
+        return parse_errors(candidates, self._compiled, file_domain)
+
+
+def _bulk_engine_knows(pattern: str) -> bool:
+    """Python's regular expressions can do more than those of Polars: look-around, back-references."""
+    try:
+        pl.Series([""]).str.contains(pattern)
+    except pl.exceptions.ComputeError:
+        return False
+    return True

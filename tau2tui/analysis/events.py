@@ -1,0 +1,154 @@
+"""Profile lines → events, in bulk: no line of these becomes a Python object.
+
+A line is `[LEVEL] <time> task=<id> thread=<n> type=<event>` and then ` key=value` pairs in any order, without spaces in
+a value. It may stand behind a child's prefix, inside colour codes, or behind the torn half of another line.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tau2tui.analysis.frames import CALL_TYPES, EVENTS, IDENTITY, SKIPPED, with_identity
+
+LEVELS = ("PROFILE", "USER_JUDGE")
+MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
+ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
+SHOWN = 160
+"""Characters of a line that are kept to show it."""
+
+# What only the beginning of a line looks like: found inside one, the text before it was torn off.
+_ANOTHER_LINE = r"\[[A-Z_]+\] \d{4}-\d\d-\d\d |\[\d{4}-\d\d-\d\d \d\d:|\[tau2/cli\.py |\[TAU2_TASK_COMPLETE\]"
+_BEGUN = r"(?:\[\d{4}-\d\d-\d\d [\d:]*\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?$"
+"""The prefix of another line, at the end of a torn one."""
+
+_SPELLINGS = {
+    "duration_ms": ("duration_ms", "total_duration_ms"),
+    "prefill_ms": ("prefill_ms", "vllm_prefill_ms", "toolorchestra_vllm_prefill_ms"),
+    "decode_ms": ("decode_ms", "vllm_decode_ms", "toolorchestra_vllm_decode_ms"),
+    "input_tokens": ("input_tokens", "vllm_prefill_len", "toolorchestra_vllm_prefill_len"),
+    "output_tokens": ("output_tokens", "vllm_decode_len", "toolorchestra_vllm_decode_len"),
+}
+
+
+def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
+    lines, torn = _last_records(lines.str.replace_all(ANSI, "").alias("line"))
+    heads = _heads(lines)
+    rows = heads.select(
+        "line",
+        "record",
+        pl.col("at").str.strip_chars().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False),
+        pl.col("level").cast(EVENTS["level"]),
+        *split_task(file_domain),
+        pl.col("thread").cast(pl.Int64, strict=False),
+        pl.col("message").str.extract(r"^(\w+)").cast(pl.Enum(CALL_TYPES), strict=False).alias("type"),
+        *(_milliseconds(key) for key in ("duration_ms", "prefill_ms", "decode_ms")),
+        *(_count(key) for key in ("step", "input_tokens", "output_tokens")),
+        *(_text(key).cast(pl.Categorical) for key in ("model", "function", "call_type", "from_role", "to_role")),
+        *(_text(key).cast(pl.Categorical) for key in ("expert", "replica")),
+        _flag("has_tool_calls"),
+        _flag("error").fill_null(value=False),
+        whole=~pl.col("message").str.contains(_ANOTHER_LINE),
+    ).with_columns(
+        readable=pl.col("whole") & pl.col("type").is_not_null() & pl.col("duration_ms").is_not_null(),
+        timed=pl.col("at").is_not_null(),
+    )
+    readable = pl.col("readable").fill_null(value=False)
+    # Copies of a torn line differ in what stands around it.
+    unread = pl.concat([torn, rows.filter(~readable)["line"]])
+    unread = unread.str.extract(f"({MARK}.*)").str.replace(_BEGUN, "")
+    return rows.filter(readable).select(with_identity(EVENTS).names()), skipped_lines(unread, "profile")
+
+
+def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
+    """`domain` and `task_id` from the column `task`.
+
+    In the log of one domain, that is the domain, and the task is the whole id (it may hold colons); only in a log of
+    several domains the id stands behind its domain: `retail:17`.
+    """
+    task = pl.col("task")
+    if file_domain:
+        domain, task_id = pl.lit(file_domain), task.str.strip_prefix(f"{file_domain}:")
+    else:
+        prefix = r"^([a-z][a-z0-9_]*):."
+        domain, task_id = task.str.extract(prefix).fill_null(""), task.str.replace(r"^[a-z][a-z0-9_]*:(.)", "$1")
+    return domain.cast(pl.Categorical).alias("domain"), task_id.cast(pl.Categorical).alias("task_id")
+
+
+def skipped_lines(lines: pl.Series, kind: str) -> pl.DataFrame:
+    """Lines that look like a record and could not be read, shortened, with IDENTITY."""
+    return (
+        lines.alias("text")
+        .to_frame()
+        .select(
+            pl.lit(kind).cast(SKIPPED["kind"]).alias("kind"),
+            pl.col("text").str.strip_chars().str.slice(0, SHOWN),
+            record=pl.col("text").hash().cast(IDENTITY["record"]),
+            timed=pl.lit(value=False),
+        )
+    )
+
+
+def _last_records(lines: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Where several records were written onto one line, the last one; and the torn ones before it."""
+    several = (lines.str.count_matches(MARK) > 1).arg_true()
+    if several.is_empty():
+        return lines, lines.clear()
+    pieces = (
+        lines.gather(several)
+        .to_frame("line")
+        .select(pl.col("line").str.replace_all(f"({MARK})", "\n${1}").str.split("\n"))
+    )
+    torn = pieces.select(pl.col("line").list.slice(0, pl.col("line").list.len() - 1).explode())["line"]
+    last = pieces.select(pl.col("line").list.last())["line"]
+    return lines.scatter(several, last), torn.filter(torn.str.contains(MARK))
+
+
+def _heads(lines: pl.Series) -> pl.DataFrame:
+    """line, level, at, task, thread and message (from the event's name on), all text.
+
+    Cut at literals: a regular expression with these groups takes ten times as long.
+    """
+    line, body, rest = pl.col("line"), pl.col("body"), pl.col("rest")
+    profile, judge = (_after(line, f"[{level}] ") for level in LEVELS)
+    return (
+        lines.to_frame()
+        .with_columns(
+            body=pl.coalesce(profile, judge).str.strip_chars_end(),
+            level=pl.when(profile.is_not_null()).then(pl.lit("PROFILE")).otherwise(pl.lit("USER_JUDGE")),
+        )
+        .with_columns(at=_before(body, "task="), rest=_after(body, "task="), record=body.hash())
+        .with_columns(task=_before(rest, " thread="), rest=_after(rest, " thread="))
+        .with_columns(thread=_before(rest, " type="), message=_after(rest, " type="))
+    )
+
+
+def _before(text: pl.Expr, mark: str) -> pl.Expr:
+    return text.str.splitn(mark, 2).struct.field("field_0")
+
+
+def _after(text: pl.Expr, mark: str) -> pl.Expr:
+    """What stands behind the first `mark`; null without one."""
+    return text.str.splitn(mark, 2).struct.field("field_1")
+
+
+def _text(key: str) -> pl.Expr:
+    """The value of a key in whichever spelling; the blank before it makes sure that the key is whole."""
+    message = pl.col("message")
+    values = [_before(_after(message, f" {spelling}="), " ") for spelling in _SPELLINGS.get(key, (key,))]
+    return pl.coalesce(values).alias(key)
+
+
+def _milliseconds(key: str) -> pl.Expr:
+    number = _text(key).cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite() & (number >= 0)).then(number).alias(key)
+
+
+def _count(key: str) -> pl.Expr:
+    number = _text(key).cast(pl.Int64, strict=False)
+    return pl.when(number >= 0).then(number).alias(key)
+
+
+def _flag(key: str) -> pl.Expr:
+    """False for `False`, true for anything else that is written: an error may be `True` or its name."""
+    return (_text(key) != "False").alias(key)

@@ -1,0 +1,169 @@
+"""The frames that logs become: one declared schema for each kind of record.
+
+Durations are milliseconds where the name says so and seconds otherwise, times are the local times of the logs, and null
+means that the log does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+CALL_TYPES = ("llm_call", "expert_call", "tool_call", "step_complete", "user_sim", "evaluator")
+"""The values of `type` in a profile line."""
+
+# Few different names stand in many rows: Categorical keeps a number for each, so that no row holds on to a log's text.
+_AT = pl.Datetime("ms")
+_NAME = pl.Categorical()
+
+EVENTS = pl.Schema(
+    {
+        "at": _AT,
+        "level": pl.Enum(["PROFILE", "USER_JUDGE"]),
+        "domain": _NAME,
+        "task_id": _NAME,
+        "thread": pl.Int64(),
+        "type": pl.Enum(CALL_TYPES),
+        "step": pl.Int64(),
+        "model": _NAME,
+        "function": _NAME,
+        "call_type": _NAME,
+        "duration_ms": pl.Float64(),
+        "prefill_ms": pl.Float64(),
+        "decode_ms": pl.Float64(),
+        "input_tokens": pl.Int64(),
+        "output_tokens": pl.Int64(),
+        "has_tool_calls": pl.Boolean(),
+        "error": pl.Boolean(),
+        "from_role": _NAME,
+        "to_role": _NAME,
+        "expert": _NAME,
+        "replica": _NAME,
+    }
+)
+"""One row for each profile line that could be read. `duration_ms` is never null; of `step_complete` it is the total."""
+
+TASKS = pl.Schema(
+    {
+        "at": _AT,
+        "domain": _NAME,
+        "trial": pl.Int64(),
+        "task_id": pl.String(),
+        "status": pl.Enum(["ok", "error", "skipped"]),
+        "scope": pl.Enum(["domain", "global"]),
+        "completed": pl.Int64(),
+        "total": pl.Int64(),
+    }
+)
+"""One row for each completion marker; `completed` and `total` count within `scope`."""
+
+DRIVER_KINDS = ("overall_eta", "evaluation_end", "still_running", "finished_simulation")
+
+DRIVER = pl.Schema(
+    {
+        "at": _AT,
+        "kind": pl.Enum(DRIVER_KINDS),
+        "state": pl.String(),
+        "done": pl.Int64(),
+        "total": pl.Int64(),
+        "ok": pl.Int64(),
+        "errors": pl.Int64(),
+        "elapsed_s": pl.Float64(),
+        "eta_s": pl.Float64(),
+        "tasks_per_min": pl.Float64(),
+        "pid": pl.Int64(),
+        "silent_s": pl.Float64(),
+    }
+)
+"""One row for each thing the driver said; the columns that a kind does not have are null, `state` is how it ended."""
+
+ERRORS = pl.Schema(
+    {
+        "at": _AT,
+        "name": _NAME,
+        "level": _NAME,
+        "domain": _NAME,
+        "task_id": _NAME,
+        "text": pl.String(),
+    }
+)
+"""One row for each line and each error pattern that it matches; `text` is the shortened message."""
+
+SKIPPED = pl.Schema({"kind": pl.Enum(["profile", "marker", "unfinished"]), "text": pl.String()})
+
+IDENTITY = pl.Schema({"record": pl.UInt64(), "timed": pl.Boolean()})
+"""What each frame has besides its schema until copies are taken out: a hash of what the line says, and whether the line
+carries a time of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Lines that look like a record and could not be read: how many of each kind, and the first few."""
+
+    profile_lines: int = 0
+    markers: int = 0
+    unfinished: int = 0
+    """Last lines without their end: still being written, or cut off."""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        return self.profile_lines + self.markers + self.unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Everything that was read, each record once; rows stand in the order of files and lines."""
+
+    events: pl.DataFrame
+    tasks: pl.DataFrame
+    driver: pl.DataFrame
+    errors: pl.DataFrame
+    skipped: Skipped = Skipped()
+    error_names: tuple[str, ...] = ()
+    """The names that were looked for, also those that no line matched."""
+
+    @property
+    def empty(self) -> bool:
+        """Nothing that an evaluation writes was found."""
+        return self.events.is_empty() and self.tasks.is_empty() and self.driver.is_empty()
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What one file, or a stretch of it, says; every frame carries IDENTITY besides its schema."""
+
+    events: pl.DataFrame
+    tasks: pl.DataFrame
+    driver: pl.DataFrame
+    errors: pl.DataFrame
+    skipped: pl.DataFrame
+
+    @property
+    def from_evaluation(self) -> bool:
+        """Whether anything here was written by an evaluation, and not by some other program."""
+        return not (self.events.is_empty() and self.tasks.is_empty() and self.driver.is_empty())
+
+
+def with_identity(schema: pl.Schema) -> pl.Schema:
+    """A schema and IDENTITY."""
+    return pl.Schema({**schema, **IDENTITY})
+
+
+def concat(parts: Sequence[Records]) -> Records:
+    """The records of the stretches of one file, in their order."""
+    if len(parts) == 1:
+        return parts[0]
+
+    def joined(schema: pl.Schema, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return pl.concat([with_identity(schema).to_frame(), *(frame for frame in frames if frame.height)], rechunk=True)
+
+    return Records(
+        joined(EVENTS, [part.events for part in parts]),
+        joined(TASKS, [part.tasks for part in parts]),
+        joined(DRIVER, [part.driver for part in parts]),
+        joined(ERRORS, [part.errors for part in parts]),
+        joined(SKIPPED, [part.skipped for part in parts]),
+    )

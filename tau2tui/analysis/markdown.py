@@ -1,0 +1,38 @@
+"""Markdown in which nothing from a log can be anything but text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+_SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def escape(value: object) -> str:
+    """Text that stands in a table cell, or within a line, as it is: no markup, no HTML, no line break; None is `–`."""
+    if value is None:
+        return "–"
+    text = "".join(character if character.isprintable() else "�" for character in str(value))
+    return _SPECIAL.sub(r"\\\g<0>", text).translate(_ENTITIES)
+
+
+def template(name: str) -> Template:
+    """A template of this package; its every expression is escaped without its having to ask for it."""
+
+    def finalize(value: object) -> Markup:
+        return value if isinstance(value, Markup) else Markup(escape(value))  # noqa: S704 - just escaped
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        finalize=finalize,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(name)

@@ -1,0 +1,212 @@
+"""Events → series, percentiles, rates. Every figure that is shown is defined here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import polars as pl
+
+from tau2tui.analysis.frames import Logs
+
+PERCENTILES = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
+METRICS = ("duration_ms", "prefill_ms", "decode_ms")
+ORCHESTRATOR = "orchestrator"
+
+LATENCIES = pl.Schema(
+    {
+        "series": pl.String(),
+        "count": pl.Int64(),
+        **dict.fromkeys(("mean", "std", "min", "max"), pl.Float64()),
+        **dict.fromkeys((f"p{percentile}" for percentile in PERCENTILES), pl.Float64()),
+        **dict.fromkeys(("under_sla", "mean_input_tokens", "mean_output_tokens", "tokens_per_s"), pl.Float64()),
+    }
+)
+"""What `latency_table` returns."""
+
+_SERIES_ORDER = ("llm_call", "expert_call", "user_sim", "evaluator", "tool_call")
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts between edges: bin i holds edges[i] ≤ x < edges[i + 1], and the last bin its upper edge too."""
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+def add_series(events: pl.DataFrame) -> pl.DataFrame:
+    """The events with a column `series`, which says whose latency a row tells.
+
+    `orchestrator`, `expert:<model>`, `user_sim:<model>`, `evaluator:<model>`, `tool:<domain>:<function>`. If several
+    models have `llm_call` events, the one with most of them is the orchestrator (at a tie the first by name), and any
+    other is `orchestrator:<model>`. `step_complete` spans other events and belongs to no series: null.
+    """
+    if "series" in events.columns:
+        return events
+    names = events.select("type", "domain", "model", "function").unique()
+    model, function = pl.col("model").cast(pl.String), pl.col("function").cast(pl.String)
+    named = names.with_columns(
+        pl.when(pl.col("type") == "llm_call")
+        .then(
+            pl.when(model.eq_missing(pl.lit(_agent_model(events), dtype=pl.String)))
+            .then(pl.lit(ORCHESTRATOR))
+            .otherwise(_joined(pl.lit(ORCHESTRATOR), model))
+        )
+        .when(pl.col("type") == "expert_call")
+        .then(_joined(pl.lit("expert"), model))
+        .when(pl.col("type") == "tool_call")
+        .then(_joined(pl.lit("tool"), pl.col("domain").cast(pl.String).fill_null(""), function.fill_null("")))
+        .when(pl.col("type").is_in(["user_sim", "evaluator"]))
+        .then(_joined(pl.col("type").cast(pl.String), model))
+        .alias("series")
+    )
+    keys = ["type", "domain", "model", "function"]
+    return events.join(named, on=keys, how="left", nulls_equal=True, maintain_order="left")
+
+
+def latency_table(events: pl.DataFrame, sla_ms: float = 5000.0, metric: str = "duration_ms") -> pl.DataFrame:
+    """One row of LATENCIES for each series, of the calls for which `metric` (milliseconds) is known.
+
+    Standard deviation of the population; percentiles exact, by linear interpolation between the closest ranks (NumPy's
+    default, type 7 of Hyndman & Fan 1996); `under_sla` is the share of calls strictly below `sla_ms`. `tokens_per_s` is
+    the sum of output tokens over the sum of latencies, both of the calls whose output tokens are known. A series in
+    which no call has the metric has the count 0 and null for everything else.
+    """
+    value = pl.col("value")
+    rows = add_series(events).with_columns(value=pl.col(metric)).filter(pl.col("series").is_not_null())
+    table = rows.group_by("series").agg(
+        value.count().cast(pl.Int64).alias("count"),
+        value.mean().alias("mean"),
+        # Polars calls the spread of nothing 0.
+        pl.when(value.count() > 0).then(value.std(ddof=0)).alias("std"),
+        value.min().alias("min"),
+        value.max().alias("max"),
+        *(value.quantile(share / 100, "linear").alias(f"p{share}") for share in PERCENTILES),
+        (value < sla_ms).mean().alias("under_sla"),
+        pl.col("input_tokens").filter(value.is_not_null()).mean().alias("mean_input_tokens"),
+        pl.col("output_tokens").filter(value.is_not_null()).mean().alias("mean_output_tokens"),
+        pl.col("output_tokens").sum().alias("tokens"),
+        pl.col("duration_ms").filter(pl.col("output_tokens").is_not_null()).sum().alias("busy_ms"),
+        pl.col("type").first(),
+    )
+    tokens_per_s = pl.when(pl.col("busy_ms") > 0).then(pl.col("tokens") / pl.col("busy_ms") * 1000)
+    order = pl.col("type").replace_strict(_SERIES_ORDER, range(len(_SERIES_ORDER)), return_dtype=pl.Int8)
+    main = pl.col("series") != ORCHESTRATOR
+    table = table.with_columns(tokens_per_s=tokens_per_s).sort(order, main, -pl.col("count"), "series")
+    return table.select(LATENCIES.names()).cast(LATENCIES)
+
+
+def series_values(events: pl.DataFrame, series: str, metric: str = "duration_ms") -> pl.Series:
+    """The known values of one series in the order of the events, milliseconds."""
+    return add_series(events).filter(pl.col("series") == series)[metric].drop_nulls()
+
+
+def histogram(values: pl.Series, bins: int = 10, *, log: bool = False) -> Histogram:
+    """Equal bins from the smallest to the largest value, as `numpy.histogram` has them; none for no values.
+
+    With `log` the bins are equal on a logarithmic axis that begins at the smallest positive value; zeros are counted
+    in the first bin.
+    """
+    values = values.drop_nulls().cast(pl.Float64)
+    positive = values.filter(values > 0) if log else values
+    low, high = positive.min(), positive.max()
+    if not isinstance(low, float) or not isinstance(high, float):
+        return Histogram()
+    if low == high:
+        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+    width = (high - low) / bins
+    inner = [low * (high / low) ** (edge / bins) if log else low + width * edge for edge in range(1, bins)]
+    edges = (low, *inner, high)
+    # The number of inner edges at or below a value is the number of its bin.
+    bin_of = pl.Series(inner, dtype=pl.Float64).search_sorted(values, side="right")
+    found = dict(bin_of.value_counts().iter_rows())
+    return Histogram(edges, tuple(found.get(number, 0) for number in range(bins)))
+
+
+ERROR_RATES = pl.Schema(
+    {
+        "name": pl.String(),
+        "lines": pl.Int64(),
+        "agent_calls": pl.Int64(),
+        "per_call": pl.Float64(),
+        "tasks": pl.Int64(),
+        "per_task": pl.Float64(),
+    }
+)
+
+
+def error_rates(logs: Logs) -> pl.DataFrame:
+    """For each error pattern the lines that match, and their number per agent call and per finished task.
+
+    Agent calls are the `llm_call` events of the series `orchestrator`, tasks the units with a completion marker. A rate
+    is null where its denominator is 0; it may exceed 1, since one call can print several lines.
+    """
+    calls = series_values(logs.events, ORCHESTRATOR).len()
+    tasks = int(task_statuses(logs.tasks)["finished"].sum())
+    found = dict(logs.errors["name"].cast(pl.String).value_counts().iter_rows())
+    names = dict.fromkeys([*logs.error_names, *sorted(found)])
+    rows = [
+        (name, count := found.get(name, 0), calls, _share(count, calls), tasks, _share(count, tasks)) for name in names
+    ]
+    return pl.DataFrame(rows, schema=ERROR_RATES, orient="row")
+
+
+TASK_STATUSES = pl.Schema(
+    {
+        "domain": pl.String(),
+        **dict.fromkeys(("ok", "error", "skipped", "finished", "total"), pl.Int64()),
+    }
+)
+
+
+def task_statuses(tasks: pl.DataFrame) -> pl.DataFrame:
+    """Units (task × trial) of each domain by status; `total` as the newest marker of the domain says, else null.
+
+    A unit that has several markers was run again after an error: one `ok` settles it, and `error` outweighs `skipped`.
+    """
+    units = tasks.group_by("domain", "trial", "task_id").agg(
+        pl.col("status").eq("ok").any().alias("ok"),
+        pl.col("status").eq("error").any().alias("error"),
+    )
+    error = pl.col("error") & ~pl.col("ok")
+    counts = units.group_by("domain").agg(
+        pl.col("ok").sum(),
+        error.sum(),
+        (~pl.col("ok") & ~pl.col("error")).sum().alias("skipped"),
+        pl.len().alias("finished"),
+    )
+    totals = tasks.filter(pl.col("scope") == "domain").group_by("domain").agg(pl.col("total").last())
+    table = counts.join(totals, on="domain", how="left").with_columns(pl.col("domain").cast(pl.String)).sort("domain")
+    return table.select(TASK_STATUSES.names()).cast(TASK_STATUSES)
+
+
+def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float] | None:
+    """The score interval of a proportion at 95 % confidence (z = 1.96); None without trials.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): the interval
+    that holds at small counts and near 0 and 1, where the normal approximation fails.
+    """
+    if trials == 0:
+        return None
+    share = successes / trials
+    scale = 1 + z * z / trials
+    middle = (share + z * z / (2 * trials)) / scale
+    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _agent_model(events: pl.DataFrame) -> str | None:
+    """The model with most `llm_call` events."""
+    calls = events.filter(pl.col("type") == "llm_call").group_by(pl.col("model").cast(pl.String)).len()
+    named = calls.sort("len", "model", descending=[True, False])
+    return None if named.is_empty() else named["model"][0]
+
+
+def _joined(*parts: pl.Expr) -> pl.Expr:
+    """`a:b:c`, without the parts that are null."""
+    return pl.concat_str(parts, separator=":", ignore_nulls=True)
+
+
+def _share(count: int, of: int) -> float | None:
+    return count / of if of else None

@@ -1,0 +1,190 @@
+"""What a run showed, as files: JSON for tools, Markdown and charts for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tau2tui.analysis.charts import write_pngs
+from tau2tui.analysis.files import write_atomically
+from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.markdown import template
+from tau2tui.analysis.measures import (
+    ORCHESTRATOR,
+    add_series,
+    error_rates,
+    latency_table,
+    series_values,
+    task_statuses,
+    wilson_interval,
+)
+from tau2tui.analysis.profile_json import profile_analysis
+from tau2tui.core.model import DomainProgress
+from tau2tui.errors import NothingToRead
+
+ANALYSIS = "profile_analysis.json"
+CHARTS = "profile_charts"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRow:
+    """One expert as it was served."""
+
+    expert: str
+    model: str
+    node: str
+    gpus: tuple[int, ...] = ()
+    ports: tuple[int, ...] = ()
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """What the logs do not say; every part of the report that needs a missing one is left out. Times: Unix seconds."""
+
+    run: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    fleet: tuple[FleetRow, ...] = ()
+    domains: tuple[DomainProgress, ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict)
+    """Model calls by series, as the driver counted them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """What was written."""
+
+    analysis: Path
+    report: Path
+    charts: tuple[Path, ...]
+
+
+def write_report(
+    logs: Logs, out: Path, *, sla_ms: float, now: datetime, context: ReportContext | None = None
+) -> ReportFiles:
+    """Write `profile_analysis.json`, `profile_charts/*.png` and `experiment_report_<now>.md` into `out`.
+
+    Raises NothingToRead if the logs hold nothing that an evaluation writes, and OSError if `out` cannot be written.
+    """
+    if logs.empty:
+        raise NothingToRead("no profile line, marker or driver line in the logs: there is nothing to report")
+    out.mkdir(parents=True, exist_ok=True)
+    files = ReportFiles(
+        analysis=out / ANALYSIS,
+        report=out / f"experiment_report_{now:%Y%m%d_%H%M%S}.md",
+        charts=write_pngs(logs.events, out / CHARTS, sla_ms),
+    )
+    analysis = json.dumps(profile_analysis(logs.events), indent=2, ensure_ascii=False, allow_nan=False)
+    write_atomically(files.analysis, f"{analysis}\n".encode("utf-8", "replace"))
+    charts = [chart.relative_to(out).as_posix() for chart in files.charts]
+    text = render(logs, sla_ms=sla_ms, now=now, context=context or ReportContext(), charts=charts)
+    write_atomically(files.report, text.encode("utf-8", "replace"))
+    return files
+
+
+def render(logs: Logs, *, sla_ms: float, now: datetime, context: ReportContext, charts: list[str]) -> str:
+    """The report as Markdown; `charts` are paths relative to it."""
+    events = add_series(logs.events)
+    measured = pl.col("count") > 0
+    text = template("report.md.j2").render(
+        context=context,
+        now=f"{now:%Y-%m-%d %H:%M:%S}",
+        overview=_overview(logs, context),
+        results=_results(context.domains),
+        sla=f"{sla_ms / 1000:g} s",
+        latencies=_rounded(latency_table(events, sla_ms)),
+        prefill=_rounded(latency_table(events, sla_ms, "prefill_ms").filter(measured)),
+        decode=_rounded(latency_table(events, sla_ms, "decode_ms").filter(measured)),
+        errors=_rates(error_rates(logs)),
+        tasks=task_statuses(logs.tasks).to_dicts(),
+        skipped=logs.skipped,
+        charts=charts,
+    )
+    return text.rstrip() + "\n"
+
+
+def _overview(logs: Logs, context: ReportContext) -> dict[str, object]:
+    """What there is to say in one line each; unknown things are left out."""
+    by_type = dict(logs.events["type"].value_counts().iter_rows())
+    first, last = logs.events["at"].min(), logs.events["at"].max()
+    lines: dict[str, object] = {
+        "Run": context.run or None,
+        "Started": _moment(context.started_at),
+        "Finished": _moment(context.finished_at),
+        "First event": f"{first:%Y-%m-%d %H:%M:%S}" if isinstance(first, datetime) else None,
+        "Last event": f"{last:%Y-%m-%d %H:%M:%S}" if isinstance(last, datetime) else None,
+        "Tasks finished": int(task_statuses(logs.tasks)["finished"].sum()) or None,
+        "Orchestrator calls": series_values(logs.events, ORCHESTRATOR).len() or None,
+        "Expert calls": by_type.get("expert_call"),
+        "User simulator calls": by_type.get("user_sim"),
+        "Evaluator calls": by_type.get("evaluator"),
+        "Local tool calls": by_type.get("tool_call"),
+        "Failed local tool calls": int(logs.events["error"].sum()) if by_type.get("tool_call") else None,
+        "Steps": by_type.get("step_complete"),
+        "Mean step": _milliseconds(logs.events.filter(pl.col("type") == "step_complete")["duration_ms"].mean()),
+    }
+    return {name: value for name, value in lines.items() if value is not None}
+
+
+def _results(domains: tuple[DomainProgress, ...]) -> list[dict[str, Any]]:
+    """Pass rates: passed of those that were evaluated, with the Wilson interval; all domains together at the end."""
+    if len(domains) > 1:
+        whole = {
+            name: sum(getattr(domain, name) for domain in domains)
+            for name in ("total", "ok", "errors", "passed", "reward_sum")
+        }
+        domains = (*domains, DomainProgress(domain="all", **whole))
+    rows = []
+    for domain in domains:
+        interval = wilson_interval(domain.passed, domain.ok)
+        rows.append(
+            {
+                "domain": domain.domain,
+                "total": domain.total,
+                "ok": domain.ok,
+                "errors": domain.errors,
+                "passed": domain.passed,
+                "rate": _percent(domain.passed / domain.ok) if domain.ok else None,
+                "interval": f"{_percent(interval[0])} – {_percent(interval[1])}" if interval else None,
+                "reward": f"{domain.reward_sum / domain.ok:.3f}" if domain.ok else None,
+            }
+        )
+    return rows
+
+
+def _rounded(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of `latency_table` as they are shown: one decimal, the share in per cent."""
+    return [
+        {
+            **{name: f"{value:.1f}" if isinstance(value, float) else value for name, value in row.items()},
+            "under_sla": _percent(row["under_sla"]),
+        }
+        for row in table.to_dicts()
+    ]
+
+
+def _rates(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of `error_rates` as they are shown: small shares with two decimals."""
+    return [
+        {**row, "per_call": _percent(row["per_call"], 2), "per_task": _percent(row["per_task"], 2)}
+        for row in table.to_dicts()
+    ]
+
+
+def _percent(share: float | None, decimals: int = 1) -> str | None:
+    return None if share is None else f"{share * 100:.{decimals}f} %"
+
+
+def _milliseconds(value: object) -> str | None:
+    return f"{value:.1f} ms" if isinstance(value, float) else None
+
+
+def _moment(at: float | None) -> str | None:
+    return None if at is None else f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,129 @@
+"""The words: their exit codes, their streams, and that bad input ends in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tau2tui.cli import words
+from tests.command_line import CommandLine
+
+LOCAL = """
+[run]
+directory = "runs"
+[cluster]
+scheduler = "local"
+[experts.agent]
+model = "org/[red]Agent[/red]"
+role = "agent"
+node = 1
+gpus = [0]
+port = 1900
+"""
+
+
+@pytest.fixture
+def tau2tui(tmp_path: Path) -> CommandLine:
+    config = tmp_path / "config.toml"
+    config.write_text(LOCAL.replace('"runs"', f'"{tmp_path}/runs"'))
+    return CommandLine(config, tmp_path)
+
+
+def one_line(text: str) -> str:
+    """What a user is told about an error: one line, without a traceback."""
+    assert text.count("\n") == 1 and text.startswith("tau2tui: ")
+    return text
+
+
+@pytest.mark.parametrize("word", [name for name, word in words.commands.items() if not word.hidden])
+def test_every_word_has_help_that_says_what_it_does(word: str, tau2tui: CommandLine) -> None:
+    output = tau2tui.run(word, "--help").stdout
+    assert f"tau2tui {word}" in output.partition("\n")[0] and len(output.splitlines()) > 5
+
+
+def test_without_a_config_file_the_word_says_how_to_make_one(tmp_path: Path) -> None:
+    completed = CommandLine(tmp_path / "none.toml", tmp_path).run("status", status=2)
+    assert "tau2tui init" in one_line(completed.stderr)
+
+
+def test_init_writes_a_configuration_that_can_be_planned_and_never_overwrites_one(tmp_path: Path) -> None:
+    tau2tui = CommandLine(tmp_path / "config.toml", tmp_path)
+    tau2tui.run("init")
+    assert "wait until 16 replicas are ready" in tau2tui.run("plan").stdout
+    tau2tui.config.write_text("mine")
+    assert "exists already" in one_line(tau2tui.run("init", status=5).stderr)
+    assert tau2tui.config.read_text() == "mine"
+
+
+def test_a_misspelt_key_is_one_line_with_the_nearest_one(tau2tui: CommandLine) -> None:
+    tau2tui.config.write_text(LOCAL.replace("scheduler", "sheduler"))
+    said = one_line(tau2tui.run("status", status=2).stderr)
+    assert "cluster.sheduler" in said and "'scheduler'" in said
+
+
+def test_the_screen_needs_a_terminal(tau2tui: CommandLine) -> None:
+    assert "not a terminal" in one_line(tau2tui.run(status=2).stderr)
+    assert "not a terminal" in one_line(tau2tui.run("demo", status=2).stderr)
+
+
+def test_a_directory_of_logs_that_is_not_there_is_one_line(tau2tui: CommandLine) -> None:
+    completed = tau2tui.run("report", "no/such/logs", status=7)
+    assert "no/such/logs" in one_line(completed.stderr)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff garbage \n" * 100], ids=["empty", "garbage"])
+def test_logs_without_anything_to_report_are_one_line(tau2tui: CommandLine, content: bytes) -> None:
+    logs = tau2tui.directory / "logs"
+    logs.mkdir()
+    (logs / "fullrun.log").write_bytes(content)
+    one_line(tau2tui.run("report", str(logs), status=7).stderr)
+
+
+def test_an_empty_directory_is_one_line(tau2tui: CommandLine) -> None:
+    (tau2tui.directory / "empty").mkdir()
+    assert "no logs" in one_line(tau2tui.run("report", "empty", status=7).stderr)
+
+
+def test_logs_that_others_wrote_become_a_report_without_any_configuration(tmp_path: Path) -> None:
+    logs = tmp_path / "logs_oss_full"
+    logs.mkdir()
+    (logs / "tau2_retail.log").write_text(
+        "[PROFILE] 2025-12-24 04:28:25.388 task=1 thread=1 type=llm_call step=1 model=/ckpt/Nemotron-Orchestrator-8B "
+        "call_type=vllm duration_ms=2107.20 toolorchestra_vllm_prefill_ms=102.07 has_tool_calls=False\n"
+        "[PROFILE] 2025-12-24 04:28:26.388 task=1 thread=1 type=expert_call model=openai/gpt-oss-20b call_type=vllm "
+        "duration_ms=5000.00\n"
+    )
+    tau2tui = CommandLine(tmp_path / "config.toml", tmp_path)
+    written = json.loads(tau2tui.run("report", "logs_oss_full", "--out", "out", "--json").stdout)
+    analysis = json.loads((tmp_path / written["json"]).read_text())
+    assert analysis["orchestrator"]["stats"]["mean"] == 2107.2
+    assert analysis["orchestrator"]["prefill_stats"]["p50"] == 102.07
+    assert analysis["expert:openai/gpt-oss-20b"]["stats"]["under_5s_pct"] == 0.0
+    assert len(written["charts"]) == 2
+
+
+def test_before_the_first_launch_status_says_that_nothing_is_there(tau2tui: CommandLine) -> None:
+    status = tau2tui.status()
+    assert [(row["replica"], row["standing"]) for row in status["replicas"]] == [("agent-0", "absent")]
+    assert status["evaluation"] is None and status["replicas"][0]["load"]["running"] is None
+
+
+def test_a_run_that_does_not_exist_is_one_line(tau2tui: CommandLine) -> None:
+    assert "no run 'nosuch'" in one_line(tau2tui.run("--run", "nosuch", "status", status=7).stderr)
+
+
+def test_a_dry_run_prints_the_steps_and_does_nothing(tau2tui: CommandLine) -> None:
+    lines = tau2tui.run("launch", "--dry-run").stdout.splitlines()
+    assert lines[0].startswith("mkdir -p -m 700 ") and lines[-1] == "write model_config_oss.json"
+    assert not (tau2tui.directory / "runs").exists()
+
+
+def test_what_cannot_be_done_is_refused_with_its_own_exit_code(tau2tui: CommandLine) -> None:
+    for line in ("relaunch agent-0", "relaunch nosuch-0", "stop", "eval", "eval --pause"):
+        one_line(tau2tui.run(*line.split(), status=5).stderr)
+
+
+def test_a_wrong_option_of_the_evaluation_is_one_line(tau2tui: CommandLine) -> None:
+    assert "--mode" in one_line(tau2tui.run("eval", "--mode", "nosuch", status=2).stderr)

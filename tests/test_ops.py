@@ -1,0 +1,215 @@
+"""Observe, plan, perform: with a machine and a scheduler that are classes handed in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from tau2tui.config import Config
+from tau2tui.core.command import Launch, Relaunch, Stop
+from tau2tui.core.model import Job, JobState, Phase, Replica
+from tau2tui.core.plan import Await, Do, Plan, WriteEndpoints
+from tau2tui.core.verdict import Standing
+from tau2tui.errors import CommandFailed, GaveUp, Refused, Unreachable
+from tau2tui.ops import Ops, Progress
+from tau2tui.remote.rundir import RunDirectory
+from tau2tui.remote.shell import Completed, LocalShell
+from tests.sample import NOW, make_job, make_replica, small_config
+
+RUN = PurePosixPath("/runs/one")
+
+
+class Cluster(LocalShell):
+    """A login node: files in memory, replicas that its agents would report, and commands that are remembered."""
+
+    def __init__(self, replicas: tuple[Replica, ...] = ()) -> None:
+        self.replicas = replicas
+        self.files: dict[str, bytes] = {}
+        self.commands: list[tuple[str, ...]] = []
+        self.broken = ""
+        self.now = NOW
+
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        self.commands.append(tuple(argv))
+        if self.broken:
+            raise Unreachable(self.broken)
+        if argv[-2:-1] == ["state"] or "state" in argv:
+            state = {"clock": self.now, "replicas": [asdict(replica) for replica in self.replicas], "evaluation": None}
+            return Completed(tuple(argv), 0, json.dumps(state), "")
+        if argv[0] == "fail":
+            return Completed(tuple(argv), 1, "", "fail: no such thing")
+        return Completed(tuple(argv), 0, "17\n", "")
+
+    async def read(self, path: str, offset: int = 0, limit: int = 1 << 20) -> bytes:
+        if path.endswith(".result.json"):
+            return json.dumps({"ok": True, "message": "done"}).encode()
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return self.files[path][offset : offset + limit]
+
+    async def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
+        self.files[path] = content
+
+    async def append(self, path: str, content: bytes) -> None:
+        self.files[path] = self.files.get(path, b"") + content
+
+    def activity(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.files[str(RUN / "activity.jsonl")].splitlines()]
+
+
+class Queue:
+    """A scheduler whose queue is a list."""
+
+    def __init__(self, *jobs: Job) -> None:
+        self.rows = jobs
+        self.asked = 0
+        self.broken = ""
+
+    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
+        return ("submit", script)
+
+    def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
+        return ("cancel", *job_ids)
+
+    async def jobs(self, shell: object, run_id: str) -> tuple[Job, ...]:
+        self.asked += 1
+        if self.broken:
+            raise Unreachable(self.broken)
+        return self.rows
+
+
+class Clock:
+    """Time that passes by a second whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def quick(config: Config) -> Config:
+    return config.model_copy(update={"poll": config.poll.model_copy(update={"run_s": 0.0})})
+
+
+def make_ops(cluster: Cluster, queue: Queue, *, launched: bool = True, read_only: bool = False) -> Ops:
+    run = RunDirectory(cluster, RUN, "python3")
+    return Ops(quick(small_config()), cluster, queue, run, launched, read_only, clock=Clock())
+
+
+def ignore(progress: Progress) -> None:
+    """A front end that shows nothing."""
+
+
+FLEET = tuple(make_replica(name) for name in ("orchestrator-0", "expert-1-0", "expert-1-1"))
+
+
+async def test_a_source_that_fails_keeps_what_was_known() -> None:
+    queue = Queue(make_job())
+    ops = make_ops(Cluster(FLEET), queue)
+    await ops.look()
+    queue.broken = "squeue hangs"
+    await ops.look()
+    assert ops.snapshot.jobs.value == (make_job(),) and ops.snapshot.jobs.error == "squeue hangs"
+    assert {verdict.standing for verdict in ops.verdicts()} == {Standing.READY}
+
+
+async def test_readers_share_an_answer_instead_of_asking_the_scheduler_again() -> None:
+    queue = Queue()
+    ops = make_ops(Cluster(), queue)
+    for _ in range(5):
+        await ops.refresh("jobs", 3600)
+    assert queue.asked == 1
+    await ops.refresh("jobs", 0)
+    assert queue.asked == 2
+
+
+async def test_a_run_that_was_never_launched_is_known_to_be_empty() -> None:
+    cluster = Cluster()
+    ops = make_ops(cluster, Queue(), launched=False)
+    await ops.look()
+    assert not cluster.commands
+    assert {verdict.standing for verdict in ops.verdicts()} == {Standing.ABSENT}
+
+
+async def test_a_launch_writes_all_files_before_it_submits_and_tells_each_step() -> None:
+    cluster = Cluster(FLEET)
+    ops = make_ops(cluster, Queue(), launched=False)
+    await ops.look()
+    heard: list[Progress] = []
+    await ops.perform(ops.plan(Launch()), heard.append)
+    assert [argv for argv in cluster.commands if argv[0] == "submit"] == [
+        ("submit", "jobs/oss_eval_node1.sbatch"),
+        ("submit", "jobs/oss_eval_node2.sbatch"),
+    ]
+    assert str(RUN / "jobs/oss_eval_node2.sbatch") in cluster.files
+    assert cluster.files["/runs/latest"] == b"one"
+    table = json.loads(cluster.files[str(RUN / "model_config_oss.json")])
+    assert len(table["org/Expert"]) == 2
+    assert [entry["did"] for entry in cluster.activity()] == [str(p.step) for p in heard if p.done]
+    assert all(entry["ok"] for entry in cluster.activity())
+
+
+async def test_a_step_that_fails_stops_the_plan_and_is_told_and_logged() -> None:
+    cluster = Cluster()
+    ops = make_ops(cluster, Queue())
+    plan = Plan(Launch(), (Do(("fail",)), Do(("never",)), WriteEndpoints()))
+    with pytest.raises(CommandFailed, match="no such thing") as caught:
+        await ops.perform(plan, ignore)
+    assert caught.value.hint == "2 further steps were not done"
+    assert ("never",) not in cluster.commands
+    (entry,) = cluster.activity()
+    assert not entry["ok"] and "no such thing" in entry["error"]
+
+
+async def test_read_only_changes_nothing() -> None:
+    cluster = Cluster(FLEET)
+    ops = make_ops(cluster, Queue(make_job()), read_only=True)
+    await ops.look()
+    with pytest.raises(Refused, match="read-only"):
+        await ops.perform(ops.plan(Stop()), ignore)
+    assert not cluster.files
+
+
+async def test_a_wait_does_not_believe_what_was_read_before_it_began() -> None:
+    cluster = Cluster(FLEET)
+    ops = make_ops(cluster, Queue(make_job()))
+    await ops.look()
+    cluster.broken = "login: no connection"
+    plan = Plan(Launch(), (Await(("expert-1-0",), Standing.READY, timeout_s=5),))
+    with pytest.raises(GaveUp, match="1/1 ready after 5 s"):
+        await ops.perform(plan, ignore)
+
+
+async def test_a_wait_ends_with_the_error_of_the_replica_that_failed() -> None:
+    failed = make_replica("expert-1-0", Phase.FAILED, why="exited with status 1", last_error="OutOfMemoryError")
+    ops = make_ops(Cluster((failed,)), Queue(make_job()))
+    await ops.look()
+    with pytest.raises(CommandFailed, match="expert-1-0 failed: exited with status 1: OutOfMemoryError"):
+        await ops.perform(Plan(Launch(), (Await(("expert-1-0",), Standing.READY, 60),)), ignore)
+
+
+async def test_a_relaunch_asks_the_agent_and_waits_for_its_answer() -> None:
+    cluster = Cluster(FLEET)
+    ops = make_ops(cluster, Queue(make_job()))
+    await ops.look()
+    heard: list[Progress] = []
+    await ops.perform(ops.plan(Relaunch("expert-1-0")), heard.append)
+    (name,) = [path for path in cluster.files if path.endswith("-restart.json")]
+    assert json.loads(cluster.files[name])["target"] == "expert-1-0"
+    assert heard[1].message == "done"
+
+
+async def test_endpoints_are_those_that_answer() -> None:
+    down = make_replica("expert-1-1", Phase.FAILED)
+    cluster = Cluster((FLEET[0], FLEET[1], down))
+    ops = make_ops(cluster, Queue(make_job(state=JobState.RUNNING)))
+    await ops.look()
+    await ops.perform(Plan(Launch(), (WriteEndpoints(),)), ignore)
+    assert len(json.loads(cluster.files[str(RUN / "model_config_oss.json")])["org/Expert"]) == 1

@@ -1,0 +1,59 @@
+"""What may load what: import-linter reads the code, these look at running programs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tau2tui import errors
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("textual", "polars", "plotext", "matplotlib", "openai", "tau2", "litellm")
+
+
+def loaded_by(code: str) -> set[str]:
+    """Which heavy packages are loaded after some code has run in a fresh interpreter."""
+    report = f"import sys; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
+    output = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    return set(output.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["tau2tui.cli", "tau2tui.ops", "tau2tui.reporting", "tau2tui.demo"])
+def test_words_start_without_the_screen_and_without_the_analysis(module: str) -> None:
+    assert loaded_by(f"import {module}") == set()
+
+
+def test_the_screen_starts_without_the_analysis() -> None:
+    assert loaded_by("import tau2tui.tui.app") == {"textual"}
+
+
+def test_status_loads_neither_textual_nor_polars(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        '[run]\ndirectory = "runs"\n[cluster]\nscheduler = "local"\n'
+        '[experts.agent]\nmodel = "m"\nrole = "agent"\nnode = 1\ngpus = [0]\nport = 1900\n'
+    )
+    code = (
+        f"import os; os.chdir({str(tmp_path)!r})\n"
+        "from tau2tui.cli import words\n"
+        "assert words.main(['status', '--json'], standalone_mode=False) == 0\n"
+        "print()"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print('loaded', *sys.modules)"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    loaded = set(output.rpartition("loaded")[2].split())
+    assert not loaded & set(HEAVY)
+
+
+def test_every_error_has_an_exit_code_of_its_own_and_the_help_names_it() -> None:
+    leaves = errors.Tau2TuiError.__subclasses__()
+    codes = [leaf.exit_code for leaf in leaves]
+    assert len(set(codes)) == len(codes) and 1 not in codes
+    output = subprocess.run([sys.executable, "-m", "tau2tui", "--help"], capture_output=True, text=True, check=True)
+    for code in codes:
+        assert re.search(rf"[·:] {code} ", " ".join(output.stdout.split()))
