@@ -1,0 +1,1 @@
+"""The practice fleet: small OpenAI-compatible servers that play the models."""
