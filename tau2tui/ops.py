@@ -7,12 +7,12 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Literal, Protocol, assert_never
+from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from tau2tui.config import Config
 from tau2tui.core import layout
@@ -44,6 +44,7 @@ from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
 from tau2tui.remote.shell import LocalShell, Shell, open_shell
 from tau2tui.remote.slurm import Slurm
 
+T = TypeVar("T")
 Part = Literal["jobs", "run"]
 Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
@@ -199,7 +200,7 @@ class Ops:
     async def _do(self, step: Step, report: Report) -> str:
         match step:
             case Do():
-                completed = (await self.shell.run(step.argv, step.timeout_s)).check()
+                completed = (await _to_its_end(self.shell.run(step.argv, step.timeout_s))).check()
                 return completed.stdout.strip().partition("\n")[0]
             case WriteFile():
                 await self.shell.write(step.path, step.text.encode())
@@ -346,6 +347,16 @@ class Ops:
     def logs(self) -> RunLogs:
         """All logs of the run: the evaluation's, the servers' by attempt, and the jobs' own output."""
         return RunLogs(self.run, self.config.run.logs)
+
+
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """Await a call that must not be cut off half done: one that is cancelled meanwhile still comes to its end first."""
+    task = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
 
 
 def _line(verdict: Verdict) -> str:

@@ -80,9 +80,7 @@ def main() -> None:
     """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
     try:
         status = words.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     except click.ClickException as error:
         error.show()

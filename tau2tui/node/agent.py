@@ -581,7 +581,7 @@ class Agent:
         self.pending: Dict[Path, List[Replica]] = {}
         self.answered: Set[str] = set()
         for path in self.requests():
-            self.answer(path, False, "older than the agent that runs now; ask again")
+            self.answer(path, False, "older than the agent that runs now", again=True)
 
     def run(self) -> int:
         """Supervise until a request or a signal ends it; returns 0 once every replica is stopped."""
@@ -668,9 +668,10 @@ class Agent:
                 self.answer(path, True, message)
                 del self.pending[path]
 
-    def answer(self, path: Path, done: bool, message: str) -> None:
+    def answer(self, path: Path, done: bool, message: str, again: bool = False) -> None:
+        """Answer a request; `again` tells a client that still waits to ask once more."""
         self.answered.add(path.name)
-        result = {"ok": done, "message": message, "at": now(), "node": self.node}
+        result = {"ok": done, "message": message, "again": again, "at": now(), "node": self.node}
         write_json(path.with_suffix(".result.json"), result)
 
 

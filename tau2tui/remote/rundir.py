@@ -60,14 +60,11 @@ class RunDirectory:
     async def ask(self, target: str, verb: str, value: int | None, by: str, timeout_s: float) -> str:
         """Drop a request and wait for the answer beside it; returns what it says.
 
-        Raises CommandFailed if the answer is no, GaveUp if there is none in time.
+        An agent that only just started does not know whether a request was meant for it or for one before it; it asks
+        to be asked again. Raises CommandFailed if the answer is no, GaveUp if there is none in time.
         """
-        number = time.time_ns()
-        name = layout.eval_request_file(number, verb) if target == "eval" else layout.request_file(number, verb)
-        request = {"schema": 1, "target": target, "verb": verb, "value": value, "by": by, "at": time.time()}
-        await self.shell.write(str(self.path / name), json.dumps(request).encode())
-        answer = str(self.path / layout.result_of(name))
         deadline = time.monotonic() + timeout_s
+        answer = await self._drop(target, verb, value, by)
         while time.monotonic() < deadline:
             try:
                 result = json.loads(await self.shell.read(answer))
@@ -75,10 +72,20 @@ class RunDirectory:
                 await asyncio.sleep(ANSWER_POLL_S)
                 continue
             message = str(result.get("message", ""))
-            if not result.get("ok"):
+            if result.get("ok"):
+                return message
+            if not result.get("again"):
                 raise CommandFailed(f"{verb} {target}: {message}")
-            return message
+            answer = await self._drop(target, verb, value, by)
         raise GaveUp(f"{verb} {target}: no answer within {timeout_s:.0f} s", "is its job still running? tau2tui status")
+
+    async def _drop(self, target: str, verb: str, value: int | None, by: str) -> str:
+        """Write one request; returns where its answer will be."""
+        number = time.time_ns()
+        name = layout.eval_request_file(number, verb) if target == "eval" else layout.request_file(number, verb)
+        request = {"schema": 1, "target": target, "verb": verb, "value": value, "by": by, "at": time.time()}
+        await self.shell.write(str(self.path / name), json.dumps(request).encode())
+        return str(self.path / layout.result_of(name))
 
     async def copy_logs(self, logs: str, target: Path) -> None:
         """Bring a local copy of the evaluation's logs up to date: of a file that grew, only the new bytes travel."""
