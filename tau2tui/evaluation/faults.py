@@ -1,0 +1,90 @@
+"""What can go wrong in a model call, told apart by what to do about it."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import httpx2
+from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+
+class ErrorClass(StrEnum):
+    """Kinds of failed calls."""
+
+    CONNECTION = "connection"
+    TIMEOUT = "timeout"
+    SERVER = "server"
+    RATE_LIMIT = "rate_limit"
+    HARMONY = "harmony"
+    """gpt-oss left its message format, which vLLM reports as an error; the next answer is usually well-formed."""
+    EMPTY = "empty"
+    """Neither text nor tool calls."""
+    CONTEXT_LENGTH = "context_length"
+    BAD_REQUEST = "bad_request"
+    AUTH = "auth"
+
+    @property
+    def transient(self) -> bool:
+        """Another attempt may succeed."""
+        return self not in (ErrorClass.CONTEXT_LENGTH, ErrorClass.BAD_REQUEST, ErrorClass.AUTH)
+
+    @property
+    def of_replica(self) -> bool:
+        """The replica is to blame rather than the request: others should be asked for a while."""
+        return self in (ErrorClass.CONNECTION, ErrorClass.TIMEOUT, ErrorClass.SERVER)
+
+
+class CallError(Exception):
+    """A call that brought no answer."""
+
+    def __init__(self, kind: ErrorClass, message: str) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+
+
+class Abandoned(Exception):
+    """The driver is stopping: what was going on is given up, which is no error of anyone."""
+
+
+def classify(error: Exception) -> ErrorClass:
+    """The class of an exception of the `openai` package or of the HTTP layer below it."""
+    if isinstance(error, (APITimeoutError, httpx2.TimeoutException)):
+        return ErrorClass.TIMEOUT
+    if isinstance(error, APIStatusError):
+        return _class_of(str(error), error.status_code)
+    return ErrorClass.CONNECTION
+
+
+def describe(error: Exception) -> str:
+    """The error's own words and, for the package's nondescript "Connection error.", what lies beneath."""
+    beneath = error.__cause__ if isinstance(error, APIConnectionError) else None
+    return f"{error} {beneath}".strip() if beneath else str(error) or type(error).__name__
+
+
+def reported(error: object) -> CallError:
+    """An error object where a completion was due; vLLM sends one when its engine dies, inside HTTP status 200."""
+    fields = error if isinstance(error, dict) else {"message": error}
+    code = str(fields.get("code") or "")
+    message = str(fields.get("message") or "an error without a message")
+    return CallError(_class_of(message, int(code) if code.isdecimal() else 500), message)
+
+
+_HARMONY = re.compile("unexpected tokens remaining in message header|harmony", re.IGNORECASE)
+_CONTEXT = re.compile("context_length_exceeded|context length|input tokens exceed", re.IGNORECASE)
+
+
+def _class_of(message: str, status: int) -> ErrorClass:
+    """The class of an error that a server reported; the message decides where the status says little."""
+    if _HARMONY.search(message):
+        return ErrorClass.HARMONY
+    if _CONTEXT.search(message):
+        return ErrorClass.CONTEXT_LENGTH
+    if status in (401, 403):
+        return ErrorClass.AUTH
+    if status == 408:
+        return ErrorClass.TIMEOUT
+    if status == 429:
+        return ErrorClass.RATE_LIMIT
+    return ErrorClass.BAD_REQUEST if 400 <= status < 500 else ErrorClass.SERVER

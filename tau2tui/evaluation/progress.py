@@ -1,0 +1,170 @@
+"""The counts of a run while it goes on, and the file that shows them."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tau2tui.core.layout import EVAL_STATE
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit
+from tau2tui.core.wire import progress_from, progress_to
+from tau2tui.evaluation.files import replace_file
+from tau2tui.evaluation.units import Unit
+
+FULL_REWARD = 1 - 1e-6
+"""From here on a unit has passed; tau2 allows the same tolerance."""
+
+_EVERY_S = 0.5
+_HEARTBEAT_S = 5.0
+
+
+@dataclass(slots=True)
+class _DomainCount:
+    total: int
+    ok: int = 0
+    errors: int = 0
+    passed: int = 0
+    reward_sum: float = 0.0
+
+
+class Tally:
+    """Everything that is counted, by any thread.
+
+    Units are counted from their result files and calls from the last state, so that both go on where an earlier driver
+    of the run left off.
+    """
+
+    def __init__(self, totals: Mapping[str, int], start: EvalProgress) -> None:
+        """`totals`: units by domain; `start`: the first state of this driver, with the calls of those before it."""
+        self._lock = threading.Lock()
+        self._start = start
+        self._domains = {domain: _DomainCount(total) for domain, total in totals.items()}
+        self._running: dict[Unit, RunningUnit] = {}
+        self._durations_s: list[float] = []
+        self._calls = Counter(start.calls)
+        self._errors = Counter(start.errors)
+        self._errors_by_replica = Counter(start.errors_by_replica)
+        self._retries = start.retries
+
+    def started(self, unit: Unit) -> None:
+        """The unit runs."""
+        now = time.time()
+        with self._lock:
+            self._running[unit] = RunningUnit(unit.domain, unit.task_id, unit.trial, started_at=now, last_event_at=now)
+
+    def doing(self, unit: Unit, series: str, replica: str = "") -> None:
+        """The unit waits for this series."""
+        self._event(unit, doing=series, replica=replica)
+
+    def stepped(self, unit: Unit, steps: int) -> None:
+        """The unit has gone through so many steps."""
+        self._event(unit, steps=steps)
+
+    def called(self, series: str) -> None:
+        """A model call was answered."""
+        with self._lock:
+            self._calls[series] += 1
+
+    def failed(self, kind: str, replica: str, *, retried: bool) -> None:
+        """An attempt at a model call failed."""
+        with self._lock:
+            self._errors[kind] += 1
+            if replica:
+                self._errors_by_replica[replica] += 1
+            self._retries += retried
+
+    def finished(self, unit: Unit, reward: float | None, duration_s: float) -> None:
+        """The unit is over; without a reward it ended in an infrastructure error."""
+        with self._lock:
+            self._running.pop(unit, None)
+            self._durations_s.append(duration_s)
+            domain = self._domains[unit.domain]
+            if reward is None:
+                domain.errors += 1
+            else:
+                domain.ok += 1
+                domain.passed += reward >= FULL_REWARD
+                domain.reward_sum += reward
+
+    def abandoned(self) -> None:
+        """Nothing runs any more; what ran has not ended."""
+        with self._lock:
+            self._running.clear()
+
+    def domain(self, name: str) -> DomainProgress:
+        """The counts of one domain at this moment."""
+        with self._lock:
+            return self._domain(name, Counter(unit.domain for unit in self._running))
+
+    def progress(self, state: EvalState, max_concurrency: int) -> EvalProgress:
+        """The counts of this moment."""
+        now = time.time()
+        with self._lock:
+            running = Counter(unit.domain for unit in self._running)
+            return replace(
+                self._start,
+                state=state,
+                updated_at=now,
+                domains=tuple(self._domain(name, running) for name in self._domains),
+                running=tuple(self._running.values()),
+                durations_s=tuple(self._durations_s),
+                max_concurrency=max_concurrency,
+                errors=dict(self._errors),
+                errors_by_replica=dict(self._errors_by_replica),
+                calls=dict(self._calls),
+                retries=self._retries,
+                finished_at=now if state.over else None,
+            )
+
+    def _domain(self, name: str, running: Mapping[str, int]) -> DomainProgress:
+        count = self._domains[name]
+        return DomainProgress(
+            name, count.total, count.ok, count.errors, running.get(name, 0), count.passed, count.reward_sum
+        )
+
+    def _event(self, unit: Unit, **changes: Any) -> None:
+        with self._lock:
+            if running := self._running.get(unit):
+                self._running[unit] = replace(running, last_event_at=time.time(), **changes)
+
+
+class StateFile:
+    """`eval/state.json`, written when the state changes and otherwise no more often than every half second."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / EVAL_STATE
+        self._written: EvalProgress | None = None
+        self._written_at = 0.0
+
+    def read(self) -> EvalProgress | None:
+        """What the last driver wrote; None if there was none, or nothing can be read of it."""
+        try:
+            return progress_from(json.loads(self._path.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def show(self, progress: EvalProgress) -> None:
+        """Write this, unless it says nothing new or the last one is too young. Raises OSError."""
+        age_s = time.monotonic() - self._written_at
+        same_state = self._written is not None and self._written.state is progress.state
+        if same_state and (age_s < _EVERY_S or (age_s < _HEARTBEAT_S and self._same(progress))):
+            return
+        replace_file(self._path, json.dumps(progress_to(progress)))
+        self._written, self._written_at = progress, time.monotonic()
+
+    def fail(self, why: str) -> None:
+        """Show that the driver ended by an error, whatever it showed last. Raises OSError."""
+        if self._written is not None:
+            now = time.time()
+            self.show(
+                replace(self._written, state=EvalState.FAILED, why=why, running=(), updated_at=now, finished_at=now)
+            )
+
+    def _same(self, progress: EvalProgress) -> bool:
+        return self._written is not None and replace(self._written, updated_at=progress.updated_at) == progress

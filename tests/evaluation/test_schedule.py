@@ -1,0 +1,112 @@
+"""Units side by side: as many as allowed, whenever that changes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tau2tui.evaluation.faults import Abandoned
+from tau2tui.evaluation.results import Outcome
+from tau2tui.evaluation.schedule import Schedule
+from tau2tui.evaluation.units import Unit
+
+UNITS = [Unit("retail", str(number), 0, 7) for number in range(6)]
+PATIENCE_S = 20.0
+
+
+class Runner:
+    """Runs units that last until they are let go, one by one or all."""
+
+    def __init__(self) -> None:
+        self.order: list[Unit] = []
+        self.may_end = threading.Semaphore(0)
+        self.abandon = False
+
+    def __call__(self, unit: Unit) -> Outcome:
+        self.order.append(unit)
+        self.may_end.acquire()
+        if self.abandon:
+            raise Abandoned
+        return Outcome(unit, 0.0, 1.0)
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    runner = Runner()
+    yield runner
+    runner.may_end.release(len(UNITS))
+
+
+def end_one(schedule: Schedule, runner: Runner) -> Unit:
+    runner.may_end.release()
+    outcome = schedule.next_ended(PATIENCE_S)
+    assert outcome is not None
+    return outcome.unit
+
+
+def test_never_more_units_than_allowed_run_at_once(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=2)
+    schedule.start_more()
+    schedule.start_more()
+    assert schedule.running == 2
+    assert schedule.next_ended(0) is None
+    end_one(schedule, runner)
+    assert schedule.running == 1
+    schedule.start_more()
+    assert schedule.running == 2
+
+
+def test_every_unit_runs_once_in_order_and_then_it_is_done(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=1)
+    ended = []
+    while not schedule.done:
+        schedule.start_more()
+        ended.append(end_one(schedule, runner))
+    assert ended == runner.order == UNITS
+
+
+def test_the_limit_can_change_at_any_moment(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=1)
+    schedule.start_more()
+    schedule.limit = 4
+    schedule.start_more()
+    assert schedule.running == 4
+    schedule.limit = 2
+    end_one(schedule, runner)
+    schedule.start_more()
+    assert schedule.running == 3
+
+
+def test_while_paused_nothing_new_starts_and_what_runs_goes_on(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=2)
+    schedule.start_more()
+    schedule.paused = True
+    end_one(schedule, runner)
+    schedule.start_more()
+    assert schedule.running == 1
+    assert not schedule.done
+    schedule.paused = False
+    schedule.start_more()
+    assert schedule.running == 2
+
+
+def test_a_unit_that_is_given_up_has_no_outcome(runner: Runner) -> None:
+    schedule = Schedule(UNITS[:1], runner, limit=1)
+    schedule.start_more()
+    runner.abandon = True
+    runner.may_end.release()
+    deadline = time.monotonic() + PATIENCE_S
+    while any(thread.name == UNITS[0].name for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert schedule.next_ended(0) is None
+    assert not schedule.done
+
+
+def test_units_that_hang_cannot_keep_the_process_alive(runner: Runner) -> None:
+    schedule = Schedule(UNITS[:1], runner, limit=1)
+    schedule.start_more()
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == UNITS[0].name] == [True]
