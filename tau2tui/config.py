@@ -160,6 +160,18 @@ class SlurmConfig(_Section):
     """How long before the time limit the job is told to end in good order."""
 
 
+class RestartConfig(_Section):
+    """Whether a server that ended by itself is started again in its place, without anybody asking."""
+
+    attempts: Annotated[int, Field(ge=0)] = 3
+    """How often in a row. What another try cannot mend (a wrong flag, a broken GPU) is not tried again."""
+    backoff_s: Seconds = 10
+    """Before the first; each further wait is twice as long."""
+    backoff_max_s: Seconds = 300
+    healthy_s: Seconds = 600
+    """After so long in good health the count starts anew."""
+
+
 class ServeConfig(_Section):
     """How a replica is served, whatever its model."""
 
@@ -170,6 +182,9 @@ class ServeConfig(_Section):
     """Parent of the compile caches; each replica gets its own below it."""
     start_timeout_s: Seconds = 1800
     stop_timeout_s: Seconds = 30
+    start_after: Literal["delay", "loaded"] = "delay"
+    """Start the next replica of a node after its stagger_s, or when the one before it has loaded its weights."""
+    restart: RestartConfig = RestartConfig()
 
 
 Role = Literal["agent", "expert", "user"]

@@ -233,7 +233,7 @@ class Ops:
             verdicts = [verdict for verdict in self.verdicts() if verdict.wanted.name in step.replicas]
             fresh = run.at is not None and run.at >= began and not run.error
             open_ = [verdict for verdict in verdicts if verdict.standing is not step.standing]
-            failed = [verdict for verdict in open_ if verdict.standing in (Standing.FAILED, Standing.STOPPED)]
+            failed = [verdict for verdict in open_ if _given_up(verdict)]
             news = f"{len(verdicts) - len(open_)}/{len(verdicts)} {step.standing}"
             if fresh and not open_:
                 return news
@@ -357,6 +357,12 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         raise
+
+
+def _given_up(verdict: Verdict) -> bool:
+    """Neither ready nor on the way there by itself."""
+    comes_back = verdict.seen is not None and verdict.seen.restart_at is not None
+    return verdict.standing in (Standing.FAILED, Standing.STOPPED) and not comes_back
 
 
 def _line(verdict: Verdict) -> str:

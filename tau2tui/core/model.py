@@ -44,6 +44,7 @@ class Phase(StrEnum):
     """How far a replica is, as its node agent sees it; the order is that of a healthy life."""
 
     WAITING = "waiting"
+    CLEANING = "cleaning"
     STARTING = "starting"
     LOADING = "loading"
     COMPILING = "compiling"
@@ -51,6 +52,7 @@ class Phase(StrEnum):
     SERVING = "serving"
     READY = "ready"
     DEGRADED = "degraded"
+    DRAINING = "draining"
     FAILED = "failed"
     STOPPING = "stopping"
     STOPPED = "stopped"
@@ -99,9 +101,15 @@ class Replica:
     attempt: int = 0
     exit_status: int | None = None
     last_error: str = ""
+    failure: str = ""
+    """The class of the last failure: configuration, hardware, memory, other; empty without one."""
+    restart_at: float | None = None
+    """When a failed one is started again by itself."""
     log: str = ""
     """Its log file, relative to the run directory."""
     phase_since: float | None = None
+    phases: tuple[tuple[str, float], ...] = ()
+    """The phases of this attempt, each with when it began."""
     started_at: float | None = None
     ready_at: float | None = None
     heartbeat_at: float = 0.0

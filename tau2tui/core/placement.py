@@ -100,10 +100,21 @@ def _rehearsal_arguments(config: Config, replica: PlacedReplica, run_dir: PurePo
 
 def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: str = "") -> dict[str, Any]:
     """What the node agent of a job is to start; `address` overrides what the node thinks its own is."""
+    table = endpoints(config, {})
+    models = [key for key, value in table.items() if isinstance(value, list)]
     return {
         "schema": 1,
         "job": job.name,
+        "run_id": run_dir.name,
         "run_dir": str(run_dir),
+        "grace_s": config.slurm.grace_s,
+        "stop_timeout_s": config.serve.stop_timeout_s,
+        "start_after": config.serve.start_after,
+        "endpoints": {
+            "file": layout.ENDPOINTS,
+            "models": models,
+            "more": {key: value for key, value in table.items() if key not in models},
+        },
         "logs": config.run.logs,
         "host": config.serve.host,
         "address": address,
@@ -117,7 +128,8 @@ def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: s
                 "cache": f"{config.serve.cache}/{replica.name}",
                 "gpus": list(replica.gpus),
                 "port": replica.port,
-                "delay_s": replica.delay_s,
+                "delay_s": replica.delay_s if config.serve.start_after == "delay" else 0.0,
+                "restart": config.serve.restart.model_dump(),
                 "probe": config.experts[replica.expert].probe,
                 "start_timeout_s": config.serve.start_timeout_s,
                 "stop_timeout_s": config.serve.stop_timeout_s,

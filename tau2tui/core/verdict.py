@@ -41,6 +41,7 @@ class Verdict:
 _BY_PHASE = {
     Phase.READY: Standing.READY,
     Phase.DEGRADED: Standing.DEGRADED,
+    Phase.DRAINING: Standing.STOPPING,
     Phase.FAILED: Standing.FAILED,
     Phase.STOPPING: Standing.STOPPING,
     Phase.STOPPED: Standing.STOPPED,

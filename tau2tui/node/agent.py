@@ -3,6 +3,7 @@
     python3 node_agent.py run JOB.json      supervise the replicas of one job until it is told to stop
     python3 node_agent.py state RUN_DIR     print all replicas and the evaluation of a run as one JSON object
     python3 node_agent.py gpus              print this node's GPUs and who holds them as one JSON object
+    python3 node_agent.py clean             end what is stale on them, verify, and print what was done and left
     python3 node_agent.py spawn OUT -- CMD  start a command that outlives its caller, its output in OUT; print its pid
 
 The agent starts each replica in a session of its own, follows its log, proves it ready level by level, and keeps
@@ -15,10 +16,13 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import fcntl
 import http.client
 import json
 import os
+import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -27,7 +31,7 @@ import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, Tuple
 
 TICK_S = 0.5
 HEARTBEAT_S = 5.0
@@ -41,8 +45,9 @@ IDENTITY_CONNECTIONS = 3
 """Fresh connections on which the served model must be the same: two servers may share a port through SO_REUSEPORT."""
 
 EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - only compared with
-ORDER = ("waiting", "starting", "loading", "compiling", "capturing", "serving", "ready")
+ORDER = ("waiting", "cleaning", "starting", "loading", "compiling", "capturing", "serving", "ready")
 """Phases of a healthy start; a log line moves a replica forward in this order, never back."""
+SETTLED = ("stopped", "failed")
 
 LOG_PHASES = (
     (re.compile(r"Loading safetensors checkpoint shards:\s+\d+% Completed \| (\d+/\d+)"), "loading"),
@@ -54,6 +59,22 @@ LOG_PHASES = (
 """vLLM's own words (0.12 to 0.33) for how far a start is."""
 
 ERROR_LINE = re.compile(r"(?:^|\s)(?:[\w.]*(?:Error|Exception|OutOfMemory\w*)\b: |vllm[\w ]*: error: |Killed$).*")
+FAILURE_CLASSES = (
+    (
+        "configuration",
+        re.compile(
+            r"unrecognized arguments|invalid choice|error: argument|invalid (?:tool call|reasoning) parser"
+            r"|must be divisible by tensor parallel|is greater than the derived max_model_len|HFValidationError"
+            r"|are not supported for now|larger than the available KV cache memory|ValidationError"
+            r"|Cannot access gated repo|No such file or directory|requires --tool-call-parser"
+        ),
+    ),
+    ("hardware", re.compile(r"uncorrectable ECC|\bXid\b|illegal memory access|unspecified launch failure|device type")),
+    ("memory", re.compile(r"OutOfMemory|out of memory|Free memory on device|No available memory for the cache")),
+)
+"""What a failure is, by its error lines: only what may pass by itself is worth another try in the same place."""
+NO_RESTART = ("configuration", "hardware")
+
 WRAPPER = re.compile(r"See root cause above|EngineDeadError|Engine core initialization failed")
 """Lines that only repeat that something failed; the cause stands before them."""
 
@@ -80,10 +101,10 @@ def read_json(path: Path) -> Any:
 # --- processes ---------------------------------------------------------------------------------------------------
 
 
-def process_table() -> Dict[int, Tuple[int, int, str]]:
-    """pid → (session, start time in clock ticks, state) of every process that /proc shows; zombies have state Z."""
+def process_table(pids: Optional[Iterable[str]] = None) -> Dict[int, Tuple[int, int, str]]:
+    """pid → (session, start time in clock ticks, state) of these or all processes; zombies have the state Z."""
     table = {}
-    for entry in os.listdir("/proc"):
+    for entry in os.listdir("/proc") if pids is None else pids:
         if entry.isdigit():
             try:
                 stat = Path("/proc", entry, "stat").read_bytes().decode(errors="replace")
@@ -94,9 +115,48 @@ def process_table() -> Dict[int, Tuple[int, int, str]]:
     return table
 
 
-def session_members(session: int) -> List[int]:
-    """Live processes of a session, its leader included: a killed vLLM leaves its engine and workers behind in it."""
-    return [pid for pid, (sid, _, state) in process_table().items() if sid == session and state not in "ZX"]
+class Server:
+    """The process of a replica: started by this agent, or by one before it that was killed, and adopted."""
+
+    def __init__(self, pid: int, started_ticks: int, child: Optional[subprocess.Popen[bytes]] = None) -> None:
+        self.pid = pid
+        self.started_ticks = started_ticks
+        self.child = child
+
+    @classmethod
+    def start(cls, argv: List[str], environment: Dict[str, str], directory: str, output: BinaryIO) -> Server:
+        """Start a command in a session of its own. Raises OSError."""
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=directory,
+            start_new_session=True,
+        )
+        return cls(child.pid, started_ticks(child.pid) or 0, child)
+
+    def ended(self) -> bool:
+        """Whether it is no more; a process that only has its pid now is another one."""
+        if self.child is not None:
+            return self.child.poll() is not None
+        return started_ticks(self.pid) != self.started_ticks
+
+    @property
+    def status(self) -> Optional[int]:
+        """How it ended, negative for a signal; None if that is not known, as for an adopted one."""
+        return self.child.returncode if self.child is not None else None
+
+    def session(self) -> List[int]:
+        """Its live processes, itself included: a killed vLLM leaves its engine and workers behind in its session."""
+        return [pid for pid, (sid, _, state) in process_table().items() if sid == self.pid and state not in "ZX"]
+
+
+def started_ticks(pid: int) -> Optional[int]:
+    """When a live process started, in clock ticks since boot: with its pid it names one process for ever."""
+    entry = process_table((str(pid),)).get(pid)
+    return None if entry is None or entry[2] in "ZX" else entry[1]
 
 
 def signal_all(pids: Iterable[int], number: int) -> None:
@@ -232,27 +292,31 @@ def read_metrics(text: str) -> Dict[str, float]:
 class Replica:
     """One server under supervision: its process, its log, its levels of readiness, and the file that tells of them."""
 
-    def __init__(self, spec: Dict[str, Any], job: "Agent", pool: ThreadPoolExecutor) -> None:
+    def __init__(self, spec: Dict[str, Any], job: Agent, pool: ThreadPoolExecutor) -> None:
         self.spec = spec
         self.job = job
         self.pool = pool
         self.name: str = spec["name"]
         self.attempt = 0
-        self.process: Optional[subprocess.Popen[bytes]] = None
+        self.server: Optional[Server] = None
         self.start_at: Optional[float] = now() + spec["delay_s"]
         self.phase = "waiting"
         self.phase_since = now()
+        self.phases: List[Tuple[str, float]] = [("waiting", self.phase_since)]
         self.why = "starts in %d s" % spec["delay_s"] if spec["delay_s"] else ""
         self.level: Optional[str] = None
         self.started_at: Optional[float] = None
         self.ready_at: Optional[float] = None
         self.exit_status: Optional[int] = None
+        self.failure = ""
+        self.restarts = 0
         self.log_offset = 0
         self.log_rest = b""
         self.errors: Deque[str] = collections.deque(maxlen=20)
-        self.stop_deadline = 0.0
         self.signals_sent = 0
-        self.restart = False
+        self.start_again = False
+        self.drain_until: Optional[float] = None
+        self.proof: Optional[Future[str]] = None
         self.failed_probes = 0
         self.next_probe = 0.0
         self.probe: Optional[Future[str]] = None
@@ -262,6 +326,7 @@ class Replica:
         self.metrics: Optional[Future[Dict[str, float]]] = None
         self.written = ""
         self.written_at = 0.0
+        self.adopt()
 
     @property
     def log(self) -> Path:
@@ -271,45 +336,66 @@ class Replica:
         """Change the phase; the time in it starts anew only if it is another one."""
         if phase != self.phase:
             self.phase, self.phase_since = phase, now()
-            print("%s %s%s" % (self.name, phase, ": " + why if why else ""), flush=True)
+            self.phases.append((phase, self.phase_since))
+            say("%s %s%s" % (self.name, phase, ": " + why if why else ""))
         self.why = why
 
     # starting and stopping
 
+    def adopt(self) -> None:
+        """Take over the server that an agent before this one started, if it lives; else end what is left of it."""
+        try:
+            before = read_json(self.job.run_dir / "replicas" / (self.name + ".json"))
+            pid, ticks = before["pid"], before["started_ticks"]
+            self.attempt = before["attempt"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if before["phase"] in SETTLED and before.get("job_id") == self.job.job_id:
+            self.start_at = None
+            self.enter(before["phase"], before["why"])
+        if not pid:
+            return
+        if started_ticks(pid) == ticks:
+            self.server = Server(pid, ticks)
+            self.start_at, self.started_at, self.ready_at = None, before["started_at"], before["ready_at"]
+            self.log_offset = self.log.stat().st_size if self.log.exists() else 0
+            self.enter("serving" if self.ready_at else before["phase"], "taken over from an agent that was killed")
+        else:
+            signal_all(marked_processes(self.job.spec["run_id"], self.name), signal.SIGKILL)
+
     def start(self) -> None:
         """Start the next attempt in a session of its own, with its own GPUs, caches and log."""
         self.attempt += 1
-        self.start_at = None
-        self.level = self.exit_status = self.ready_at = None
+        self.start_at = self.level = self.exit_status = self.ready_at = None
         self.log_offset, self.log_rest, self.failed_probes, self.next_probe = 0, b"", 0, 0.0
         self.errors.clear()
+        self.failure = ""
+        self.phases.clear()
         self.load, self.last_tokens = {}, None
         self.probe = self.metrics = None  # what still runs of the last attempt says nothing about this one
         self.started_at = now()
-        cache = Path(self.spec["cache"])
+        try:
+            Path(self.spec["cache"]).mkdir(parents=True, exist_ok=True)
+            with self.log.open("wb") as output:
+                self.server = Server.start(self.spec["argv"], self.environment(), str(self.job.run_dir), output)
+        except OSError as error:
+            self.server = None
+            self.errors.append(str(error))
+            self.fail("could not be started: %s" % error)
+            return
+        self.enter("starting")
+
+    def environment(self) -> Dict[str, str]:
+        """The job's environment with the replica's own: GPUs, caches, and marks by which its processes are known."""
+        cache = self.spec["cache"]
         environment = dict(os.environ)
         environment.update(self.spec["env"])
         environment["CUDA_VISIBLE_DEVICES"] = self.visible_devices()
-        environment["VLLM_CACHE_ROOT"] = str(cache / "vllm")
-        environment["TORCHINDUCTOR_CACHE_DIR"] = str(cache / "inductor")
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with self.log.open("wb") as output:
-                self.process = subprocess.Popen(
-                    self.spec["argv"],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    cwd=str(self.job.run_dir),
-                    start_new_session=True,
-                )
-        except OSError as error:
-            self.process = None
-            self.errors.append(str(error))
-            self.enter("failed", "could not be started: %s" % error)
-            return
-        self.enter("starting")
+        environment["VLLM_CACHE_ROOT"] = cache + "/vllm"
+        environment["TORCHINDUCTOR_CACHE_DIR"] = cache + "/inductor"
+        environment[RUN_MARK] = self.job.spec["run_id"]
+        environment[REPLICA_MARK] = self.name
+        return environment
 
     def visible_devices(self) -> str:
         """The replica's GPUs by number within the job's allocation, which on a shared node need not start at 0."""
@@ -319,24 +405,32 @@ class Replica:
             return ",".join(allocated[gpu] for gpu in wanted)
         return ",".join(str(gpu) for gpu in wanted)
 
-    def stop(self, why: str, restart: bool = False) -> None:
+    def stop(self, why: str, start_again: bool = False) -> None:
         """Begin to stop; `tick` goes on with it until nothing of the replica is left."""
-        self.restart = restart
+        self.start_again = start_again
         self.start_at = None
-        if self.process is None and self.phase != "stopping":
+        self.restarts = 0
+        if self.server is None and self.phase != "stopping":
             self.after_stop()
-            return
-        if self.phase != "stopping":
+        elif self.phase != "stopping":
             self.signals_sent = 0
             self.enter("stopping", why)
 
+    def drain(self, until: float) -> None:
+        """Take no new work: who routes requests sees it; stop when the last one is answered, or at the latest then."""
+        if self.phase == "ready":
+            self.drain_until = until
+            self.enter("draining", "the job's time is nearly over")
+        elif self.phase not in (*SETTLED, "stopping", "draining"):
+            self.stop("the job's time is nearly over")
+
     def continue_stop(self) -> None:
         """TERM, after half the time TERM again (vLLM swallows one while it starts), then KILL, until all are gone."""
-        assert self.process is not None
-        self.process.poll()
-        left = session_members(self.process.pid)
-        if not left:
-            self.exit_status = self.process.wait()
+        assert self.server is not None
+        ended = self.server.ended()
+        left = self.server.session()
+        if ended and not left:
+            self.exit_status = self.server.status
             self.after_stop()
             return
         patience = float(self.spec["stop_timeout_s"])
@@ -349,56 +443,79 @@ class Replica:
             self.why = "pids %s do not end, even by KILL" % ", ".join(map(str, left))
 
     def after_stop(self) -> None:
-        self.process = None
-        self.level = None
+        """Nothing of the replica runs any more: start it again, or have that proved."""
+        self.server = None
+        self.level = self.drain_until = None
         self.load = {}
-        if self.restart:
-            self.restart = False
-            self.start()
-        elif listeners(self.spec["port"]):
-            self.enter("stopped", "port %d is still open: another process listens there" % self.spec["port"])
+        if self.start_again:
+            self.start_again = False
+            self.start_at = now()
+            self.enter("waiting")
         else:
-            self.enter("stopped", "no process left, port %d closed" % self.spec["port"])
+            self.proof = self.pool.submit(self.job.prove_stopped, self.spec["port"], self.visible_devices())
+            self.enter("stopping", self.why)
 
     def ended(self) -> None:
         """The server's main process ended by itself: that is a failure, and what it left behind is ended too."""
-        assert self.process is not None
-        self.exit_status = self.process.returncode
-        left = session_members(self.process.pid)
+        assert self.server is not None
+        self.exit_status = status = self.server.status
+        left = self.server.session()
         signal_all(left, signal.SIGKILL)
         self.read_log()
-        status = self.exit_status
-        how = "killed by signal %d" % -status if status < 0 else "exited with status %d" % status
-        self.process = None
+        how = "ended, its status is not known"
+        if status is not None:
+            how = "killed by signal %d" % -status if status < 0 else "exited with status %d" % status
+        self.server = None
         self.level = None
         self.load = {}
-        self.enter("failed", how + (" and left %d processes, ended" % len(left) if left else ""))
+        self.fail(how + (" and left %d processes, ended" % len(left) if left else ""))
+
+    def fail(self, why: str) -> None:
+        """Failed: say what class of failure it is, and try again if the policy allows and that may help."""
+        self.failure = next(
+            (name for name, pattern in FAILURE_CLASSES if any(map(pattern.search, self.errors))), "other"
+        )
+        if self.ready_at is not None and now() - self.ready_at > self.spec["restart"]["healthy_s"]:
+            self.restarts = 0
+        policy = self.spec["restart"]
+        if self.failure not in NO_RESTART and self.restarts < policy["attempts"] and not self.job.stopping:
+            delay_s = min(policy["backoff_s"] * 2**self.restarts, policy["backoff_max_s"])
+            self.restarts += 1
+            self.start_at = now() + delay_s
+            why += "; restart %d of %d in %d s" % (self.restarts, policy["attempts"], delay_s)
+        self.enter("failed", why)
 
     # looking
 
     def tick(self) -> None:
         """Move on by one step; never blocks."""
         if self.phase == "stopping":
-            if self.process is not None:
+            if self.server is not None:
                 self.continue_stop()
-        elif self.start_at is not None and now() >= self.start_at:
+            elif self.proof is not None and self.proof.done():
+                self.enter("stopped", self.proof.result())
+                self.proof = None
+        elif self.start_at is not None and now() >= self.start_at and self.job.may_start(self):
             self.start()
-        elif self.process is not None:
+        elif self.server is not None:
             self.read_log()
-            if self.process.poll() is not None:
+            if self.server.ended():
                 self.ended()
             else:
+                self.level = self.level or "alive"
                 self.take_probe()
                 self.take_metrics()
-                if self.level is None:
-                    self.level = "alive"
-                self.check_start_time()
+                if self.drain_until is not None and (self.load.get("running") == 0 or now() > self.drain_until):
+                    self.stop("drained" if self.load.get("running") == 0 else "not drained in time")
         self.write()
 
-    def check_start_time(self) -> None:
+    @property
+    def late(self) -> str:
+        """What to say of a start that takes longer than it may."""
         limit = float(self.spec["start_timeout_s"])
-        if self.ready_at is None and self.started_at is not None and now() - self.started_at > limit:
-            self.why = "not ready after %d s; %s" % (limit, self.why)
+        if self.server is None or self.ready_at is not None or self.started_at is None:
+            return ""
+        return "not ready after %d s; " % limit if now() - self.started_at > limit else ""
 
     def read_log(self) -> None:
         """Take the new bytes of the log: how far the start is, and lines that look like errors."""
@@ -452,9 +569,9 @@ class Replica:
             fetch(address, port, "/health")
             reached = "health"
             probe_identity(address, port, model)
-            process = self.process
+            server = self.server
             inodes = listeners(port)
-            if process is not None and inodes and not holds_socket(session_members(process.pid), inodes):
+            if server is not None and inodes and not holds_socket(server.session(), inodes):
                 raise ProbeFailed("port %d belongs to a process that is not ours" % port)
             reached = "identity"
             if first and self.spec["probe"] != "none":
@@ -465,7 +582,7 @@ class Replica:
 
     def probed(self, reached: str, why: str) -> None:
         """Take one probe's result: ready needs all levels, and three failures in a row make a ready one degraded."""
-        if self.phase in ("stopping", "stopped", "failed"):
+        if self.phase in ("stopping", "draining", *SETTLED):
             return
         if reached == "completion":
             self.failed_probes = 0
@@ -499,10 +616,9 @@ class Replica:
                 sample.update(values)
                 self.load = {key: values.get(key) for key in ("running", "waiting", "kv_cache")}
                 self.load["generation_tokens_s"] = self.token_rate(values.get("generation_tokens"))
-            with (self.job.run_dir / "metrics" / (self.name + ".jsonl")).open("a") as file:
-                file.write(json.dumps(sample) + "\n")
+            self.job.append("metrics/%s.jsonl" % self.name, json.dumps(sample))
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
-            self.next_metrics = now() + METRICS_S
+            self.next_metrics = now() + (TICK_S if self.drain_until else METRICS_S)
             address, port = self.job.probe_address, self.spec["port"]
             self.metrics = self.pool.submit(
                 lambda: read_metrics(fetch(address, port, "/metrics").decode(errors="replace"))
@@ -534,9 +650,13 @@ class Replica:
             "gpus": self.spec["gpus"],
             "phase": self.phase,
             "phase_since": self.phase_since,
-            "why": self.why,
+            "phases": self.phases[-20:],
+            "why": self.late + self.why,
             "level": self.level,
-            "pid": self.process.pid if self.process else None,
+            "pid": self.server.pid if self.server else None,
+            "started_ticks": self.server.started_ticks if self.server else None,
+            "failure": self.failure,
+            "restart_at": self.start_at if self.phase == "failed" else None,
             "attempt": self.attempt,
             "exit_status": self.exit_status,
             "last_error": self.last_error(),
@@ -548,9 +668,9 @@ class Replica:
         text = json.dumps(state)
         if text == self.written and now() - self.written_at < HEARTBEAT_S:
             return
-        self.written, self.written_at = text, now()
-        state["heartbeat_at"] = self.written_at
-        write_json(self.job.run_dir / "replicas" / (self.name + ".json"), state)
+        state["heartbeat_at"] = now()
+        if self.job.write("replicas/%s.json" % self.name, state):
+            self.written, self.written_at = text, state["heartbeat_at"]
 
 
 class LevelFailed(Exception):
@@ -565,20 +685,27 @@ class LevelFailed(Exception):
 
 
 class Agent:
-    """All replicas of one job, and the requests to them."""
+    """All replicas of one job, the requests to them, and the files that tell of them.
+
+    A full disk or a run directory that has vanished must not take the servers down: what cannot be written is written
+    later, and what cannot be read now is read at the next look.
+    """
 
     def __init__(self, spec: Dict[str, Any]) -> None:
         self.spec = spec
         self.run_dir = Path(spec["run_dir"])
         self.logs: Path = self.run_dir / spec["logs"]
-        self.job_id = os.environ.get("SLURM_JOB_ID") or os.environ.get("TAU2TUI_JOB_ID") or ""
+        self.job_id = own_job_id()
         self.node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
         self.address = spec.get("address") or own_address()
         self.probe_address = self.address if spec["host"] in EVERY_ADDRESS else spec["host"]
         self.stopping = ""
-        self.pool = ThreadPoolExecutor(max_workers=2 * len(spec["replicas"]) or 1)
+        self.pool = ThreadPoolExecutor(max_workers=2 * len(spec["replicas"]) + 2)
+        self.cleaning: Dict[str, Future[str]] = {}
+        self.registered: Optional[Tuple[str, ...]] = None
         self.replicas = [Replica(replica, self, self.pool) for replica in spec["replicas"]]
         self.pending: Dict[Path, List[Replica]] = {}
+        self.reports: Dict[Path, Future[Dict[str, Any]]] = {}
         self.answered: Set[str] = set()
         for path in self.requests():
             self.answer(path, False, "older than the agent that runs now", again=True)
@@ -587,48 +714,104 @@ class Agent:
         """Supervise until a request or a signal ends it; returns 0 once every replica is stopped."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.terminate)
+        signal.signal(signal.SIGUSR1, self.time_is_up)
         while True:
             for path in self.requests():
                 self.take(path)
             for replica in self.replicas:
                 replica.tick()
             self.answer_finished()
-            if self.stopping and all(replica.phase in ("stopped", "failed") for replica in self.replicas):
+            self.register()
+            if self.stopping and all(replica.phase in SETTLED for replica in self.replicas):
                 break
             time.sleep(TICK_S)
         self.pool.shutdown(wait=False)
-        print("ended: " + self.stopping, flush=True)
+        say("ended: " + self.stopping)
         return 0
 
     def terminate(self, number: int, _frame: Any) -> None:
-        """The job is cancelled or near its time limit."""
+        """The job is cancelled."""
         self.stop_all("signal %d: the job ends" % number)
+
+    def time_is_up(self, _number: int, _frame: Any) -> None:
+        """The scheduler tells, `grace_s` ahead, that the time limit comes."""
+        self.stopping = "the time limit of the job"
+        until = now() + max(0.0, self.spec["grace_s"] - self.spec["stop_timeout_s"] - 15)
+        for replica in self.replicas:
+            replica.drain(until)
 
     def stop_all(self, why: str) -> None:
         self.stopping = why
         for replica in self.replicas:
-            if replica.phase != "failed":
+            if replica.phase != "failed" or replica.start_at is not None:
                 replica.stop(why)
+
+    def may_start(self, replica: Replica) -> bool:
+        """Whether a replica may start now: the one before it has loaded if that is wanted, and its GPUs are clean."""
+        if self.spec["start_after"] == "loaded":
+            before = self.replicas[: self.replicas.index(replica)]
+            if any(other.server is not None and other.phase in ("starting", "loading") for other in before):
+                replica.why = "starts when the one before it has loaded"
+                return False
+        cleaning = self.cleaning.get(replica.name)
+        if cleaning is None:
+            replica.enter("cleaning")
+            self.cleaning[replica.name] = self.pool.submit(self.clean_gpus, replica.visible_devices())
+            return False
+        if not cleaning.done():
+            return False
+        del self.cleaning[replica.name]
+        held = cleaning.result()
+        if held:
+            replica.start_at = None
+            replica.fail(held)
+        return not held
+
+    def clean_gpus(self, devices: str) -> str:
+        """End what is stale on these GPUs; returns who still holds them, or nothing. Runs in a thread."""
+        report = gpu_state(own_jobs())
+        if report["error"]:
+            return ""  # no nvidia-smi here: a rehearsal, or a CPU; nothing can be said of GPUs
+        mine = [gpu for gpu in report["gpus"] if gpu["index"] in devices.split(",")]
+        uuids = {gpu["uuid"] for gpu in mine}
+        there = [process for process in report["processes"] if process["gpu_uuid"] in uuids]
+        stale = [process for process in there if process["stale"]]
+        for result in end_processes([(process["pid"], process["started_ticks"]) for process in stale]):
+            say("GPU clean-up: pid %(pid)d %(result)s" % result)
+        left = [process for process in there if not process["stale"] or started_ticks(process["pid"]) is not None]
+        return "; ".join("GPU held by pid %(pid)d of %(user)s, %(used_mib).0f MiB: %(why)s" % each for each in left)
+
+    def prove_stopped(self, port: int, devices: str) -> str:
+        """What can be said for sure of a replica that was stopped: processes, port, GPU memory. Runs in a thread."""
+        still_open = "is still open: another process listens there" if listeners(port) else "closed"
+        said = ["no process left", "port %d %s" % (port, still_open)]
+        report = gpu_state(None)
+        used = [gpu["used_mib"] or 0.0 for gpu in report["gpus"] if gpu["index"] in devices.split(",")]
+        if used:
+            said.append("GPU %s: %.0f MiB in use" % (devices, sum(used)))
+        return ", ".join(said)
 
     # requests
 
     def requests(self) -> List[Path]:
         """Unanswered requests to this job or one of its replicas, oldest first."""
-        names = set(os.listdir(str(self.run_dir / "control")))
+        try:
+            names = set(os.listdir(str(self.run_dir / "control")))
+        except OSError:
+            return []
         mine = {self.spec["job"]} | {replica.name for replica in self.replicas}
         found = []
         for name in sorted(names - self.answered):
             if not name.endswith(".json") or name.endswith(".result.json") or name.startswith("."):
                 continue
             path = self.run_dir / "control" / name
-            if path in self.pending:
+            if path in self.pending or path in self.reports:
                 continue
             if name[: -len(".json")] + ".result.json" in names:
                 self.answered.add(name)
                 continue
             try:
-                request = read_json(path)
-                target = request["target"]
+                target = read_json(path)["target"]
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # not ours to judge: another agent may be meant
             if target in mine:
@@ -643,36 +826,113 @@ class Agent:
         verb, target = request.get("verb"), request["target"]
         targets = [replica for replica in self.replicas if target in (replica.name, self.spec["job"])]
         why = "%s by %s" % (verb, request.get("by", "unknown"))
+        if verb == "gpus":
+            self.reports[path] = self.pool.submit(lambda: gpu_state(own_jobs()))
+            return
         if verb == "stop" and target == self.spec["job"]:
             self.stop_all(why)
-        elif verb in ("stop", "restart"):
+        elif verb == "stop":
             for replica in targets:
-                replica.stop(why, restart=verb == "restart")
-        elif verb == "start":
+                replica.stop(why)
+        elif verb == "restart":
+            specs = {spec["name"]: spec for spec in self.new_specs()}
             for replica in targets:
-                if replica.process is None:
-                    replica.start_at = now()
+                replica.spec = specs.get(replica.name, replica.spec)
+                replica.stop(why, start_again=True)
         else:
             self.answer(path, False, "unknown verb %r" % (verb,))
             return
         self.pending[path] = targets
 
+    def new_specs(self) -> List[Dict[str, Any]]:
+        """The replicas' specifications as they stand now: a changed flag takes effect with the next restart."""
+        try:
+            specs: List[Dict[str, Any]] = read_json(self.run_dir / "jobs" / (self.spec["job"] + ".json"))["replicas"]
+            return specs
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
     def answer_finished(self) -> None:
         """Answer each request whose replicas have all settled: started again, or provably stopped."""
         for path, targets in list(self.pending.items()):
-            if all(replica.phase != "stopping" and replica.start_at is None for replica in targets):
+            if all(replica.phase not in ("stopping", "cleaning", "waiting") for replica in targets):
                 message = "; ".join(
                     "%s %s%s" % (replica.name, replica.phase, " (%s)" % replica.why if replica.why else "")
                     for replica in targets
                 )
-                self.answer(path, True, message)
-                del self.pending[path]
+                if self.answer(path, True, message):
+                    del self.pending[path]
+        for path, report in list(self.reports.items()):
+            if report.done() and self.answer(path, True, json.dumps(report.result())):
+                del self.reports[path]
 
-    def answer(self, path: Path, done: bool, message: str, again: bool = False) -> None:
-        """Answer a request; `again` tells a client that still waits to ask once more."""
-        self.answered.add(path.name)
+    def answer(self, path: Path, done: bool, message: str, again: bool = False) -> bool:
+        """Answer a request; `again` tells a client that still waits to ask once more. False: not written yet."""
         result = {"ok": done, "message": message, "again": again, "at": now(), "node": self.node}
-        write_json(path.with_suffix(".result.json"), result)
+        if not self.write("control/" + path.with_suffix(".result.json").name, result):
+            return False
+        self.answered.add(path.name)
+        return True
+
+    # files
+
+    def write(self, name: str, value: Any) -> bool:
+        """Write a file of the run directory; False if that is not possible now."""
+        try:
+            write_json(self.run_dir / name, value)
+        except OSError as error:
+            say("%s cannot be written: %s" % (name, error))
+            return False
+        return True
+
+    def append(self, name: str, line: str) -> None:
+        """Append a line to a file of the run directory, or lose it: these are samples."""
+        with contextlib.suppress(OSError), (self.run_dir / name).open("a") as file:
+            file.write(line + "\n")
+
+    def register(self) -> None:
+        """Write the endpoints of all ready replicas of the run when those of this job have changed.
+
+        Agents of other jobs do the same: a lock keeps one from writing what it read before another's change.
+        """
+        ready = tuple(replica.name for replica in self.replicas if replica.phase in ("ready", "degraded"))
+        if ready == self.registered:
+            return
+        try:
+            with (self.run_dir / "control" / ".endpoints.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                write_json(self.run_dir / self.spec["endpoints"]["file"], self.endpoints())
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # locked, full or vanished: at the next tick again
+        self.registered = ready
+
+    def endpoints(self) -> Dict[str, Any]:
+        """The seed's shape: model → address and port of each replica that is ready, ports as strings."""
+        table: Dict[str, Any] = {model: [] for model in self.spec["endpoints"]["models"]}
+        for path in sorted((self.run_dir / "replicas").glob("[!.]*.json")):
+            replica = read_json(path)
+            if replica["phase"] in ("ready", "degraded") and replica["model"] in table:
+                table[replica["model"]].append({"ip_addr": replica["address"], "port": str(replica["port"])})
+        table.update(self.spec["endpoints"]["more"])
+        return table
+
+
+def say(text: str) -> None:
+    """Tell the job's output; a full disk there is no reason to end."""
+    with contextlib.suppress(OSError):
+        print(text, flush=True)
+
+
+def raise_file_limit() -> None:
+    """Let the servers open as many files as this job may: vLLM needs many, and inherits the limit from here."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1 << 20 if hard == resource.RLIM_INFINITY else hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def own_job_id() -> str:
+    """The job this runs in, by the scheduler's environment."""
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("TAU2TUI_JOB_ID") or ""
 
 
 def own_address() -> str:
@@ -715,6 +975,17 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
     }
 
 
+# --- GPUs --------------------------------------------------------------------------------------------------------
+
+RUN_MARK, REPLICA_MARK = "TAU2TUI_RUN", "TAU2TUI_REPLICA"
+JOB_MARKS = ("SLURM_JOB_ID", "TAU2TUI_JOB_ID")
+VLLM_TITLE = re.compile(r"^VLLM::")
+"""Engine and worker processes of vLLM rename themselves; a killed API server leaves them alive, with their GPU."""
+SHARED_MEMORY_DIR = Path("/dev/shm")  # noqa: S108 - where the engines put it
+SHARED_MEMORY = re.compile(r"^(?:vllm|psm_|torch_|nccl-|cuda\.shm|sem\.mp-)")
+SHARED_MEMORY_AGE_S = 60.0
+
+
 def query(what: str, fields: str) -> List[List[str]]:
     """Rows of one nvidia-smi query. Raises OSError or subprocess.SubprocessError."""
     output = subprocess.run(
@@ -727,34 +998,110 @@ def query(what: str, fields: str) -> List[List[str]]:
     return [[cell.strip() for cell in line.split(",")] for line in output.splitlines() if line.strip()]
 
 
-def gpu_state() -> Dict[str, Any]:
-    """This node's GPUs and the processes that hold them: pid, owner, start time, memory."""
+def own_jobs() -> Optional[Set[str]]:
+    """The ids of the user's jobs that live, as the scheduler says; None if it does not say."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return {own_job_id()} if own_job_id() else None
+    argv = ["squeue", "--me", "--noheader", "--format=%A"]
+    try:
+        completed = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return set(completed.stdout.decode(errors="replace").split()) | {own_job_id()}
+
+
+def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
+    """This node's GPUs and the processes that hold them: owner, age, memory, and whether each is stale, and why.
+
+    `live_jobs` are the user's jobs that still live; None if that is not known, and then nothing is stale.
+    """
+    state: Dict[str, Any] = {"clock": now(), "node": socket.gethostname(), "uid": os.getuid(), "error": ""}
     try:
         gpus = query("gpu", "index,uuid,name,memory.total,memory.used,utilization.gpu")
         apps = query("compute-apps", "gpu_uuid,pid,used_memory,process_name")
     except (OSError, subprocess.SubprocessError) as error:
-        return {"clock": now(), "node": socket.gethostname(), "error": str(error), "gpus": [], "processes": []}
-    table = process_table()
-    processes = []
-    for uuid, pid, used, name in (row for row in apps if len(row) == 4 and row[1].isdigit()):
-        try:
-            owner: Optional[int] = os.stat("/proc/" + pid).st_uid
-        except OSError:
-            owner = None  # in another pid namespace, or ended meanwhile
-        started = table[int(pid)][1] if int(pid) in table else None
-        processes.append(
-            {
-                "gpu_uuid": uuid,
-                "pid": int(pid),
-                "used_mib": number(used),
-                "name": name,
-                "uid": owner,
-                "started_ticks": started,
-            }
-        )
+        state.update(error="nvidia-smi: %s" % error, gpus=[], processes=[], shared_memory=[])
+        return state
     keys = ("index", "uuid", "name", "total_mib", "used_mib", "utilization_percent")
-    rows = [dict(zip(keys, row[:3] + [number(cell) for cell in row[3:]])) for row in gpus if len(row) == len(keys)]
-    return {"clock": now(), "node": socket.gethostname(), "uid": os.getuid(), "gpus": rows, "processes": processes}
+    rows = [row[:3] + [number(cell) for cell in row[3:]] for row in gpus if len(row) == len(keys)]
+    state["gpus"] = [dict(zip(keys, row)) for row in rows]
+    state["processes"] = [
+        {"gpu_uuid": uuid, "used_mib": number(used) or 0.0, **describe(int(pid), live_jobs)}
+        for uuid, pid, used, _ in (row for row in apps if len(row) == 4 and row[1].isdigit())
+    ]
+    state["shared_memory"] = stale_shared_memory()
+    return state
+
+
+def describe(pid: int, live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
+    """What can be known of a process that holds a GPU, and the verdict on it."""
+    ticks = started_ticks(pid)
+    process: Dict[str, Any] = {"pid": pid, "started_ticks": ticks, "user": "unknown", "age_s": None, "command": ""}
+    process.update(parent=None, job_id="", replica="", stale=False, why="it ended meanwhile, or is hidden from us")
+    if ticks is None:
+        return process
+    try:
+        uid = os.stat("/proc/%d" % pid).st_uid
+        stat = Path("/proc/%d/stat" % pid).read_text(errors="replace")
+        command = Path("/proc/%d/cmdline" % pid).read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return process
+    process["user"] = user_name(uid)
+    process["age_s"] = max(0.0, uptime_s() - ticks / os.sysconf("SC_CLK_TCK"))
+    process["command"] = (command or stat[stat.index("(") + 1 : stat.rindex(")")])[:300]
+    process["parent"] = int(stat[stat.rindex(")") + 2 :].split()[1])
+    marks = environment_of(pid)
+    process["job_id"] = next((marks[name] for name in JOB_MARKS if marks.get(name)), "")
+    process["replica"] = marks.get(REPLICA_MARK, "")
+    process["stale"], process["why"] = judge_process(process, uid, live_jobs)
+    return process
+
+
+def judge_process(process: Dict[str, Any], uid: int, live_jobs: Optional[Set[str]]) -> Tuple[bool, str]:
+    """Whether a process may be ended, and why (not): only ours, and only with proof that nothing alive needs it."""
+    job_id = process["job_id"]
+    if uid != os.getuid():
+        return False, "belongs to %s" % process["user"]
+    if live_jobs is None:
+        return False, "the scheduler does not say which jobs live"
+    if job_id in live_jobs and job_id:
+        return False, "belongs to job %s, which lives" % job_id
+    if job_id:
+        return True, "its job %s has ended" % job_id
+    if process["parent"] == 1 and VLLM_TITLE.match(process["command"]):
+        return True, "an orphan of vLLM: its parent is gone"
+    return False, "yours, but of no job: not touched"
+
+
+def environment_of(pid: int) -> Dict[str, str]:
+    """The environment a process was started with; empty if it is not ours to read."""
+    try:
+        entries = Path("/proc/%d/environ" % pid).read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def marked_processes(run_id: str, replica: str) -> List[int]:
+    """Live processes that were started for one replica of a run, by the marks in their environment."""
+    marks = {RUN_MARK: run_id, REPLICA_MARK: replica}
+    found = []
+    for pid, (_, _, state) in process_table().items():
+        environment = environment_of(pid) if state not in "ZX" else {}
+        if pid != os.getpid() and all(environment.get(name) == value for name, value in marks.items()):
+            found.append(pid)
+    return found
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def uptime_s() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
 
 
 def number(cell: str) -> Optional[float]:
@@ -763,6 +1110,85 @@ def number(cell: str) -> Optional[float]:
         return float(cell)
     except ValueError:
         return None
+
+
+def stale_shared_memory() -> List[Dict[str, Any]]:
+    """Files of ours in /dev/shm that an engine left behind: of a known name, a minute old, and open in no process."""
+    found = []
+    for path in SHARED_MEMORY_DIR.glob("*"):
+        try:
+            stat = path.lstat()
+        except OSError:
+            continue
+        ours = stat.st_uid == os.getuid() and SHARED_MEMORY.match(path.name)
+        if ours and now() - stat.st_mtime > SHARED_MEMORY_AGE_S:
+            found.append({"name": path.name, "mib": stat.st_size / 2**20, "inode": stat.st_ino})
+    in_use = open_inodes() if found else set()
+    return [file for file in found if file["inode"] not in in_use]
+
+
+def open_inodes() -> Set[int]:
+    """Inodes of files in /dev/shm that processes of ours have open or mapped."""
+    inodes = set()
+    for pid in process_table():
+        with contextlib.suppress(OSError):
+            for line in Path("/proc/%d/maps" % pid).read_text(errors="replace").splitlines():
+                if str(SHARED_MEMORY_DIR) in line:
+                    inodes.add(int(line.split()[4]))
+        with contextlib.suppress(OSError):
+            for descriptor in Path("/proc/%d/fd" % pid).iterdir():
+                if os.readlink(str(descriptor)).startswith(str(SHARED_MEMORY_DIR)):
+                    inodes.add(descriptor.stat().st_ino)
+    return inodes
+
+
+def end_processes(targets: List[Tuple[int, Optional[int]]], patience_s: float = 10.0) -> List[Dict[str, Any]]:
+    """TERM, wait, KILL, wait, each only while it is still the process that was seen: same pid and same start."""
+
+    def alive() -> List[int]:
+        return [pid for pid, ticks in targets if ticks is not None and started_ticks(pid) == ticks]
+
+    for number_, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 5.0)):
+        deadline = time.monotonic() + wait_s
+        with contextlib.suppress(PermissionError):
+            signal_all(alive(), number_)
+        while alive() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    left = set(alive())
+    results = []
+    for pid, ticks in targets:
+        result = "ended"
+        if ticks is None:
+            result = "was gone already"
+        elif pid in left:
+            state = process_table((str(pid),)).get(pid, (0, 0, "?"))[2]
+            result = "cannot be ended (state %s)" % state
+        elif started_ticks(pid) is not None:
+            result = "was gone: its pid is another process now, which was left alone"
+        results.append({"pid": pid, "result": result})
+    return results
+
+
+def clean(live_jobs: Optional[Set[str]], only: Optional[Set[Tuple[int, int]]]) -> Dict[str, Any]:
+    """End the stale processes on this node's GPUs, of `only` those that were shown, and verify that memory is free."""
+    before = gpu_state(live_jobs)
+    stale = {(each["pid"], each["started_ticks"]) for each in before["processes"] if each["stale"]}
+    targets = sorted(stale if only is None else stale & only)
+    ended = end_processes(list(targets))
+    for file in before["shared_memory"]:
+        with contextlib.suppress(OSError):
+            (SHARED_MEMORY_DIR / file["name"]).unlink()
+    after = gpu_state(live_jobs)
+    freed = sum(gpu["used_mib"] or 0 for gpu in before["gpus"]) - sum(gpu["used_mib"] or 0 for gpu in after["gpus"])
+    return {
+        "node": before["node"],
+        "error": before["error"],
+        "ended": ended,
+        "left": after["processes"],
+        "shared_memory": [file["name"] for file in before["shared_memory"]],
+        "freed_mib": freed,
+        "gpus": after["gpus"],
+    }
 
 
 def start_detached(command: List[str], out: Path) -> int:
@@ -782,20 +1208,41 @@ def main(argv: Optional[List[str]] = None) -> int:
     run.add_argument("spec", type=Path)
     state = words.add_parser("state", help="print a run directory's state as JSON")
     state.add_argument("run_dir", type=Path)
-    words.add_parser("gpus", help="print this node's GPUs and who holds them as JSON")
+    gpus = words.add_parser("gpus", help="print this node's GPUs and who holds them as JSON")
+    gpus.add_argument("--live", type=id_set, help="ids of the user's jobs that live, with commas; else squeue is asked")
+    cleaner = words.add_parser("clean", help="end stale processes on this node's GPUs")
+    cleaner.add_argument("--live", type=id_set)
+    cleaner.add_argument("--only", type=process_set, help="PID:START_TICKS,…: nothing but these, as `gpus` showed them")
     spawn = words.add_parser("spawn", help="start a command that outlives its caller")
     spawn.add_argument("out", type=Path)
     spawn.add_argument("command", nargs="+")
     arguments = parser.parse_args(argv)
+    if arguments.word == "run":
+        raise_file_limit()
+        return Agent(read_json(arguments.spec)).run()
     if arguments.word == "spawn":
         print(start_detached(arguments.command, arguments.out))
         return 0
-    report: Dict[str, Callable[[], Any]] = {"state": lambda: run_state(arguments.run_dir), "gpus": gpu_state}
-    if arguments.word in report:
-        json.dump(report[arguments.word](), sys.stdout)
-        print()
-        return 0
-    return Agent(read_json(arguments.spec)).run()
+    report: Dict[str, Any]
+    if arguments.word == "state":
+        report = run_state(arguments.run_dir)
+    else:
+        live = own_jobs() if arguments.live is None else arguments.live
+        report = gpu_state(live) if arguments.word == "gpus" else clean(live, arguments.only)
+    json.dump(report, sys.stdout)
+    print()
+    return 0
+
+
+def id_set(text: str) -> Set[str]:
+    """Job ids from a command line."""
+    return {part for part in text.split(",") if part}
+
+
+def process_set(text: str) -> Set[Tuple[int, int]]:
+    """Processes from a command line, each a pid and its start time."""
+    pairs = [part.partition(":") for part in text.split(",") if part]
+    return {(int(pid), int(ticks)) for pid, _, ticks in pairs}
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def rehearsed(config: Config, directory: Path, *, num_tasks: int, max_concurrenc
         "cache": str(directory / ".cache"),
         "start_timeout_s": 120,
         "stop_timeout_s": 10,
+        "restart": {"attempts": 0},  # so that a failure stays to be looked at, and R has something to do
     }
     for expert in data["experts"].values():
         expert.update(checkpoint="", chat_template="", stagger_s=0)

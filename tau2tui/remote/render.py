@@ -80,7 +80,7 @@ def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:
         ("error", layout.job_output(job.name, "err"), True),
         # A restarted job must not erase what the first life wrote, and it is told before its time is over.
         ("open-mode", "append", True),
-        ("signal", f"B:TERM@{math.ceil(slurm.grace_s)}", True),
+        ("signal", f"B:USR1@{math.ceil(slurm.grace_s)}", True),
     ]
     lines = [
         f"--{name}" + ("" if value is None else f"={shlex.quote(value)}") for name, value, wanted in options if wanted

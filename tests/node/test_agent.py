@@ -66,6 +66,9 @@ def test_the_line_that_only_repeats_a_failure_is_not_its_cause() -> None:
     assert agent.WRAPPER.search(line)
 
 
+NEVER = {"attempts": 0, "backoff_s": 1, "backoff_max_s": 1, "healthy_s": 600}
+
+
 class Node:
     """A node agent of one job with rehearsal servers, in a run directory of its own."""
 
@@ -85,22 +88,41 @@ class Node:
         spec = {
             "name": name, "expert": "expert-1", "model": "org/Expert", "argv": argv, "env": {"MARK": "x"},
             "cache": str(self.run_dir / "cache" / name), "gpus": [len(self.replicas)], "port": port, "delay_s": 0,
-            "probe": "tools", "start_timeout_s": 60, "stop_timeout_s": 5,
+            "probe": "tools", "start_timeout_s": 60, "stop_timeout_s": 5, "restart": NEVER,
         }  # fmt: skip
         self.replicas.append({**spec, **fields})
         return port
 
-    def start(self) -> None:
-        spec = {
-            "schema": 1, "job": "job1", "run_dir": str(self.run_dir), "logs": "logs", "host": "127.0.0.1",
-            "address": "127.0.0.1", "replicas": self.replicas,
-        }  # fmt: skip
+    def start(self, **spec: Any) -> None:
+        """Start the agent, or another one after it."""
         path = self.run_dir / "jobs" / "job1.json"
-        path.write_text(json.dumps(spec))
+        path.write_text(json.dumps({**self.spec(), **spec}))
         environment = {**os.environ, "SLURM_JOB_ID": "42", "CUDA_VISIBLE_DEVICES": "4,5,6,7"}
         self.process = subprocess.Popen(
             [sys.executable, str(AGENT), "run", str(path)], stdout=subprocess.DEVNULL, env=environment
         )
+
+    def spec(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "job": "job1",
+            "run_id": "one",
+            "run_dir": str(self.run_dir),
+            "logs": "logs",
+            "host": "127.0.0.1",
+            "address": "127.0.0.1",
+            "grace_s": 60,
+            "stop_timeout_s": 5,
+            "start_after": "delay",
+            "endpoints": {"file": "endpoints.json", "models": ["org/Expert"], "more": {"more": 1}},
+            "replicas": self.replicas,
+        }
+
+    def kill(self) -> None:
+        """End the agent as the kernel would: it can say nothing."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def state(self, name: str) -> dict[str, Any]:
         with suppress(FileNotFoundError):
@@ -278,3 +300,136 @@ def test_a_node_without_nvidia_smi_says_so_instead_of_showing_no_gpus(tmp_path: 
         [sys.executable, str(AGENT), "gpus"], capture_output=True, text=True, check=True, env={"PATH": str(tmp_path)}
     ).stdout
     assert "nvidia-smi" in json.loads(output)["error"]
+
+
+@pytest.mark.slow
+def test_a_failure_that_may_pass_is_tried_again_with_longer_waits_and_a_limit(node: Node) -> None:
+    policy = {"attempts": 2, "backoff_s": 0.5, "backoff_max_s": 60, "healthy_s": 600}
+    node.add("expert-1-0", argv=[sys.executable, "-c", "raise RuntimeError('NCCL timeout')"], restart=policy)
+    node.start()
+    wait_for(lambda: node.state("expert-1-0")["attempt"] == 3, "the third attempt")
+    wait_for(lambda: node.state("expert-1-0").get("restart_at", 0) is None, "the end of the tries")
+    state = node.wait_phase("expert-1-0", "failed")
+    assert state["failure"] == "other" and state["why"] == "exited with status 1"
+
+
+@pytest.mark.slow
+def test_a_failure_that_another_try_cannot_mend_is_not_tried_again(node: Node) -> None:
+    policy = {"attempts": 5, "backoff_s": 0.1, "backoff_max_s": 1, "healthy_s": 600}
+    script = "import sys; sys.exit('vllm: error: unrecognized arguments: --chat-template-kwargs')"
+    node.add("expert-1-0", argv=[sys.executable, "-c", script], restart=policy)
+    node.start()
+    state = node.wait_phase("expert-1-0", "failed")
+    assert state["failure"] == "configuration" and state["restart_at"] is None and state["attempt"] == 1
+    assert state["last_error"] == "vllm: error: unrecognized arguments: --chat-template-kwargs"
+
+
+@pytest.mark.slow
+def test_a_server_that_ends_with_status_zero_has_failed_all_the_same(node: Node) -> None:
+    node.add("expert-1-0", argv=["true"])
+    node.start()
+    assert node.wait_phase("expert-1-0", "failed")["why"] == "exited with status 0"
+
+
+@pytest.mark.slow
+def test_the_next_agent_takes_over_the_servers_of_one_that_was_killed(node: Node) -> None:
+    node.add("expert-1-0")
+    node.start()
+    before = node.wait_phase("expert-1-0", "ready")
+    node.kill()
+    assert is_alive(before["pid"])
+    node.start()
+    wait_for(lambda: node.state("expert-1-0")["heartbeat_at"] > before["heartbeat_at"], "the new agent")
+    after = node.wait_phase("expert-1-0", "ready")
+    assert (after["pid"], after["attempt"], after["ready_at"]) == (before["pid"], 1, before["ready_at"])
+    os.kill(after["pid"], signal.SIGKILL)
+    assert "status is not known" in node.wait_phase("expert-1-0", "failed")["why"]
+    assert node.ask("restart", "expert-1-0")["ok"]
+    assert node.wait_phase("expert-1-0", "ready")["attempt"] == 2
+
+
+@pytest.mark.slow
+def test_what_a_server_left_behind_while_no_agent_watched_is_ended_by_the_next(node: Node) -> None:
+    mark = node.run_dir / "child"
+    script = (
+        "import subprocess, time; child = subprocess.Popen(['sleep', '600']); "
+        f"open('{mark}', 'w').write(str(child.pid)); time.sleep(600)"
+    )
+    node.add("expert-1-0", argv=[sys.executable, "-c", script])
+    node.start()
+    wait_for(lambda: mark.exists() and mark.read_text(), "the child")
+    pid, child = node.wait_phase("expert-1-0", "starting")["pid"], int(mark.read_text())
+    node.kill()
+    os.kill(pid, signal.SIGKILL)
+    mark.unlink()
+    node.start()
+    wait_for(lambda: not is_alive(child), "the end of the child")
+    wait_for(lambda: node.state("expert-1-0")["attempt"] == 2, "a new attempt")
+
+
+@pytest.mark.slow
+def test_a_changed_flag_takes_effect_with_the_next_restart_of_that_replica(node: Node) -> None:
+    node.add("expert-1-0")
+    node.start()
+    node.wait_phase("expert-1-0", "ready")
+    node.replicas[0]["argv"] += ["--max-num-seqs", "7"]
+    (node.run_dir / "jobs" / "job1.json").write_text(json.dumps(node.spec()))
+    node.ask("restart", "expert-1-0")
+    command = Path(f"/proc/{node.wait_phase('expert-1-0', 'ready')['pid']}/cmdline").read_bytes()
+    assert b"--max-num-seqs\x007" in command
+
+
+@pytest.mark.slow
+def test_the_endpoints_are_those_of_ready_replicas_at_each_change(node: Node) -> None:
+    port = node.add("expert-1-0")
+    node.start()
+    node.wait_phase("expert-1-0", "ready")
+    file = node.run_dir / "endpoints.json"
+
+    def registered() -> Any:
+        return json.loads(file.read_text()) if file.exists() else None
+
+    entry = {"ip_addr": "127.0.0.1", "port": str(port)}
+    wait_for(lambda: registered() == {"org/Expert": [entry], "more": 1}, "the endpoint")
+    os.kill(node.state("expert-1-0")["pid"], signal.SIGKILL)
+    wait_for(lambda: registered() == {"org/Expert": [], "more": 1}, "its absence")
+
+
+@pytest.mark.slow
+def test_before_the_time_limit_a_replica_takes_no_new_work_and_then_stops(node: Node) -> None:
+    node.add("expert-1-0")
+    node.start()
+    node.wait_phase("expert-1-0", "ready")
+    assert node.process is not None
+    node.process.send_signal(signal.SIGUSR1)
+    assert node.process.wait(60) == 0
+    phases = [phase for phase, _ in node.state("expert-1-0")["phases"]]
+    assert phases[-3:] == ["draining", "stopping", "stopped"]
+
+
+@pytest.mark.slow
+def test_a_run_directory_that_vanishes_takes_no_server_down(node: Node) -> None:
+    node.add("expert-1-0")
+    node.start()
+    pid = node.wait_phase("expert-1-0", "ready")["pid"]
+    away = node.run_dir.with_name("away")
+    node.run_dir.rename(away)
+    time.sleep(2)
+    assert node.process is not None and node.process.poll() is None and is_alive(pid)
+    away.rename(node.run_dir)
+    at = node.state("expert-1-0")["heartbeat_at"]
+    wait_for(lambda: node.state("expert-1-0")["heartbeat_at"] > at, "the heart to beat again")
+    assert node.state("expert-1-0")["pid"] == pid
+
+
+@pytest.mark.slow
+def test_replicas_can_wait_until_the_one_before_them_has_loaded(node: Node) -> None:
+    node.add("expert-1-0", "--start-s", "3")
+    node.add("expert-1-1")
+    node.start(start_after="loaded")
+    node.wait_phase("expert-1-1", "ready")
+    first, second = (node.state(f"expert-1-{n}") for n in (0, 1))
+    loaded = next(
+        since for phase, since in first["phases"] if phase not in ("waiting", "cleaning", "starting", "loading")
+    )
+    assert second["started_at"] >= loaded - 1

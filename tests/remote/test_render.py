@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +14,7 @@ import tomli
 from tau2tui.config import submitted
 from tau2tui.core.placement import plan_jobs
 from tau2tui.remote.render import launch_files, run_toml, sbatch_options, sbatch_text
+from tests.processes import wait_for
 from tests.sample import small_config
 
 RUN = PurePosixPath("/runs/one")
@@ -24,7 +27,7 @@ def test_the_header_is_that_of_the_seed() -> None:
     for option in (
         "--job-name=oss_eval_node1", "--partition=batch", "--time=24:00:00", "--nodes=1", "--gpus-per-node=8",
         "--ntasks-per-node=1", "--mem=0", "--overcommit", "--exclusive", "--dependency=singleton",
-        "--output=jobs/oss_eval_node1.out", "--error=jobs/oss_eval_node1.err", "--signal=B:TERM@120",
+        "--output=jobs/oss_eval_node1.out", "--error=jobs/oss_eval_node1.err", "--signal=B:USR1@120",
     ):  # fmt: skip
         assert option in options
 
@@ -43,14 +46,54 @@ def test_clusters_differ_and_options_can_be_left_out_and_added() -> None:
     assert "--account=acme" in text and text.endswith("--constraint=h100&nvlink")
 
 
-def test_the_script_says_its_address_first_then_becomes_the_node_agent() -> None:
+def test_the_script_says_its_address_first_then_runs_the_node_agent() -> None:
     config = small_config()
-    lines = [line for line in sbatch_text(config, plan_jobs(config)[0], RUN).splitlines() if line]
-    commands = [line for line in lines if not line.startswith("#")]
-    assert commands == [
-        "hostname -i",
-        "exec python3 /runs/one/node_agent.py run /runs/one/jobs/oss_eval_node1.json",
-    ]
+    text = sbatch_text(config, plan_jobs(config)[0], RUN)
+    commands = [line.strip() for line in text.splitlines() if line and not line.startswith("#")]
+    assert commands[0] == "hostname -i"
+    assert "python3 /runs/one/node_agent.py run /runs/one/jobs/oss_eval_node1.json &" in commands
+
+
+class Script:
+    """A job script whose "node agent" is a program of the test's."""
+
+    def __init__(self, directory: Path, program: str) -> None:
+        (directory / "node_agent.py").write_text(program)
+        (directory / "jobs").mkdir()
+        config = small_config(cluster={"python": sys.executable})
+        self.path = directory / "job.sh"
+        self.path.write_text(sbatch_text(config, plan_jobs(config)[0], PurePosixPath(str(directory))))
+        self.process = subprocess.Popen(["bash", str(self.path)], stdout=subprocess.DEVNULL, cwd=directory)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_signals_of_the_scheduler_reach_the_agent_and_its_end_is_the_jobs(tmp_path: Path, number: int) -> None:
+    program = (
+        "import pathlib, signal, sys, time\n"
+        "def told(number, frame): pathlib.Path('told').write_text(str(number)); time.sleep(0.5); sys.exit(0)\n"
+        "for number in (10, 15): signal.signal(number, told)\n"
+        "pathlib.Path('up').touch(); time.sleep(60)\n"
+    )
+    script = Script(tmp_path, program)
+    with script.process:
+        wait_for((tmp_path / "up").exists, "the agent")
+        script.process.send_signal(number)
+        assert script.process.wait(30) == 0
+    assert (tmp_path / "told").read_text() == str(int(number))
+
+
+@pytest.mark.slow
+def test_an_agent_that_is_killed_is_started_again(tmp_path: Path) -> None:
+    program = (
+        "import os, pathlib, signal\n"
+        "with open('starts', 'a') as file: file.write('x')\n"
+        "if len(pathlib.Path('starts').read_text()) < 3: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    script = Script(tmp_path, program)
+    with script.process:
+        assert script.process.wait(30) == 0
+    assert (tmp_path / "starts").read_text() == "xxx"
 
 
 def test_the_environment_is_set_up_in_order() -> None:
@@ -76,6 +119,8 @@ def test_nothing_of_a_configuration_is_interpreted_by_the_shell_of_the_job(tmp_p
     )
     script = tmp_path / "job.sh"
     script.write_text(sbatch_text(config, plan_jobs(config)[0], PurePosixPath(f"/runs/{HOSTILE}")))
+    # Without the waits between its tries: what a shell would interpret, it interprets at the first.
+    script.write_text(script.read_text().replace("sleep 1", ":"))
     subprocess.run(["bash", str(script)], cwd=tmp_path, capture_output=True, timeout=60, check=False)
     assert [path.name for path in tmp_path.iterdir()] == ["job.sh"]
 
