@@ -7,7 +7,7 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeVar, assert_never
 from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.command import Command, Launch
+from tau2tui.core.gpus import NodeGpus
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
 from tau2tui.core.placement import PlannedJob, endpoints, plan_jobs
 from tau2tui.core.plan import (
@@ -24,6 +25,7 @@ from tau2tui.core.plan import (
     Await,
     AwaitEval,
     AwaitJobsGone,
+    CleanNode,
     Do,
     Plan,
     Request,
@@ -37,6 +39,7 @@ from tau2tui.core.plan import (
 from tau2tui.core.store import Store
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError
+from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.local import SPOOL, Local
 from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.render import launch_files
@@ -48,12 +51,16 @@ T = TypeVar("T")
 Part = Literal["jobs", "run"]
 Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
+NODES_AT_ONCE = 6
+"""Nodes that are asked at a time; a login node and its sshd are shared by many."""
 
 
 class JobSource(Scheduler, Protocol):
     """A scheduler that can also be asked for its queue."""
 
     async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]: ...
+
+    async def live_jobs(self, shell: Shell) -> frozenset[str] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +146,35 @@ class Ops:
             wait_s = every_s if worked else min(2 * wait_s, BACKOFF_LIMIT_S)
             await asyncio.sleep(wait_s)
 
+    async def gpus(self, nodes: Sequence[str] = (), via: Via = "auto") -> tuple[NodeGpus, ...]:
+        """GPUs of these nodes, or of all nodes that the run's jobs and replicas are on, a few at a time.
+
+        A node that cannot be reached is in the result with its error. If the scheduler does not say which jobs live,
+        the nodes ask it themselves; where they get no answer either, no process counts as stale.
+        """
+        try:
+            live = await self.scheduler.live_jobs(self.shell)
+        except Tau2TuiError:
+            live = None
+        slots = asyncio.Semaphore(NODES_AT_ONCE)
+
+        async def look(node: str) -> NodeGpus:
+            async with slots:
+                return await self._nodes().look(node, live, via)
+
+        return tuple(await asyncio.gather(*(look(node) for node in nodes or self.nodes())))
+
+    def nodes(self) -> tuple[str, ...]:
+        """The nodes on which jobs or replicas of the run are, by what was seen last."""
+        run = self.snapshot.run.value
+        named = [job.nodes for job in self.snapshot.jobs.value or () if job.state is JobState.RUNNING]
+        named += [replica.node for replica in run.replicas] if run else []
+        return tuple(dict.fromkeys(node for node in named if node))
+
+    def _nodes(self) -> Nodes:
+        local = self.config.cluster.scheduler == "local"
+        return Nodes(self.run, self.snapshot.jobs.value or (), local, getpass.getuser())
+
     # plan
 
     def plan(self, command: Command) -> Plan:
@@ -218,6 +254,8 @@ class Ops:
                 return await self._await_jobs_gone(step)
             case AwaitEval():
                 return await self._await_eval(step)
+            case CleanNode():
+                return await self._nodes().clean(step.node, step.via, step.only)
             case WriteEndpoints():
                 return await self._write_endpoints()
             case _:

@@ -82,6 +82,9 @@ class Queue:
             raise Unreachable(self.broken)
         return self.rows
 
+    async def live_jobs(self, shell: object) -> frozenset[str] | None:
+        return frozenset(job.id for job in self.rows)
+
 
 class Clock:
     """Time that passes by a second whenever somebody looks."""

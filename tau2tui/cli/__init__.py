@@ -12,6 +12,7 @@ import click
 from tau2tui import __version__
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
+from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session
 from tau2tui.cli.setup import demo, init
@@ -53,7 +54,7 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
         raise click.UsageError("--logs opens the full-screen app and takes no word")
 
 
-for word in (init, plan, launch, wait, status, relaunch, stop, evaluate, report, runs, demo, drive):
+for word in (init, plan, launch, wait, status, relaunch, stop, gpus, clean, evaluate, report, runs, demo, drive):
     words.add_command(word)
 
 

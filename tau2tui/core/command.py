@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tau2tui.config import EvaluationConfig
+from tau2tui.core.gpus import NodeGpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +44,12 @@ class SteerEval:
     value: int | None = None
 
 
-Command = Launch | Relaunch | Stop | StartEval | SteerEval
+@dataclass(frozen=True, slots=True)
+class CleanGpus:
+    """End stale processes on the GPUs of these nodes, exactly those that were seen, and verify that memory is free."""
+
+    nodes: tuple[NodeGpus, ...]
+
+
+Command = Launch | Relaunch | Stop | StartEval | SteerEval | CleanGpus
 EVAL_VERBS = ("pause", "resume", "stop", "concurrency")

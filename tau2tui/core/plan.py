@@ -12,7 +12,7 @@ from typing import Protocol, assert_never
 
 from tau2tui.config import Config
 from tau2tui.core import layout
-from tau2tui.core.command import EVAL_VERBS, Command, Launch, Relaunch, StartEval, SteerEval, Stop
+from tau2tui.core.command import EVAL_VERBS, CleanGpus, Command, Launch, Relaunch, StartEval, SteerEval, Stop
 from tau2tui.core.model import JobState, Snapshot
 from tau2tui.core.placement import plan_jobs
 from tau2tui.core.verdict import Standing, Verdict, judge_all
@@ -59,6 +59,25 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class CleanNode:
+    """End processes on the GPUs of one node, each only while it is the one that was seen, and verify."""
+
+    node: str
+    via: str
+    processes: tuple[tuple[int, int], ...]
+    """pid and start time in clock ticks: together they name one process for ever."""
+    descriptions: tuple[str, ...] = ()
+
+    @property
+    def only(self) -> str:
+        """As the node agent takes them."""
+        return ",".join(f"{pid}:{ticks}" for pid, ticks in self.processes)
+
+    def __str__(self) -> str:
+        return f"on {self.node} (by {self.via}): end {'; '.join(self.descriptions) or 'nothing'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Await:
     """Wait until replicas stand as wanted, counting only what is read after the step began."""
 
@@ -99,7 +118,7 @@ class WriteEndpoints:
         return f"write {layout.ENDPOINTS}"
 
 
-Step = Do | WriteFile | Request | Await | AwaitJobsGone | AwaitEval | WriteEndpoints
+Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | WriteEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +173,27 @@ def make_plan(command: Command, situation: Situation) -> Plan:
             return _start_eval(command, situation)
         case SteerEval():
             return _steer_eval(command, situation)
+        case CleanGpus():
+            return _clean(command)
         case _:
             assert_never(command)
+
+
+def _clean(command: CleanGpus) -> Plan:
+    steps = []
+    for node in command.nodes:
+        stale = [process for process in node.processes if process.stale and process.started_ticks is not None]
+        if stale or node.shared_memory:
+            keys = dict.fromkeys((process.pid, process.started_ticks or 0) for process in stale)
+            told = dict.fromkeys(
+                f"pid {process.pid} ({process.command[:60]}, {process.used_mib:.0f} MiB): {process.why}"
+                for process in stale
+            )
+            files = [f"{len(node.shared_memory)} files in /dev/shm"] if node.shared_memory else []
+            steps.append(CleanNode(node.node, node.via, tuple(keys), (*told, *files)))
+    if not steps:
+        raise Refused("no process on these GPUs is stale", "see `tau2tui gpus` for what holds them, and why it stays")
+    return Plan(command, tuple(steps), destructive=True)
 
 
 def _launch(command: Launch, situation: Situation) -> Plan:

@@ -829,6 +829,10 @@ class Agent:
         if verb == "gpus":
             self.reports[path] = self.pool.submit(lambda: gpu_state(own_jobs()))
             return
+        if verb == "clean":
+            only = process_set(str(request.get("value") or ""))
+            self.reports[path] = self.pool.submit(lambda: clean(own_jobs(), only))
+            return
         if verb == "stop" and target == self.spec["job"]:
             self.stop_all(why)
         elif verb == "stop":
@@ -978,7 +982,8 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
 # --- GPUs --------------------------------------------------------------------------------------------------------
 
 RUN_MARK, REPLICA_MARK = "TAU2TUI_RUN", "TAU2TUI_REPLICA"
-JOB_MARKS = ("SLURM_JOB_ID", "TAU2TUI_JOB_ID")
+LOCAL_JOB_MARK = "TAU2TUI_JOB_RECORD"
+"""Names the file in which the local scheduler keeps a job: its process says whether the job lives."""
 VLLM_TITLE = re.compile(r"^VLLM::")
 """Engine and worker processes of vLLM rename themselves; a killed API server leaves them alive, with their GPU."""
 SHARED_MEMORY_DIR = Path("/dev/shm")  # noqa: S108 - where the engines put it
@@ -999,15 +1004,13 @@ def query(what: str, fields: str) -> List[List[str]]:
 
 
 def own_jobs() -> Optional[Set[str]]:
-    """The ids of the user's jobs that live, as the scheduler says; None if it does not say."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return {own_job_id()} if own_job_id() else None
+    """The ids of the user's SLURM jobs that live, as SLURM says; None if it does not say."""
     argv = ["squeue", "--me", "--noheader", "--format=%A"]
     try:
         completed = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return set(completed.stdout.decode(errors="replace").split()) | {own_job_id()}
+    return None if b"error:" in completed.stderr else set(completed.stdout.decode(errors="replace").split())
 
 
 def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
@@ -1051,20 +1054,33 @@ def describe(pid: int, live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
     process["command"] = (command or stat[stat.index("(") + 1 : stat.rindex(")")])[:300]
     process["parent"] = int(stat[stat.rindex(")") + 2 :].split()[1])
     marks = environment_of(pid)
-    process["job_id"] = next((marks[name] for name in JOB_MARKS if marks.get(name)), "")
+    process["job_id"], lives = job_of(marks, live_jobs)
     process["replica"] = marks.get(REPLICA_MARK, "")
-    process["stale"], process["why"] = judge_process(process, uid, live_jobs)
+    process["stale"], process["why"] = judge_process(process, uid, lives)
     return process
 
 
-def judge_process(process: Dict[str, Any], uid: int, live_jobs: Optional[Set[str]]) -> Tuple[bool, str]:
+def job_of(marks: Dict[str, str], live_jobs: Optional[Set[str]]) -> Tuple[str, Optional[bool]]:
+    """The job that a process was started in, by its environment, and whether that lives; None if that is not known."""
+    record = marks.get(LOCAL_JOB_MARK)
+    if record:
+        try:
+            job = read_json(Path(record))
+            return str(job["id"]), started_ticks(job["pid"]) == job["started_ticks"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return record, None
+    job_id = marks.get("SLURM_JOB_ID", "")
+    return job_id, None if live_jobs is None else job_id in live_jobs
+
+
+def judge_process(process: Dict[str, Any], uid: int, job_lives: Optional[bool]) -> Tuple[bool, str]:
     """Whether a process may be ended, and why (not): only ours, and only with proof that nothing alive needs it."""
     job_id = process["job_id"]
     if uid != os.getuid():
         return False, "belongs to %s" % process["user"]
-    if live_jobs is None:
-        return False, "the scheduler does not say which jobs live"
-    if job_id in live_jobs and job_id:
+    if job_id and job_lives is None:
+        return False, "whether its job %s lives is not known" % job_id
+    if job_id and job_lives:
         return False, "belongs to job %s, which lives" % job_id
     if job_id:
         return True, "its job %s has ended" % job_id

@@ -62,6 +62,10 @@ class Local:
             if row["comment"] == run_id
         )
 
+    async def live_jobs(self, shell: Shell) -> frozenset[str] | None:
+        """Not needed: each process names the record of its job, and that says whether it lives."""
+        return None
+
 
 # --- the program -------------------------------------------------------------------------------------------------
 
@@ -118,7 +122,11 @@ def submit(spool: Path, script: Path, chdir: Path, comment: str) -> str:
         stdout=(chdir / _directive(text, "output")).open("wb"),
         stderr=(chdir / _directive(text, "error")).open("wb"),
         cwd=chdir,
-        env={**os.environ, "TAU2TUI_JOB_ID": str(job_id)},
+        env={
+            **os.environ,
+            "TAU2TUI_JOB_ID": str(job_id),
+            "TAU2TUI_JOB_RECORD": str((spool / f"{job_id}.json").absolute()),
+        },
         start_new_session=True,
     )
     record = {

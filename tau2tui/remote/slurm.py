@@ -50,12 +50,19 @@ class Slurm:
 
     async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]:
         """The jobs of one run, oldest first. Raises Unreachable, or CommandFailed with SLURM's own words."""
+        return tuple(job for job in await self._queue(shell) if job.comment == COMMENT + run_id)
+
+    async def live_jobs(self, shell: Shell) -> frozenset[str] | None:
+        """The ids of all of the user's jobs that have not ended. Raises like `jobs`."""
+        return frozenset(job.id for job in await self._queue(shell) if job.state is not JobState.ENDED)
+
+    async def _queue(self, shell: Shell) -> tuple[Job, ...]:
         completed = await shell.run(self.queue_argv(), timeout_s=30)
         if completed.status != 0 or "error:" in completed.stderr:
             message = f"squeue did not say (status {completed.status}): {completed.complaint}"
             unreachable = any(sign in completed.stderr for sign in _UNREACHABLE)
             raise Unreachable(message) if unreachable else CommandFailed(message)
-        return tuple(job for job in parse_queue(completed.stdout) if job.comment == COMMENT + run_id)
+        return parse_queue(completed.stdout)
 
 
 def parse_queue(text: str) -> tuple[Job, ...]:

@@ -1,0 +1,94 @@
+"""Words for the GPUs: `gpus` shows who holds them, `clean` ends what is stale."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put, put_json, run_async, yes_option
+from tau2tui.core.command import CleanGpus
+from tau2tui.core.gpus import GpuProcess, NodeGpus
+
+if TYPE_CHECKING:
+    from tau2tui.remote.gpu import Via
+
+via_option = click.option(
+    "--via",
+    type=click.Choice(("auto", "agent", "ssh", "srun")),
+    default="auto",
+    show_default=True,
+    help="How the nodes are reached: the job's agent, SSH from the login node, or a step in the job.",
+)
+
+
+@click.command()
+@click.argument("nodes", nargs=-1)
+@via_option
+@json_option
+@click.pass_obj
+def gpus(session: Session, nodes: tuple[str, ...], via: Via, as_json: bool) -> None:
+    """Show who holds the GPUs, and what is stale.
+
+    Of NODES, or of all nodes of the run: memory, use, and each process with its owner, age, job, and why it may be
+    ended or not. Exits with 3 if a node could not be asked.
+    """
+
+    async def look() -> int:
+        async with session.ops() as ops:
+            await ops.look()
+            reports = await ops.gpus(nodes, via)
+        if as_json:
+            put_json([asdict(report) for report in reports])
+        else:
+            for report in reports:
+                show(report)
+        return 3 if any(report.error for report in reports) else 0
+
+    raise click.exceptions.Exit(run_async(look))
+
+
+def show(report: NodeGpus) -> None:
+    """One node for people: a line for each GPU, and below it one for each process."""
+    put(f"{report.node}  (by {report.via})" if not report.error else f"{report.node}  not known: {report.error}")
+    for gpu in report.gpus:
+        used = "–" if gpu.used_mib is None else f"{gpu.used_mib:.0f}"
+        total = "–" if gpu.total_mib is None else f"{gpu.total_mib:.0f}"
+        busy = "–" if gpu.utilization is None else f"{gpu.utilization:.0%}"
+        put(f"  {gpu.index:>2}  {used:>6} / {total} MiB  {busy:>4}  {gpu.name}")
+        for process in report.processes:
+            if process.gpu_uuid == gpu.uuid:
+                put(f"      {_line(process)}")
+    for name in report.shared_memory:
+        put(f"      STALE  /dev/shm/{name}")
+
+
+def _line(process: GpuProcess) -> str:
+    age = "–" if process.age_s is None else str(timedelta(seconds=round(process.age_s)))
+    mark = "STALE" if process.stale else "     "
+    command = " ".join(process.command.split())[:60]
+    return f"{mark}  pid {process.pid}  {process.user}  {process.used_mib:.0f} MiB  {age}  {command}  – {process.why}"
+
+
+@click.command()
+@click.argument("nodes", nargs=-1)
+@via_option
+@dry_run_option
+@yes_option
+@click.pass_obj
+def clean(session: Session, nodes: tuple[str, ...], via: Via, dry_run: bool, yes: bool) -> None:
+    """End stale processes on the GPUs, and verify.
+
+    On NODES, or on all nodes of the run: TERM, wait, KILL, each process only while it is the very one that was shown.
+    Never another user's, never one of a job that lives; what is left is named with the reason.
+    """
+
+    async def end() -> None:
+        async with session.ops() as ops:
+            await ops.look()
+            plan = ops.plan(CleanGpus(await ops.gpus(nodes, via)))
+            await carry_out(ops, plan, dry_run=dry_run, yes=yes)
+
+    run_async(end)
