@@ -130,6 +130,10 @@ class EnvironmentConfig(_Section):
     venv: ClusterPath = ""
     source: tuple[ClusterPath, ...] = ()
     """Shell files on the cluster that the job sources first, such as ~/.bashrc."""
+    lines: tuple[Line, ...] = ()
+    """Lines of shell, taken as they are: the one setting that a shell interprets."""
+    container: tuple[ClusterPath, ...] = ()
+    """What every server's command is put behind, such as ["apptainer", "exec", "--nv", "~/vllm.sif"]."""
     variables: dict[Name, Line] = {}
     """Environment variables of every server. Never a secret: those come from the environment of the job."""
 
@@ -145,7 +149,10 @@ class SlurmConfig(_Section):
         "oss_eval_node{node}"
     )
     gpus_per_node: Annotated[int, Field(ge=0, le=64)] = 8
-    """0 leaves the request out, for clusters that do not know --gpus-per-node; use `extra` there."""
+    """0 leaves the request out, for clusters where `extra` has to say it in another way."""
+    gpu_option: Literal["gpus-per-node", "gres"] = "gpus-per-node"
+    gpu_type: Line = ""
+    """Such as "h100", if the cluster wants it: --gres=gpu:h100:8."""
     ntasks_per_node: Annotated[int, Field(ge=0)] = 1
     mem: Line = "0"
     exclusive: bool = True
@@ -154,6 +161,10 @@ class SlurmConfig(_Section):
     """--dependency=singleton: never two jobs of one name at a time."""
     nodelist: tuple[Line, ...] = ()
     exclude: tuple[Line, ...] = ()
+    constraint: Line = ""
+    reservation: Line = ""
+    requeue: bool | None = None
+    """Whether SLURM may start a job again after a node failure; None leaves that to the cluster."""
     extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
     """More options, one string each, such as "--constraint=h100"."""
     grace_s: Annotated[int, Field(ge=10)] = 120
@@ -187,7 +198,19 @@ class ServeConfig(_Section):
     restart: RestartConfig = RestartConfig()
 
 
+class PlacementConfig(_Section):
+    """Where experts go that name no node of their own."""
+
+    nodes: Annotated[int, Field(ge=1)] | None = None
+    """At most so many nodes; None: as many as it takes."""
+    gpus_per_node: Annotated[int, Field(ge=1, le=64)] = 8
+    first_port: Port = 1900
+
+
 Role = Literal["agent", "expert", "user"]
+Scalar = bool | int | float | str
+Argument = Scalar | tuple[Scalar | tuple[Scalar, ...], ...] | dict[str, Any]
+"""Of a server: a flag, a value, several values or repetitions, or JSON."""
 
 
 class ExpertConfig(_Section):
@@ -198,9 +221,11 @@ class ExpertConfig(_Section):
     checkpoint: ClusterPath = ""
     """A checkpoint directory to load instead of the hub's model of that name."""
     role: Role = "expert"
-    node: Annotated[int, Field(ge=1)]
-    gpus: tuple[Annotated[int, Field(ge=0)], ...]
-    port: Port
+    node: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
+    """The node, or the nodes over which the replicas are spread evenly; without node, gpus and port it is packed."""
+    gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    """Its GPUs on each of its nodes: the next tensor_parallel of them for each replica."""
+    port: Port | None = None
     """Port of the first replica; the others follow."""
     replicas: Annotated[int, Field(ge=1)] = 1
     tensor_parallel: Annotated[int, Field(ge=1)] = 1
@@ -210,8 +235,12 @@ class ExpertConfig(_Section):
     tool_call_parser: Line = ""
     chat_template: ClusterPath = ""
     speculative_config: dict[str, str | int | float | bool] = {}
-    args: tuple[Line, ...] = ()
-    """More arguments of the server, one string each."""
+    args: tuple[Line, ...] | dict[Name, Argument] = ()
+    """More arguments of the server: strings as they are, or by name (`max-model-len = 32768`).
+
+    By name, true and false are `--name` and `--no-name`, a list repeats the option, a list in it gives several values
+    at once, and a table becomes JSON.
+    """
     thinking: bool = True
     """False: ask for non-thinking answers (Qwen3: `/no_think`)."""
     probe: Literal["tools", "text", "none"] = "tools"
@@ -225,23 +254,35 @@ class ExpertConfig(_Section):
     """Most requests in flight at one replica."""
 
     @model_validator(mode="after")
-    def _gpus_suffice(self) -> ExpertConfig:
-        needed = self.replicas * self.tensor_parallel
+    def _place_fits(self) -> ExpertConfig:
+        said = [name for name in ("node", "gpus", "port") if getattr(self, name)]
+        if not said or said == ["port"]:
+            return self
+        if len(said) < 3:
+            raise ValueError("a place is node, gpus and port together; leave all three out to have it packed")
         if len(set(self.gpus)) != len(self.gpus):
             raise ValueError("a GPU is named twice")
-        if len(self.gpus) != needed:
+        if self.replicas % len(self.nodes):
+            raise ValueError(f"{self.replicas} replicas cannot be spread evenly over {len(self.nodes)} nodes")
+        here = self.replicas // len(self.nodes)
+        if len(self.gpus) != here * self.tensor_parallel:
             raise ValueError(
-                f"{self.replicas} replicas × tensor_parallel {self.tensor_parallel} need {needed} GPUs, "
+                f"{here} replicas × tensor_parallel {self.tensor_parallel} need {here * self.tensor_parallel} GPUs, "
                 f"but gpus names {len(self.gpus)}"
             )
-        if self.port + self.replicas - 1 > 65535:
+        if self.ports[-1] > 65535:
             raise ValueError(f"{self.replicas} ports from {self.port} go beyond 65535")
         return self
 
     @property
+    def nodes(self) -> tuple[int, ...]:
+        """The nodes it is pinned to; none if it is packed."""
+        return () if self.node is None else (self.node,) if isinstance(self.node, int) else self.node
+
+    @property
     def ports(self) -> tuple[int, ...]:
-        """Replica i listens on `port + i`."""
-        return tuple(range(self.port, self.port + self.replicas))
+        """Replica i listens on `port + i`; none are known before a packed one is placed."""
+        return () if self.port is None else tuple(range(self.port, self.port + self.replicas))
 
 
 Domain = Literal["retail", "telecom", "airline", "mock"]
@@ -321,6 +362,7 @@ class Config(_Section):
     environment: EnvironmentConfig = EnvironmentConfig()
     slurm: SlurmConfig = SlurmConfig()
     serve: ServeConfig = ServeConfig()
+    placement: PlacementConfig = PlacementConfig()
     experts: dict[Name, ExpertConfig]
     evaluation: EvaluationConfig = EvaluationConfig()
     sla: SlaConfig = SlaConfig()
@@ -369,12 +411,14 @@ class Config(_Section):
             limit = self.slurm.gpus_per_node
             if limit and max(expert.gpus, default=0) >= limit:
                 yield f"experts.{name}.gpus: GPU {max(expert.gpus)} is beyond slurm.gpus_per_node = {limit}"
-            claims = [("GPU", expert.node, gpu) for gpu in expert.gpus]
-            claims += [("port", 0 if one_host else expert.node, port) for port in expert.ports]
-            for kind, node, number in claims:
-                owner = taken.setdefault((kind, node, number), name)
-                if owner != name:
-                    yield f"experts.{name}: {kind} {number} on node {expert.node} is already used by {owner}"
+            for node in expert.nodes:
+                claims = [("GPU", node, gpu) for gpu in expert.gpus]
+                claims += [("port", 0 if one_host else node, port) for port in expert.ports]
+                for claim in claims:
+                    owner = taken.setdefault(claim, name)
+                    if owner != name:
+                        kind, _, number = claim
+                        yield f"experts.{name}: {kind} {number} on node {node} is already used by {owner}"
 
     def at_home(self, home: str) -> Config:
         """The same, with the leading `~` of every path replaced by a home directory on the cluster."""

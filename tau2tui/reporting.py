@@ -91,7 +91,10 @@ def _fleet_row(ops: Ops, name: str) -> FleetRow:
     from tau2tui.analysis.report import FleetRow
 
     expert = ops.config.experts[name]
-    return FleetRow(name, expert.model, _node(ops.verdicts(), name), expert.gpus, expert.ports, expert.replicas)
+    placed = [replica for job in ops.jobs for replica in job.replicas if replica.expert == name]
+    gpus = tuple(gpu for replica in placed for gpu in replica.gpus)
+    ports = tuple(replica.port for replica in placed)
+    return FleetRow(name, expert.model, _node(ops.verdicts(), name), gpus, ports, expert.replicas)
 
 
 def _node(verdicts: Sequence[Verdict], expert: str) -> str:

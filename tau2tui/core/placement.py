@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from tau2tui.config import Config, ExpertConfig
+from tau2tui.config import Argument, Config, Scalar
 from tau2tui.core import layout
+from tau2tui.errors import ConfigError
 
 # Series of the published latency figures that a rehearsal server draws from, by position among the experts.
 _PUBLISHED_EXPERTS = ("expert-1", "expert-2", "expert-3")
@@ -37,19 +39,18 @@ class PlannedJob:
 
 
 def plan_jobs(config: Config) -> tuple[PlannedJob, ...]:
-    """One job for each node that the experts name, its replicas in the order of their GPUs, staggered."""
-    jobs = []
-    for node in sorted({expert.node for expert in config.experts.values()}):
-        replicas: list[PlacedReplica] = []
-        delay_s = 0.0
-        for name, expert in config.experts.items():
-            if expert.node != node:
-                continue
-            for index in range(expert.replicas):
-                replicas.append(_placed(name, expert, index, delay_s))
-                delay_s += expert.stagger_s
-        jobs.append(PlannedJob(config.slurm.job_name.format(node=node), node, tuple(replicas)))
-    return tuple(jobs)
+    """One job for each node, its replicas in the order of their GPUs, staggered.
+
+    Pinned experts stand where they say; the others are packed around them, large ones first, each replica on GPUs that
+    lie side by side. Raises ConfigError for what does not fit.
+    """
+    by_node: dict[int, list[PlacedReplica]] = {}
+    for node, replica in (*_pinned(config), *_packed(config)):
+        by_node.setdefault(node, []).append(replica)
+    return tuple(
+        PlannedJob(config.slurm.job_name.format(node=node), node, _staggered(config, by_node[node]))
+        for node in sorted(by_node)
+    )
 
 
 def replica_name(expert: str, index: int) -> str:
@@ -57,16 +58,86 @@ def replica_name(expert: str, index: int) -> str:
     return f"{expert}-{index}"
 
 
-def _placed(name: str, expert: ExpertConfig, index: int, delay_s: float) -> PlacedReplica:
-    first = index * expert.tensor_parallel
-    gpus = expert.gpus[first : first + expert.tensor_parallel]
-    return PlacedReplica(replica_name(name, index), name, index, gpus, expert.ports[index], delay_s)
+def _pinned(config: Config) -> Iterator[tuple[int, PlacedReplica]]:
+    for name, expert in config.experts.items():
+        here = expert.replicas // max(1, len(expert.nodes))
+        for index in range(expert.replicas if expert.nodes else 0):
+            first = index % here * expert.tensor_parallel
+            gpus = expert.gpus[first : first + expert.tensor_parallel]
+            yield (
+                expert.nodes[index // here],
+                PlacedReplica(replica_name(name, index), name, index, gpus, expert.ports[index], 0.0),
+            )
+
+
+def _packed(config: Config) -> Iterator[tuple[int, PlacedReplica]]:
+    """First fit, decreasing by tensor_parallel, in the order of the configuration within one size."""
+    rooms = _Rooms(config)
+    packed = [(name, expert) for name, expert in config.experts.items() if not expert.nodes]
+    for name, expert in sorted(packed, key=lambda item: -item[1].tensor_parallel):
+        for index in range(expert.replicas):
+            node, gpus = rooms.take(replica_name(name, index), expert.tensor_parallel)
+            port = rooms.port(node, None if expert.port is None else expert.ports[index])
+            yield node, PlacedReplica(replica_name(name, index), name, index, gpus, port, 0.0)
+
+
+class _Rooms:
+    """Free GPUs and ports of the nodes, while experts are packed onto them."""
+
+    def __init__(self, config: Config) -> None:
+        self._placement = config.placement
+        self._one_host = config.cluster.scheduler == "local"
+        self._gpus: dict[int, set[int]] = {}
+        self._ports: set[tuple[int, int]] = set()
+        for node, replica in _pinned(config):
+            self._free(node).difference_update(replica.gpus)
+            self._ports.add((0 if self._one_host else node, replica.port))
+
+    def take(self, replica: str, size: int) -> tuple[int, tuple[int, ...]]:
+        """A node and GPUs on it, side by side and aligned to their number, as the links between them want it."""
+        limit = self._placement.nodes or max(self._gpus, default=0) + 1
+        for node in range(1, max(limit, max(self._gpus, default=0)) + 1):
+            free = self._free(node)
+            for first in range(0, self._placement.gpus_per_node - size + 1, size):
+                block = tuple(range(first, first + size))
+                if free.issuperset(block):
+                    free.difference_update(block)
+                    return node, block
+        left = {node: len(free) for node, free in self._gpus.items() if free}
+        raise ConfigError(
+            f"{replica} needs {size} GPUs side by side on a node of {self._placement.gpus_per_node}; "
+            f"free are {', '.join(f'{count} on node {node}' for node, count in left.items()) or 'none'}",
+            "raise placement.nodes, or place it by hand: node, gpus, port",
+        )
+
+    def port(self, node: int, wanted: int | None) -> int:
+        """A port that no other replica of the node has: the one that is wanted, or the next from first_port on."""
+        host = 0 if self._one_host else node
+        candidates = (wanted,) if wanted is not None else range(self._placement.first_port, 65536)
+        for port in candidates:
+            if (host, port) not in self._ports:
+                self._ports.add((host, port))
+                return port
+        raise ConfigError(f"port {wanted} on node {node} is already used", "leave the port out, or choose another")
+
+    def _free(self, node: int) -> set[int]:
+        return self._gpus.setdefault(node, set(range(self._placement.gpus_per_node)))
+
+
+def _staggered(config: Config, replicas: list[PlacedReplica]) -> tuple[PlacedReplica, ...]:
+    """In the order of their GPUs, each a stagger after the one before it."""
+    delay_s = 0.0
+    staggered = []
+    for placed in sorted(replicas, key=lambda replica: (replica.gpus, replica.port)):
+        staggered.append(replace(placed, delay_s=delay_s))
+        delay_s += config.experts[placed.expert].stagger_s
+    return tuple(staggered)
 
 
 def server_argv(config: Config, replica: PlacedReplica, run_dir: PurePosixPath) -> tuple[str, ...]:
     """The command line that serves a replica; rehearsal servers take vLLM's arguments and pass over most."""
     expert = config.experts[replica.expert]
-    argv = list(config.serve.command)
+    argv = [*config.environment.container, *config.serve.command]
     if config.serve.engine == "rehearsal":
         argv = [config.cluster.python, str(run_dir / layout.REHEARSAL_SERVER)]
     argv += [expert.checkpoint or expert.model, "--served-model-name", expert.model]
@@ -79,10 +150,36 @@ def server_argv(config: Config, replica: PlacedReplica, run_dir: PurePosixPath) 
         argv += ["--chat-template", expert.chat_template]
     if expert.speculative_config:
         argv += ["--speculative-config", json.dumps(expert.speculative_config)]
-    argv += expert.args
+    argv += arguments(expert.args)
     if config.serve.engine == "rehearsal":
         argv += _rehearsal_arguments(config, replica, run_dir)
     return tuple(argv)
+
+
+def arguments(args: tuple[str, ...] | dict[str, Argument]) -> list[str]:
+    """The command line of a server's further arguments; see `ExpertConfig.args` for what each kind of value means."""
+    if not isinstance(args, dict):
+        return list(args)
+    argv: list[str] = []
+    for name, value in args.items():
+        option = f"--{name}"
+        match value:
+            case True:
+                argv.append(option)
+            case False:
+                argv.append(f"--no-{name}")
+            case dict():
+                argv += [option, json.dumps(value)]
+            case tuple():
+                for item in value:
+                    argv += [option, *(map(_word, item) if isinstance(item, tuple) else (_word(item),))]
+            case _:
+                argv += [option, _word(value)]
+    return argv
+
+
+def _word(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rehearsal_arguments(config: Config, replica: PlacedReplica, run_dir: PurePosixPath) -> list[str]:

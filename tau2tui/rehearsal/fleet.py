@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tau2tui.config import Config
+from tau2tui.core.placement import plan_jobs
 from tau2tui.errors import GaveUp
 
 USER = "user-simulator"
@@ -35,25 +36,16 @@ def rehearsed(config: Config, directory: Path, *, num_tasks: int, max_concurrenc
     for expert in data["experts"].values():
         expert.update(checkpoint="", chat_template="", stagger_s=0)
     if not config.user:
-        data["experts"][USER] = {
-            "model": USER,
-            "role": "user",
-            "node": max(expert.node for expert in config.experts.values()) + 1,
-            "gpus": (0,),
-            "port": max(expert.ports[-1] for expert in config.experts.values()) + 1,
-            "stagger_s": 0,
-            "probe": "text",
-        }
-    offset = _free_offset([expert["port"] + i for expert in data["experts"].values() for i in range(_count(expert))])
+        data["experts"][USER] = {"model": USER, "role": "user", "stagger_s": 0, "probe": "text"}
+    sketch = plan_jobs(Config.model_validate(data))
+    offset = _free_offset([replica.port for job in sketch for replica in job.replicas])
+    data["placement"]["first_port"] += offset
     for expert in data["experts"].values():
-        expert["port"] += offset
+        if expert.get("port"):
+            expert["port"] += offset
     data["evaluation"].update(domains=DOMAINS, tasks={}, num_tasks=num_tasks, trials=1, max_concurrency=max_concurrency)
     data["poll"] = {"run_s": 1.0, "logs_s": 2.0}
     return Config.model_validate(data)
-
-
-def _count(expert: dict[str, object]) -> int:
-    return int(str(expert.get("replicas", 1)))
 
 
 def _free_offset(ports: list[int]) -> int:

@@ -16,7 +16,7 @@ import jinja2
 import tomlkit
 
 from tau2tui import __version__
-from tau2tui.config import Config
+from tau2tui.config import Config, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
 from tau2tui.core.plan import WriteFile
@@ -69,13 +69,17 @@ def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:
         ("time", slurm.time, True),
         ("nodes", "1", True),
         ("ntasks-per-node", str(slurm.ntasks_per_node), slurm.ntasks_per_node > 0),
-        ("gpus-per-node", str(slurm.gpus_per_node), slurm.gpus_per_node > 0),
+        (slurm.gpu_option, _gpus(slurm), slurm.gpus_per_node > 0),
         ("mem", slurm.mem, bool(slurm.mem)),
         ("overcommit", None, slurm.overcommit),
         ("exclusive", None, slurm.exclusive),
         ("dependency", "singleton", slurm.singleton),
         ("nodelist", ",".join(slurm.nodelist), bool(slurm.nodelist)),
         ("exclude", ",".join(slurm.exclude), bool(slurm.exclude)),
+        ("constraint", slurm.constraint, bool(slurm.constraint)),
+        ("reservation", slurm.reservation, bool(slurm.reservation)),
+        ("requeue", None, slurm.requeue is True),
+        ("no-requeue", None, slurm.requeue is False),
         ("output", layout.job_output(job.name), True),
         ("error", layout.job_output(job.name, "err"), True),
         # A restarted job must not erase what the first life wrote, and it is told before its time is over.
@@ -86,6 +90,12 @@ def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:
         f"--{name}" + ("" if value is None else f"={shlex.quote(value)}") for name, value, wanted in options if wanted
     ]
     return (*lines, *slurm.extra)
+
+
+def _gpus(slurm: SlurmConfig) -> str:
+    """The number of GPUs as the option wants it: 8, h100:8, gpu:8, gpu:h100:8."""
+    parts = ("gpu" if slurm.gpu_option == "gres" else "", slurm.gpu_type, str(slurm.gpus_per_node))
+    return ":".join(part for part in parts if part)
 
 
 def run_toml(config: Config, when: datetime) -> str:

@@ -7,12 +7,13 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import tomli
 
 from tau2tui.config import submitted
-from tau2tui.core.placement import plan_jobs
+from tau2tui.core.placement import plan_jobs, server_argv
 from tau2tui.remote.render import launch_files, run_toml, sbatch_options, sbatch_text
 from tests.processes import wait_for
 from tests.sample import small_config
@@ -96,8 +97,39 @@ def test_an_agent_that_is_killed_is_started_again(tmp_path: Path) -> None:
     assert (tmp_path / "starts").read_text() == "xxx"
 
 
+@pytest.mark.parametrize(
+    ("slurm", "option"),
+    [
+        ({"gpu_option": "gres"}, "--gres=gpu:8"),
+        ({"gpu_option": "gres", "gpu_type": "h100"}, "--gres=gpu:h100:8"),
+        ({"gpu_type": "h100"}, "--gpus-per-node=h100:8"),
+        ({"requeue": False}, "--no-requeue"),
+        ({"requeue": True}, "--requeue"),
+        ({"reservation": "mine"}, "--reservation=mine"),
+        ({"constraint": "h100&nvlink"}, "--constraint='h100&nvlink'"),
+        ({"nodelist": ["gpu01", "gpu02"]}, "--nodelist=gpu01,gpu02"),
+        ({"qos": "high"}, "--qos=high"),
+    ],
+)
+def test_every_setting_has_its_directive(slurm: dict[str, Any], option: str) -> None:
+    config = small_config(slurm=slurm)
+    assert option in sbatch_options(config, plan_jobs(config)[0])
+
+
+def test_a_container_is_what_every_servers_command_is_put_behind() -> None:
+    config = small_config(environment={"container": ["apptainer", "exec", "--nv", "/vllm.sif"]})
+    argv = server_argv(config, plan_jobs(config)[0].replicas[0], RUN)
+    assert argv[:6] == ("apptainer", "exec", "--nv", "/vllm.sif", "vllm", "serve")
+
+
 def test_the_environment_is_set_up_in_order() -> None:
-    environment = {"source": ["/home/me/.bashrc"], "modules": ["cuda/12.4"], "conda": "vllm1", "conda_prefix": "/mc"}
+    environment = {
+        "source": ["/home/me/.bashrc"],
+        "modules": ["cuda/12.4"],
+        "conda": "vllm1",
+        "conda_prefix": "/mc",
+        "lines": ["export A=$B"],
+    }
     config = small_config(environment=environment)
     text = sbatch_text(config, plan_jobs(config)[0], RUN)
     wanted = [
@@ -105,6 +137,7 @@ def test_the_environment_is_set_up_in_order() -> None:
         "module load cuda/12.4",
         "source /mc/etc/profile.d/conda.sh",
         "conda activate vllm1",
+        "export A=$B",
     ]
     assert [line for line in text.splitlines() if line in wanted] == wanted
 
