@@ -58,7 +58,7 @@ NODES_AT_ONCE = 6
 class JobSource(Scheduler, Protocol):
     """A scheduler that can also be asked for its queue."""
 
-    async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]: ...
+    async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]: ...
 
     async def live_jobs(self, shell: Shell) -> frozenset[str] | None: ...
 
@@ -129,7 +129,7 @@ class Ops:
             self._asked_at[part] = began
             try:
                 if part == "jobs":
-                    self.store.put_jobs(await self.scheduler.jobs(self.shell, self.run.run_id), began)
+                    self.store.put_jobs(await self._read_jobs(), began)
                 elif self.launched:
                     self.store.put_run(await self.run.state(), began)
                 else:
@@ -139,11 +139,23 @@ class Ops:
                 return False
             return True
 
+    async def _read_jobs(self) -> tuple[Job, ...]:
+        """The queue; jobs that were seen in it, or that an agent named, are asked after when they are not in it."""
+        run = self.snapshot.run.value
+        seen = {job.id for job in self.snapshot.jobs.value or ()}
+        seen |= {replica.job_id for replica in run.replicas if replica.job_id} if run else set()
+        return await self.scheduler.jobs(self.shell, self.run.run_id, frozenset(seen))
+
     async def _poll(self, part: Part, every_s: float) -> None:
+        """Ask at the configured pace; ever more rarely while the source fails, and while the queue does not change."""
         wait_s = every_s
+        before: object = None
         while True:
             worked = await self.refresh(part, every_s / 2)
-            wait_s = every_s if worked else min(2 * wait_s, BACKOFF_LIMIT_S)
+            now = self.snapshot.jobs.value
+            calm = worked and part == "jobs" and now is not None and _states(now) == before
+            wait_s = min(2 * wait_s, BACKOFF_LIMIT_S) if calm or not worked else every_s
+            before = _states(now or ())
             await asyncio.sleep(wait_s)
 
     async def gpus(self, nodes: Sequence[str] = (), via: Via = "auto") -> tuple[NodeGpus, ...]:
@@ -294,7 +306,7 @@ class Ops:
             await self._look_politely()
             jobs = self.snapshot.jobs
             if jobs.at is not None and jobs.at >= began and not jobs.error:
-                live = [job for job in jobs.value or () if job.state is not JobState.ENDED]
+                live = [job for job in jobs.value or () if job.may_live]
                 if not live:
                     ended = ", ".join(f"{job.id} {job.raw_state}" for job in jobs.value or ())
                     return f"no job is left ({ended or 'the scheduler remembers none'})"
@@ -395,6 +407,11 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         raise
+
+
+def _states(jobs: tuple[Job, ...]) -> tuple[tuple[str, str, str], ...]:
+    """What changes when something happens in a queue; the time that is left always does."""
+    return tuple((job.id, job.raw_state, job.reason) for job in jobs)
 
 
 def _given_up(verdict: Verdict) -> bool:

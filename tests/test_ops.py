@@ -76,7 +76,7 @@ class Queue:
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)
 
-    async def jobs(self, shell: object, run_id: str) -> tuple[Job, ...]:
+    async def jobs(self, shell: object, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
         self.asked += 1
         if self.broken:
             raise Unreachable(self.broken)

@@ -14,12 +14,16 @@ T = TypeVar("T")
 
 
 class JobState(StrEnum):
-    """The states of a job that decisions are made on; all others of SLURM's are UNKNOWN, never an end."""
+    """The states of a job that decisions are made on; all others of SLURM's are UNKNOWN, never an end.
+
+    FORGOTTEN: the controller answers and does not know it any more, and no accounting says how it ended.
+    """
 
     PENDING = "pending"
     RUNNING = "running"
     COMPLETING = "completing"
     ENDED = "ended"
+    FORGOTTEN = "forgotten"
     UNKNOWN = "unknown"
 
 
@@ -38,6 +42,11 @@ class Job:
     time_left_s: float | None = None
     comment: str = ""
     """What the submitter wrote on it: ours names the run."""
+
+    @property
+    def may_live(self) -> bool:
+        """Whether something of it may still be there: it is neither ended nor forgotten."""
+        return self.state not in (JobState.ENDED, JobState.FORGOTTEN)
 
 
 class Phase(StrEnum):

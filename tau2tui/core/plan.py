@@ -199,7 +199,7 @@ def _clean(command: CleanGpus) -> Plan:
 def _launch(command: Launch, situation: Situation) -> Plan:
     config, run_dir = situation.config, situation.run_dir
     for job in situation.snapshot.jobs.value or ():
-        if job.state is not JobState.ENDED:
+        if job.may_live:
             raise Refused(
                 f"run {situation.run_id} has job {job.id} ({job.name}) {job.raw_state}", "stop it first: tau2tui stop"
             )
@@ -253,7 +253,7 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
     jobs = situation.snapshot.jobs
     if jobs.at is None:
         raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
-    live = tuple(job for job in jobs.value or () if job.state is not JobState.ENDED)
+    live = tuple(job for job in jobs.value or () if job.may_live)
     steps: list[Step] = []
     if _driver_runs(situation):
         steps.append(Request("stop", ("eval",)))

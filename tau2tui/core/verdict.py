@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tau2tui.core.model import Job, JobState, Phase, Replica, Snapshot
 from tau2tui.core.placement import PlacedReplica, PlannedJob
+from tau2tui.core.reasons import explain
 
 HEARTBEAT_TIMEOUT_S = 30.0
 """A node agent writes every 5 s; after six silent beats nothing may be said about its replicas."""
@@ -69,18 +70,19 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
         if standing is Standing.STOPPED or silent_s <= HEARTBEAT_TIMEOUT_S:
             return verdict(standing, _reason(seen))
         if job is not None and job.state is JobState.ENDED:
-            return verdict(Standing.FAILED, f"its job {job.id} ended: {job.raw_state} {job.reason}".rstrip())
+            return verdict(Standing.FAILED, f"its job {job.id} ended: {_end(job)}")
         return verdict(Standing.UNKNOWN, f"no word from its node agent for {silent_s:.0f} s")
     if job is None:
         if snapshot.jobs.at is None:
             return verdict(Standing.UNKNOWN, snapshot.jobs.error or "the queue was not read yet")
         return verdict(Standing.ABSENT, "not submitted")
     by_state = {
-        JobState.PENDING: (Standing.QUEUED, job.reason or "pending"),
+        JobState.PENDING: (Standing.QUEUED, explain(job.reason) or "pending"),
         JobState.RUNNING: (Standing.STARTING, "its job runs; no word from its node agent yet"),
         JobState.COMPLETING: (Standing.STOPPING, "its job is completing"),
-        JobState.ENDED: (Standing.FAILED, f"its job ended before it started: {job.raw_state}"),
-        JobState.UNKNOWN: (Standing.UNKNOWN, f"its job is {job.raw_state}"),
+        JobState.ENDED: (Standing.FAILED, f"its job {job.id} ended before it started: {_end(job)}"),
+        JobState.FORGOTTEN: (Standing.UNKNOWN, f"its job {job.id} is gone: {job.reason}"),
+        JobState.UNKNOWN: (Standing.UNKNOWN, f"its job {job.id} is {job.raw_state}: {job.reason}".rstrip(": ")),
     }
     return verdict(*by_state[job.state])
 
@@ -96,6 +98,12 @@ def _job(name: str, seen: Replica | None, snapshot: Snapshot) -> Job | None:
     if seen is not None and seen.job_id:
         return next((job for job in jobs if job.id == seen.job_id), None)
     return next((job for job in reversed(jobs) if job.name == name), None)
+
+
+def _end(job: Job) -> str:
+    """How a job ended, in SLURM's word and in ours."""
+    reason = explain(job.reason)
+    return f"{job.raw_state} ({reason})" if reason else job.raw_state
 
 
 def _reason(seen: Replica) -> str:

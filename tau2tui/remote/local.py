@@ -43,8 +43,8 @@ class Local:
         """End exactly these jobs."""
         return (*self._program, "cancel", *job_ids)
 
-    async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]:
-        """The jobs of one run, oldest first."""
+    async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
+        """The jobs of one run, oldest first; none is ever forgotten here, so `known` adds nothing."""
         from tau2tui.core.model import Job, JobState
 
         completed = (await shell.run((*self._program, "queue"))).check()

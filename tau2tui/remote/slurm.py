@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from tau2tui.core.model import Job, JobState
-from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.errors import CommandFailed, Tau2TuiError, Unreachable
 from tau2tui.remote.shell import Shell
 
 COMMENT = "tau2tui "
@@ -14,6 +16,8 @@ COMMENT = "tau2tui "
 _SEPARATOR = "\x1f"
 """Between fields: job names and reasons may hold blanks, commas and bars."""
 _FORMAT = _SEPARATOR.join(("%i", "%T", "%L", "%N", "%k", "%r", "%j"))
+
+_SACCT = ("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID,State,ExitCode,NodeList,JobName")
 
 _STATES = {
     JobState.PENDING: "PENDING CONFIGURING REQUEUED REQUEUE_HOLD REQUEUE_FED SPECIAL_EXIT RESV_DEL_HOLD",
@@ -48,13 +52,32 @@ class Slurm:
         """All jobs of the user that the controller still remembers, ended ones too."""
         return ("squeue", "--me", "--noheader", "--states=all", f"--format={_FORMAT}")
 
-    async def jobs(self, shell: Shell, run_id: str) -> tuple[Job, ...]:
-        """The jobs of one run, oldest first. Raises Unreachable, or CommandFailed with SLURM's own words."""
-        return tuple(job for job in await self._queue(shell) if job.comment == COMMENT + run_id)
+    async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
+        """The jobs of one run, oldest first.
+
+        The controller forgets a job some minutes after its end. Of those in `known` that it no longer shows the
+        accounting is asked; without a word from that they are FORGOTTEN: gone, but nobody says how they ended. Raises
+        Unreachable, or CommandFailed with SLURM's own words.
+        """
+        shown = tuple(job for job in await self._queue(shell) if job.comment == COMMENT + run_id)
+        forgotten = sorted(known - {job.id for job in shown})
+        return _by_number((*await self._accounted(shell, forgotten), *shown)) if forgotten else shown
+
+    async def _accounted(self, shell: Shell, job_ids: list[str]) -> tuple[Job, ...]:
+        """What the accounting says of jobs, one for each id."""
+        ended: dict[str, Job] = {}
+        why = "the controller has forgotten it"
+        try:
+            completed = await shell.run((*_SACCT, f"--jobs={','.join(job_ids)}"), timeout_s=30)
+            ended = {job.id: job for job in parse_accounting(completed.check().stdout)}
+        except Tau2TuiError as error:
+            why += f"; {error.message}"
+        gone = Job("", "", JobState.FORGOTTEN, "forgotten", reason=why)
+        return tuple(ended.get(job_id, replace(gone, id=job_id)) for job_id in job_ids)
 
     async def live_jobs(self, shell: Shell) -> frozenset[str] | None:
         """The ids of all of the user's jobs that have not ended. Raises like `jobs`."""
-        return frozenset(job.id for job in await self._queue(shell) if job.state is not JobState.ENDED)
+        return frozenset(job.id for job in await self._queue(shell) if job.may_live)
 
     async def _queue(self, shell: Shell) -> tuple[Job, ...]:
         completed = await shell.run(self.queue_argv(), timeout_s=30)
@@ -86,6 +109,23 @@ def parse_queue(text: str) -> tuple[Job, ...]:
                 comment=comment,
             )
         )
+    return _by_number(jobs)
+
+
+def parse_accounting(text: str) -> tuple[Job, ...]:
+    """sacct's output in our format; "CANCELLED by 1000" is a state and who did it."""
+    jobs = []
+    for line in text.split("\n"):
+        fields = line.split("|", 4)
+        if len(fields) == 5:
+            job_id, word, exit_code, nodes, name = fields
+            state = _BY_WORD.get(word.partition(" ")[0], JobState.UNKNOWN)
+            reason = "" if exit_code in ("", "0:0") else f"exit code {exit_code}"
+            jobs.append(Job(job_id, name, state, word, nodes=nodes, reason=reason))
+    return tuple(jobs)
+
+
+def _by_number(jobs: Iterable[Job]) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: [int(part) if part.isdigit() else 0 for part in job.id.split("_")]))
 
 

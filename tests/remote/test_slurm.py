@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2tui.core.model import JobState
+from tau2tui.core.reasons import explain
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
 from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue
@@ -67,7 +68,7 @@ def test_garbage_is_no_job_and_no_crash(text: str) -> None:
 
 async def test_only_the_jobs_of_the_run_are_seen() -> None:
     other = RUNNING.replace("tau2tui one", "tau2tui two").replace("12", "13", 1)
-    jobs = await Slurm().jobs(Saying(0, f"{RUNNING}\n{other}\n"), "one")
+    jobs = await Slurm().jobs(Saying(0, f"{RUNNING}\n{other}\n"), "one", frozenset())
     assert [job.id for job in jobs] == ["12"]
 
 
@@ -82,7 +83,7 @@ async def test_only_the_jobs_of_the_run_are_seen() -> None:
 @pytest.mark.parametrize("status", [0, 1])
 async def test_a_complaint_is_an_error_even_with_status_zero(stderr: str, error: type[Exception], status: int) -> None:
     with pytest.raises(error, match="squeue"):
-        await Slurm().jobs(Saying(status, "", stderr), "one")
+        await Slurm().jobs(Saying(status, "", stderr), "one", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -103,3 +104,42 @@ def test_durations_are_read_as_slurm_prints_them(text: str, seconds: float | Non
 def test_the_run_travels_in_the_comment_and_nothing_needs_a_shell() -> None:
     argv = Slurm().submit_argv(PurePosixPath("/runs/a b"), "one", "jobs/x.sbatch")
     assert argv == ("sbatch", "--parsable", "--comment=tau2tui one", "--chdir=/runs/a b", "/runs/a b/jobs/x.sbatch")
+
+
+class Cluster(LocalShell):
+    """squeue shows one text, sacct says another or fails."""
+
+    def __init__(self, queue: str, accounting: Completed) -> None:
+        self.queue, self.accounting = queue, accounting
+
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+        return self.accounting if argv[0] == "sacct" else Completed(tuple(argv), 0, self.queue, "")
+
+
+async def test_a_job_that_the_controller_has_forgotten_is_looked_up_in_the_accounting() -> None:
+    accounting = Completed(("sacct",), 0, "11|CANCELLED by 1000|0:15|node1|oss_eval_node1\n", "")
+    jobs = await Slurm().jobs(Cluster(RUNNING, accounting), "one", frozenset({"11", "12"}))
+    assert [(job.id, job.state, job.raw_state) for job in jobs] == [
+        ("11", JobState.ENDED, "CANCELLED by 1000"),
+        ("12", JobState.RUNNING, "RUNNING"),
+    ]
+
+
+async def test_without_accounting_nobody_says_how_a_job_ended_that_is_not_shown() -> None:
+    accounting = Completed(("sacct",), 1, "", "Slurm accounting storage is disabled")
+    (job,) = await Slurm().jobs(Cluster("", accounting), "one", frozenset({"11"}))
+    assert job.state is JobState.FORGOTTEN and not job.may_live and "disabled" in job.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Resources", "waits for free nodes"),
+        ("ReqNodeNotAvail, UnavailableNodes:node2", "down, drained or reserved"),
+        ("Dependency", "earlier job of the same name"),
+        ("SomethingNew", "SomethingNew"),
+        ("", ""),
+    ],
+)
+def test_reasons_are_told_in_words_and_unknown_ones_as_they_are(reason: str, words: str) -> None:
+    assert words in explain(reason)
