@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -16,13 +16,14 @@ from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from tau2tui.config import Config
 from tau2tui.core import layout
-from tau2tui.core.command import Command, Launch
+from tau2tui.core.command import Command, Launch, Relaunch
 from tau2tui.core.gpus import NodeGpus
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
-from tau2tui.core.placement import PlannedJob, endpoints, plan_jobs
+from tau2tui.core.placement import PlannedJob, endpoint_addresses, plan_jobs
 from tau2tui.core.plan import (
     DRIVER_TIMEOUT_S,
     Await,
+    AwaitEndpoints,
     AwaitEval,
     AwaitJobsGone,
     CleanNode,
@@ -32,7 +33,6 @@ from tau2tui.core.plan import (
     Scheduler,
     Situation,
     Step,
-    WriteEndpoints,
     WriteFile,
     make_plan,
 )
@@ -42,7 +42,7 @@ from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError
 from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.local import SPOOL, Local
 from tau2tui.remote.logfiles import RunLogs
-from tau2tui.remote.render import launch_files
+from tau2tui.remote.render import changed_files, launch_files
 from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
 from tau2tui.remote.shell import LocalShell, Shell, open_shell
 from tau2tui.remote.slurm import Slurm
@@ -202,10 +202,21 @@ class Ops:
             run_dir=directory,
             snapshot=self.snapshot,
             scheduler=self.scheduler,
-            files=self.launch_files() if isinstance(command, Launch) else (),
+            files=self._files(command),
             driver_argv=(*spawn, *driver, "drive", str(directory)),
         )
         return make_plan(command, situation)
+
+    def _files(self, command: Command) -> tuple[WriteFile, ...]:
+        """The files that a command writes into the run directory."""
+        match command:
+            case Launch():
+                return self.launch_files()
+            case Relaunch(experts=experts) if experts:
+                changed = self.config.model_copy(update={"experts": {**self.config.experts, **experts}})
+                return changed_files(changed, self.run.path, datetime.now().astimezone())
+            case _:
+                return ()
 
     def launch_files(self) -> tuple[WriteFile, ...]:
         """What a launch writes before it submits. Raises NothingToRead if a rehearsal lacks tau2's tasks."""
@@ -218,6 +229,10 @@ class Ops:
         return (*files, WriteFile(str(self.run.path.parent / LATEST), self.run.run_id))
 
     # do
+
+    def failed(self) -> tuple[str, ...]:
+        """The replicas that have failed, by what was seen last."""
+        return tuple(v.wanted.name for v in self.verdicts() if v.standing is Standing.FAILED)
 
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.
@@ -241,9 +256,9 @@ class Ops:
             report(Progress(step, done=True, message=message))
 
     async def await_ready(self, timeout_s: float, report: Report) -> None:
-        """Wait for the whole fleet and write its endpoints: the end of a launch that did not wait itself."""
+        """Wait for the whole fleet and its endpoints: the end of a launch that did not wait itself."""
         names = tuple(replica.name for job in self.jobs for replica in job.replicas)
-        await self.perform(Plan(Launch(), (Await(names, Standing.READY, timeout_s), WriteEndpoints())), report)
+        await self.perform(Plan(Launch(), (Await(names, Standing.READY, timeout_s), AwaitEndpoints())), report)
 
     async def _do(self, step: Step, report: Report) -> str:
         match step:
@@ -268,8 +283,8 @@ class Ops:
                 return await self._await_eval(step)
             case CleanNode():
                 return await self._nodes().clean(step.node, step.via, step.only)
-            case WriteEndpoints():
-                return await self._write_endpoints()
+            case AwaitEndpoints():
+                return await self._await_endpoints(step)
             case _:
                 assert_never(step)
 
@@ -306,9 +321,10 @@ class Ops:
             await self._look_politely()
             jobs = self.snapshot.jobs
             if jobs.at is not None and jobs.at >= began and not jobs.error:
-                live = [job for job in jobs.value or () if job.may_live]
+                mine = [job for job in jobs.value or () if step.job in ("", job.name)]
+                live = [job for job in mine if job.may_live]
                 if not live:
-                    ended = ", ".join(f"{job.id} {job.raw_state}" for job in jobs.value or ())
+                    ended = ", ".join(f"{job.id} {job.raw_state}" for job in mine)
                     return f"no job is left ({ended or 'the scheduler remembers none'})"
             if self.clock() - began > step.timeout_s:
                 raise GaveUp(f"jobs still there after {step.timeout_s:.0f} s: {jobs.error or 'see squeue'}")
@@ -363,17 +379,21 @@ class Ops:
         await self.refresh("run", poll.run_s / 2)
         await self.refresh("jobs", poll.run_s if local else poll.jobs_s)
 
-    async def _write_endpoints(self) -> str:
-        run = self.snapshot.run.value
-        addresses = {
-            replica.name: replica.address
-            for replica in (run.replicas if run else ())
-            if replica.phase in (Phase.READY, Phase.DEGRADED)
-        }
-        table = endpoints(self.config, addresses)
+    async def _await_endpoints(self, step: AwaitEndpoints) -> str:
         path = str(self.run.path / layout.ENDPOINTS)
-        await self.shell.write(path, json.dumps(table, indent=2).encode() + b"\n")
-        return f"{path}: {len(addresses)} endpoints"
+        began = self.clock()
+        while self.clock() - began <= step.timeout_s:
+            await self._look_politely()
+            run = self.snapshot.run.value
+            ready = {
+                (replica.address, str(replica.port))
+                for replica in (run.replicas if run else ())
+                if replica.phase in (Phase.READY, Phase.DEGRADED)
+            }
+            with suppress(FileNotFoundError, ValueError):
+                if ready == endpoint_addresses(json.loads(await self.shell.read(path))):
+                    return f"{path}: {len(ready)} endpoints"
+        raise GaveUp(f"{path} does not hold all endpoints after {step.timeout_s:.0f} s", "see the jobs' output")
 
     async def _log(self, step: Step, began: float, error: str) -> None:
         """One line of activity.jsonl; what happens before the directory exists is written with the first line after."""

@@ -13,7 +13,7 @@ import pytest
 from tau2tui.config import Config
 from tau2tui.core.command import Launch, Relaunch, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
-from tau2tui.core.plan import Await, Do, Plan, WriteEndpoints
+from tau2tui.core.plan import Await, AwaitEndpoints, Do, Plan
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Unreachable
 from tau2tui.ops import Ops, Progress
@@ -58,6 +58,11 @@ class Cluster(LocalShell):
     async def append(self, path: str, content: bytes) -> None:
         self.files[path] = self.files.get(path, b"") + content
 
+    def register(self, count: int) -> None:
+        """Write the endpoints of the first replicas, as the agents do."""
+        entries = [{"ip_addr": r.address, "port": str(r.port)} for r in self.replicas[:count]]
+        self.files[str(RUN / "model_config_oss.json")] = json.dumps({"org/Expert": entries}).encode()
+
     def activity(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.files[str(RUN / "activity.jsonl")].splitlines()]
 
@@ -70,7 +75,9 @@ class Queue:
         self.asked = 0
         self.broken = ""
 
-    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
+    def submit_argv(
+        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
         return ("submit", script)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
@@ -110,7 +117,8 @@ def ignore(progress: Progress) -> None:
     """A front end that shows nothing."""
 
 
-FLEET = tuple(make_replica(name) for name in ("orchestrator-0", "expert-1-0", "expert-1-1"))
+NAMES = ("orchestrator-0", "expert-1-0", "expert-1-1")
+FLEET = tuple(make_replica(name, port=1900 + number) for number, name in enumerate(NAMES))
 
 
 async def test_a_source_that_fails_keeps_what_was_known() -> None:
@@ -143,6 +151,7 @@ async def test_a_run_that_was_never_launched_is_known_to_be_empty() -> None:
 
 async def test_a_launch_writes_all_files_before_it_submits_and_tells_each_step() -> None:
     cluster = Cluster(FLEET)
+    cluster.register(3)
     ops = make_ops(cluster, Queue(), launched=False)
     await ops.look()
     heard: list[Progress] = []
@@ -153,8 +162,7 @@ async def test_a_launch_writes_all_files_before_it_submits_and_tells_each_step()
     ]
     assert str(RUN / "jobs/oss_eval_node2.sbatch") in cluster.files
     assert cluster.files["/runs/latest"] == b"one"
-    table = json.loads(cluster.files[str(RUN / "model_config_oss.json")])
-    assert len(table["org/Expert"]) == 2
+    assert heard[-1].message.endswith("3 endpoints")
     assert [entry["did"] for entry in cluster.activity()] == [str(p.step) for p in heard if p.done]
     assert all(entry["ok"] for entry in cluster.activity())
 
@@ -162,7 +170,7 @@ async def test_a_launch_writes_all_files_before_it_submits_and_tells_each_step()
 async def test_a_step_that_fails_stops_the_plan_and_is_told_and_logged() -> None:
     cluster = Cluster()
     ops = make_ops(cluster, Queue())
-    plan = Plan(Launch(), (Do(("fail",)), Do(("never",)), WriteEndpoints()))
+    plan = Plan(Launch(), (Do(("fail",)), Do(("never",)), AwaitEndpoints()))
     with pytest.raises(CommandFailed, match="no such thing") as caught:
         await ops.perform(plan, ignore)
     assert caught.value.hint == "2 further steps were not done"
@@ -203,16 +211,18 @@ async def test_a_relaunch_asks_the_agent_and_waits_for_its_answer() -> None:
     ops = make_ops(cluster, Queue(make_job()))
     await ops.look()
     heard: list[Progress] = []
-    await ops.perform(ops.plan(Relaunch("expert-1-0")), heard.append)
+    await ops.perform(ops.plan(Relaunch(("expert-1-0",))), heard.append)
     (name,) = [path for path in cluster.files if path.endswith("-restart.json")]
     assert json.loads(cluster.files[name])["target"] == "expert-1-0"
     assert heard[1].message == "done"
 
 
-async def test_endpoints_are_those_that_answer() -> None:
-    down = make_replica("expert-1-1", Phase.FAILED)
-    cluster = Cluster((FLEET[0], FLEET[1], down))
+async def test_a_launch_is_done_when_every_replica_that_is_ready_is_registered() -> None:
+    cluster = Cluster(FLEET)
     ops = make_ops(cluster, Queue(make_job(state=JobState.RUNNING)))
+    cluster.register(2)
     await ops.look()
-    await ops.perform(Plan(Launch(), (WriteEndpoints(),)), ignore)
-    assert len(json.loads(cluster.files[str(RUN / "model_config_oss.json")])["org/Expert"]) == 1
+    with pytest.raises(GaveUp, match="does not hold all endpoints"):
+        await ops.perform(Plan(Launch(), (AwaitEndpoints(timeout_s=5),)), ignore)
+    cluster.register(3)
+    await ops.perform(Plan(Launch(), (AwaitEndpoints(timeout_s=5),)), ignore)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,10 @@ from tau2tui.cli.session import (
     tell,
     yes_option,
 )
-from tau2tui.core.command import Launch, Relaunch, Stop
+from tau2tui.cli.settings import changed_experts, save_settings
+from tau2tui.core.command import Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
 
 if TYPE_CHECKING:
@@ -48,19 +51,26 @@ def plan(session: Session, as_json: bool) -> None:
                 {
                     "job": job.name,
                     "script": files[layout.sbatch_file(job.name)],
-                    "replicas": [asdict(replica) for replica in job.replicas],
+                    "replicas": [
+                        {**asdict(replica), "argv": server_argv(ops.config, replica, ops.run.path)}
+                        for replica in job.replicas
+                    ],
                 }
                 for job in ops.jobs
             ]
+            hours = gpu_hours(ops.config)
             if as_json:
-                put_json({"run_dir": str(ops.run.path), "jobs": jobs, "steps": steps.lines})
+                put_json({"run_dir": str(ops.run.path), "jobs": jobs, "gpu_hours": hours, "steps": steps.lines})
                 return
             for job in jobs:
                 put(f"### {layout.sbatch_file(str(job['job']))}\n{job['script']}")
-            for placed in (replica for job in ops.jobs for replica in job.replicas):
-                gpus = ",".join(map(str, placed.gpus))
-                put(f"{placed.name:<20} port {placed.port:<6} GPUs {gpus:<8} starts after {placed.delay_s:.0f} s")
-            put("")
+            for planned in ops.jobs:
+                put(f"### {planned.name}")
+                for placed in planned.replicas:
+                    gpus = ",".join(map(str, placed.gpus))
+                    put(f"{placed.name}: port {placed.port}, GPUs {gpus}, starts after {placed.delay_s:.0f} s")
+                    put(f"    {shlex.join(server_argv(ops.config, placed, ops.run.path))}")
+            put(f"\n{len(ops.jobs)} jobs, at most {hours:.0f} GPU-hours")
             for line in steps.lines:
                 put(line)
 
@@ -177,20 +187,48 @@ def _cells(row: FleetRow) -> tuple[str, ...]:
 
 
 @click.command()
-@click.argument("replica")
+@click.argument("replicas", nargs=-1)
+@click.option("--failed", is_flag=True, help="All that have failed.")
+@click.option("--job", help="The whole job of a node: it is stopped, seen to be gone, and submitted again.")
+@click.option("--exclude", multiple=True, metavar="NODE", help="With --job: a node on which it must not start again.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of their expert, as in the file."
+)
+@click.option("--save", is_flag=True, help="Write what --set says into the configuration as well, comments kept.")
 @dry_run_option
 @yes_option
 @click.pass_obj
-def relaunch(session: Session, replica: str, dry_run: bool, yes: bool) -> None:
-    """Start one replica again.
+def relaunch(
+    session: Session,
+    replicas: tuple[str, ...],
+    failed: bool,
+    job: str | None,
+    exclude: tuple[str, ...],
+    settings: tuple[str, ...],
+    save: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Start replicas again.
 
-    In its job, which goes on like everything else; waits until it is ready.
+    In their jobs, without queueing; everything else goes on. Waits until they are ready. With --set, for example
+    gpu_memory_utilization=0.88, their expert's servers get that from their next start on.
     """
+    if bool(replicas) + failed + (job is not None) != 1:
+        raise click.UsageError("name replicas, or --failed, or --job NAME")
+    if save and not settings:
+        raise click.UsageError("--save needs --set")
 
     async def again() -> None:
         async with session.ops() as ops:
             await ops.look()
-            await carry_out(ops, ops.plan(Relaunch(replica)), dry_run=dry_run, yes=yes)
+            names = ops.failed() if failed else replicas
+            experts = changed_experts(ops.config, names, settings)
+            command = RelaunchJob(job, exclude) if job else Relaunch(names, experts)
+            await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
+        if save and not dry_run:
+            save_settings(session.config_file, tuple(experts), settings)
+            say(f"{session.config_file} says so too")
 
     run_async(again)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from tau2tui.config import EvaluationConfig
+from tau2tui.config import EvaluationConfig, ExpertConfig
 from tau2tui.core.gpus import NodeGpus
 
 
@@ -17,9 +18,20 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class Relaunch:
-    """Start one replica again in its job: what is left of it is ended first, the others and the evaluation go on."""
+    """Start replicas again in their jobs: what is left of them is ended first, the others and the evaluation go on."""
 
-    replica: str
+    replicas: tuple[str, ...]
+    experts: Mapping[str, ExpertConfig] = field(default_factory=dict)
+    """Experts whose settings have changed: they hold for each replica from its next start on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaunchJob:
+    """Stop the job of one node, submit it again, and wait until its replicas are ready; the other nodes go on."""
+
+    job: str
+    exclude: tuple[str, ...] = ()
+    """Nodes on which it must not start again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +63,5 @@ class CleanGpus:
     nodes: tuple[NodeGpus, ...]
 
 
-Command = Launch | Relaunch | Stop | StartEval | SteerEval | CleanGpus
+Command = Launch | Relaunch | RelaunchJob | Stop | StartEval | SteerEval | CleanGpus
 EVAL_VERBS = ("pause", "resume", "stop", "concurrency")

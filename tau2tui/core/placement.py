@@ -134,6 +134,20 @@ def _staggered(config: Config, replicas: list[PlacedReplica]) -> tuple[PlacedRep
     return tuple(staggered)
 
 
+def gpu_hours(config: Config) -> float:
+    """What the jobs take at most: their GPUs for their time limit, in hours."""
+    days, _, clock = config.slurm.time.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if days:  # days-hours[:minutes[:seconds]]
+        hours = int(days) * 24 + sum(part / 60**power for power, part in enumerate(parts))
+    elif len(parts) == 3:  # hours:minutes:seconds
+        hours = sum(part / 60**power for power, part in enumerate(parts))
+    else:  # minutes[:seconds]
+        hours = sum(part / 60 ** (power + 1) for power, part in enumerate(parts))
+    used = sum(len(replica.gpus) for job in plan_jobs(config) for replica in job.replicas)
+    return hours * (config.slurm.gpus_per_node * len(plan_jobs(config)) or used)
+
+
 def server_argv(config: Config, replica: PlacedReplica, run_dir: PurePosixPath) -> tuple[str, ...]:
     """The command line that serves a replica; rehearsal servers take vLLM's arguments and pass over most."""
     expert = config.experts[replica.expert]
@@ -197,7 +211,7 @@ def _rehearsal_arguments(config: Config, replica: PlacedReplica, run_dir: PurePo
 
 def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: str = "") -> dict[str, Any]:
     """What the node agent of a job is to start; `address` overrides what the node thinks its own is."""
-    table = endpoints(config, {})
+    table = endpoints(config)
     models = [key for key, value in table.items() if isinstance(value, list)]
     return {
         "schema": 1,
@@ -236,20 +250,24 @@ def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: s
     }
 
 
-def endpoints(config: Config, addresses: dict[str, str]) -> dict[str, Any]:
-    """`model_config_oss.json` in the seed's shape: model → its replicas' addresses, ports as strings.
+def endpoints(config: Config) -> dict[str, Any]:
+    """`model_config_oss.json` in the seed's shape, before any replica is ready: model → its endpoints, and the experts.
 
-    `addresses` maps replica names to the addresses that were discovered; a replica without one is left out.
+    The agents fill it in as {"ip_addr": …, "port": …}, ports as strings.
     """
-    table: dict[str, Any] = {}
-    for job in plan_jobs(config):
-        for replica in job.replicas:
-            model = config.experts[replica.expert].model
-            entries = table.setdefault(model, [])
-            if replica.name in addresses:
-                entries.append({"ip_addr": addresses[replica.name], "port": str(replica.port)})
-    table["vllm_model_config_path"] = layout.ENDPOINTS
-    table["oss_expert_mapping"] = {
-        name: expert.model for name, expert in config.experts.items() if expert.role == "expert"
+    models = dict.fromkeys(expert.model for expert in config.experts.values())
+    return {
+        **{model: [] for model in models},
+        "vllm_model_config_path": layout.ENDPOINTS,
+        "oss_expert_mapping": {
+            name: expert.model for name, expert in config.experts.items() if expert.role == "expert"
+        },
     }
-    return table
+
+
+def endpoint_addresses(table: Any) -> set[tuple[str, str]]:
+    """Address and port of every endpoint in a `model_config_oss.json`. Raises ValueError if it is none."""
+    if not isinstance(table, dict):
+        raise ValueError("not a table of endpoints")
+    lists = [entries for entries in table.values() if isinstance(entries, list)]
+    return {(str(entry["ip_addr"]), str(entry["port"])) for entries in lists for entry in entries}

@@ -12,7 +12,17 @@ from typing import Protocol, assert_never
 
 from tau2tui.config import Config
 from tau2tui.core import layout
-from tau2tui.core.command import EVAL_VERBS, CleanGpus, Command, Launch, Relaunch, StartEval, SteerEval, Stop
+from tau2tui.core.command import (
+    EVAL_VERBS,
+    CleanGpus,
+    Command,
+    Launch,
+    Relaunch,
+    RelaunchJob,
+    StartEval,
+    SteerEval,
+    Stop,
+)
 from tau2tui.core.model import JobState, Snapshot
 from tau2tui.core.placement import plan_jobs
 from tau2tui.core.verdict import Standing, Verdict, judge_all
@@ -91,12 +101,13 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class AwaitJobsGone:
-    """Wait until the scheduler says that no job of this run is left."""
+    """Wait until the scheduler says that no job of this run, or none of this name, is left."""
 
     timeout_s: float = 120.0
+    job: str = ""
 
     def __str__(self) -> str:
-        return "wait until the scheduler shows no job of this run"
+        return f"wait until the scheduler shows no job {self.job or 'of this run'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +122,16 @@ class AwaitEval:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteEndpoints:
-    """Write model_config_oss.json from the addresses that the node agents reported."""
+class AwaitEndpoints:
+    """Wait until the agents have registered every replica that is ready."""
+
+    timeout_s: float = 30.0
 
     def __str__(self) -> str:
-        return f"write {layout.ENDPOINTS}"
+        return f"wait until {layout.ENDPOINTS} holds every replica that is ready"
 
 
-Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | WriteEndpoints
+Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +153,9 @@ class Plan:
 class Scheduler(Protocol):
     """The command lines of a scheduler."""
 
-    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]: ...
+    def submit_argv(
+        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+    ) -> tuple[str, ...]: ...
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]: ...
 
@@ -155,7 +170,7 @@ class Situation:
     snapshot: Snapshot
     scheduler: Scheduler
     files: tuple[WriteFile, ...] = ()
-    """What a launch writes before it submits; paths relative to the run directory."""
+    """What the command writes into the run directory; paths relative to it."""
     driver_argv: tuple[str, ...] = ()
     """How the evaluation is started on the login node."""
 
@@ -167,6 +182,8 @@ def make_plan(command: Command, situation: Situation) -> Plan:
             return _launch(command, situation)
         case Relaunch():
             return _relaunch(command, situation)
+        case RelaunchJob():
+            return _relaunch_job(command, situation)
         case Stop():
             return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
         case StartEval():
@@ -216,28 +233,73 @@ def _launch(command: Launch, situation: Situation) -> Plan:
     if command.wait:
         names = tuple(replica.name for job in jobs for replica in job.replicas)
         latest_start_s = max(replica.delay_s for job in jobs for replica in job.replicas)
-        steps += [Await(names, Standing.READY, latest_start_s + config.serve.start_timeout_s), WriteEndpoints()]
+        steps += [Await(names, Standing.READY, latest_start_s + config.serve.start_timeout_s), AwaitEndpoints()]
     return Plan(command, tuple(steps))
 
 
 def _relaunch(command: Relaunch, situation: Situation) -> Plan:
-    verdict = _known_replica(command.replica, situation)
-    if verdict.standing in (Standing.ABSENT, Standing.QUEUED):
-        raise Refused(
-            f"{command.replica} is {verdict.standing}: {verdict.why}", "launch the fleet, or wait for its job"
-        )
-    if verdict.job is not None and verdict.job.state is JobState.ENDED:
-        raise Refused(
-            f"the job of {command.replica} has ended ({verdict.job.raw_state})", "its node is gone: launch a new run"
-        )
+    if not command.replicas:
+        raise Refused("no replica has failed", "name the ones that are meant")
+    verdicts = [_known_replica(name, situation) for name in command.replicas]
+    for verdict in verdicts:
+        name = verdict.wanted.name
+        if verdict.standing in (Standing.ABSENT, Standing.QUEUED):
+            raise Refused(f"{name} is {verdict.standing}: {verdict.why}", "launch the fleet, or wait for its job")
+        if verdict.job is not None and not verdict.job.may_live:
+            raise Refused(
+                f"the job of {name} has ended ({verdict.job.raw_state})", "tau2tui relaunch --job submits it again"
+            )
     serve = situation.config.serve
-    steps = (
-        Request("restart", (command.replica,), timeout_s=serve.stop_timeout_s + 60),
-        Await((command.replica,), Standing.READY, serve.start_timeout_s),
-        WriteEndpoints(),
+    steps: list[Step] = [*_changed_files(command, situation)]
+    steps += [
+        Request("restart", command.replicas, timeout_s=serve.stop_timeout_s + 60),
+        Await(command.replicas, Standing.READY, serve.start_timeout_s),
+    ]
+    alive = any(v.standing in (Standing.READY, Standing.DEGRADED, Standing.STARTING) for v in verdicts)
+    return Plan(command, tuple(steps), alive, _in_flight(situation, command.replicas) if alive else ())
+
+
+_IN_PLACE = {"gpu_memory_utilization", "tool_call_parser", "chat_template", "speculative_config", "args", "checkpoint"}
+"""Settings of an expert that a server takes from its command line; all others need new jobs, or none at all."""
+
+
+def _changed_files(command: Relaunch, situation: Situation) -> list[WriteFile]:
+    """The files of the run that changed settings lead to: its configuration and the jobs' specifications."""
+    for name, expert in command.experts.items():
+        before = situation.config.experts[name]
+        changed = {key for key in type(expert).model_fields if getattr(expert, key) != getattr(before, key)}
+        if changed - _IN_PLACE:
+            raise Refused(
+                f"experts.{name}: {', '.join(sorted(changed - _IN_PLACE))} cannot change in a job that runs",
+                f"only {', '.join(sorted(_IN_PLACE))} can; else launch a new run",
+            )
+    return [WriteFile(str(situation.run_dir / file.path), file.text) for file in situation.files]
+
+
+def _relaunch_job(command: RelaunchJob, situation: Situation) -> Plan:
+    """The agent stops its replicas and proves it, the job is cancelled and seen to be gone, then it is submitted."""
+    job = next((job for job in plan_jobs(situation.config) if job.name == command.job), None)
+    if job is None:
+        names = ", ".join(job.name for job in plan_jobs(situation.config))
+        raise Refused(f"unknown job {command.job!r}", f"known: {names}")
+    jobs = situation.snapshot.jobs
+    if jobs.at is None or jobs.error:
+        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
+    live = tuple(seen for seen in jobs.value or () if seen.name == command.job and seen.may_live)
+    timeout_s = situation.config.serve.stop_timeout_s + 60
+    steps: list[Step] = []
+    if any(seen.state is JobState.RUNNING for seen in live):
+        steps.append(Request("stop", (command.job,), timeout_s=timeout_s))
+    if live:
+        ids = tuple(seen.id for seen in live)
+        steps += [Do(situation.scheduler.cancel_argv(ids)), AwaitJobsGone(job=command.job)]
+    submit = situation.scheduler.submit_argv(
+        situation.run_dir, situation.run_id, layout.sbatch_file(command.job), command.exclude
     )
-    alive = verdict.standing in (Standing.READY, Standing.DEGRADED, Standing.STARTING)
-    return Plan(command, steps, destructive=alive, affects=_in_flight(situation, command.replica) if alive else ())
+    names = tuple(replica.name for replica in job.replicas)
+    latest_start_s = max(replica.delay_s for replica in job.replicas)
+    steps += [Do(submit), Await(names, Standing.READY, latest_start_s + situation.config.serve.start_timeout_s)]
+    return Plan(command, tuple(steps), bool(live), _in_flight(situation, names) if live else ())
 
 
 def _stop_replica(command: Stop, situation: Situation) -> Plan:
@@ -245,7 +307,7 @@ def _stop_replica(command: Stop, situation: Situation) -> Plan:
     if verdict.seen is None:
         raise Refused(f"{command.replica} is {verdict.standing}: {verdict.why}", "there is nothing to stop")
     step = Request("stop", (command.replica,), timeout_s=situation.config.serve.stop_timeout_s + 60)
-    return Plan(command, (step,), destructive=True, affects=_in_flight(situation, command.replica))
+    return Plan(command, (step,), destructive=True, affects=_in_flight(situation, (command.replica,)))
 
 
 def _stop_all(command: Stop, situation: Situation) -> Plan:
@@ -315,11 +377,11 @@ def _driver_runs(situation: Situation) -> bool:
     return run.clock - run.evaluation.updated_at < DRIVER_TIMEOUT_S
 
 
-def _in_flight(situation: Situation, replica: str = "") -> tuple[str, ...]:
+def _in_flight(situation: Situation, replicas: tuple[str, ...] = ()) -> tuple[str, ...]:
     """What an interruption costs, in words."""
     run = situation.snapshot.run.value
     if run is None or run.evaluation is None or not _driver_runs(situation):
         return ()
-    units = [unit for unit in run.evaluation.running if not replica or unit.replica == replica]
-    place = f" at {replica}" if replica else ""
+    units = [unit for unit in run.evaluation.running if not replicas or unit.replica in replicas]
+    place = f" at {', '.join(replicas)}" if replicas else ""
     return (f"{len(units)} simulations are in flight{place}; what is lost is run again",) if units else ()

@@ -35,8 +35,10 @@ class Local:
     def __init__(self, spool: PurePosixPath) -> None:
         self._program = (sys.executable, str(Path(__file__).resolve()), "--spool", str(spool))
 
-    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
-        """Start one job script; it prints the job id."""
+    def submit_argv(
+        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """Start one job script; it prints the job id. There is one node, so none to exclude."""
         return (*self._program, "submit", f"--comment={run_id}", f"--chdir={run_dir}", str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:

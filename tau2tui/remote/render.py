@@ -33,14 +33,22 @@ def launch_files(
     if config.serve.engine == "rehearsal":
         files.append(WriteFile(layout.REHEARSAL_SERVER, _source("tau2tui.rehearsal", "server.py")))
         files.append(WriteFile(layout.REHEARSAL_SCRIPT, json.dumps(rehearsal_script or {})))
-    # On one machine "the node's address" is what the replicas bind.
-    address = config.serve.host if config.cluster.scheduler == "local" else ""
     for job in plan_jobs(config):
         files.append(WriteFile(layout.sbatch_file(job.name), sbatch_text(config, job, run_dir)))
-        files.append(
-            WriteFile(layout.job_spec(job.name), json.dumps(job_spec(config, job, run_dir, address), indent=1))
-        )
+        files.append(_job_spec_file(config, job, run_dir))
     return tuple(files)
+
+
+def changed_files(config: Config, run_dir: PurePosixPath, when: datetime) -> tuple[WriteFile, ...]:
+    """The files of a run that changed settings of its servers lead to: each takes effect with its next start."""
+    jobs = (_job_spec_file(config, job, run_dir) for job in plan_jobs(config))
+    return (WriteFile(layout.RUN_CONFIG, run_toml(config, when)), *jobs)
+
+
+def _job_spec_file(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> WriteFile:
+    # On one machine "the node's address" is what the replicas bind.
+    address = config.serve.host if config.cluster.scheduler == "local" else ""
+    return WriteFile(layout.job_spec(job.name), json.dumps(job_spec(config, job, run_dir, address), indent=1))
 
 
 def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:

@@ -40,9 +40,12 @@ class Slurm:
 
     name = "SLURM"
 
-    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
-        """Submit one job script; it prints the job id."""
-        return ("sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}", str(run_dir / script))
+    def submit_argv(
+        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        """Submit one job script, not to start on nodes in `exclude`; it prints the job id."""
+        words = ("sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}")
+        return (*words, *((f"--exclude={','.join(exclude)}",) if exclude else ()), str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         """Cancel exactly these jobs."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2tui.config import Config
-from tau2tui.core.placement import arguments, endpoints, job_spec, plan_jobs, server_argv
+from tau2tui.core.placement import arguments, endpoint_addresses, endpoints, job_spec, plan_jobs, server_argv
 from tau2tui.errors import ConfigError
 from tests.sample import small_config
 
@@ -63,13 +63,14 @@ def test_every_replica_has_a_cache_of_its_own() -> None:
 
 
 def test_the_endpoint_file_has_the_shape_that_the_seeds_tools_read() -> None:
-    table = endpoints(small_config(), {"expert-1-1": "10.0.0.2", "orchestrator-0": "10.0.0.1"})
+    table = endpoints(small_config())
     assert table == {
-        "org/Agent-8B": [{"ip_addr": "10.0.0.1", "port": "1900"}],
-        "org/Expert": [{"ip_addr": "10.0.0.2", "port": "1911"}],
+        "org/Agent-8B": [],
+        "org/Expert": [],
         "vllm_model_config_path": "model_config_oss.json",
         "oss_expert_mapping": {"expert-1": "org/Expert"},
     }
+    assert endpoint_addresses({**table, "org/Expert": [{"ip_addr": "h", "port": "1"}]}) == {("h", "1")}
 
 
 def packed(*experts: tuple[str, int, int], **sections: Any) -> Config:

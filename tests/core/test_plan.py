@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from tau2tui.config import Config, EvaluationConfig
-from tau2tui.core.command import Command, Launch, Relaunch, StartEval, SteerEval, Stop
+from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
 from tau2tui.core.model import EvalProgress, EvalState, JobState, Phase, Reading, RunningUnit, Snapshot
 from tau2tui.core.plan import Await, AwaitJobsGone, Do, Plan, Request, Situation, WriteFile, make_plan
 from tau2tui.core.verdict import Standing
@@ -18,15 +18,18 @@ from tests.sample import NOW, make_job, make_replica, make_snapshot, small_confi
 class Words:
     """A scheduler that only has words."""
 
-    def submit_argv(self, run_dir: PurePosixPath, run_id: str, script: str) -> tuple[str, ...]:
-        return ("submit", run_id, str(run_dir / script))
+    def submit_argv(
+        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+    ) -> tuple[str, ...]:
+        return ("submit", run_id, *exclude, str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)
 
 
 def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> Plan:
-    files = (WriteFile("run.toml", "text"),)
+    writes = isinstance(command, Launch) or (isinstance(command, Relaunch) and command.experts)
+    files = (WriteFile("run.toml", "text"),) if writes else ()
     return make_plan(
         command,
         Situation(config or small_config(), "one", PurePosixPath("/runs/one"), snapshot, Words(), files, ("drive",)),
@@ -42,7 +45,7 @@ ALL_READY = tuple(make_replica(name) for name in ("orchestrator-0", "expert-1-0"
 BOTH_JOBS = (make_job("oss_eval_node1", id="7"), make_job())
 
 
-def test_a_launch_writes_submits_waits_and_writes_the_endpoints() -> None:
+def test_a_launch_writes_submits_and_waits_for_replicas_and_endpoints() -> None:
     lines = plan(Launch(), make_snapshot()).lines
     assert lines[0] == "mkdir -p -m 700 /runs/one"
     assert lines[2] == "write /runs/one/run.toml (4 bytes)"
@@ -51,7 +54,7 @@ def test_a_launch_writes_submits_waits_and_writes_the_endpoints() -> None:
         "submit one /runs/one/jobs/oss_eval_node2.sbatch",
     )
     assert lines[5].startswith("wait until 3 replicas are ready")
-    assert lines[6] == "write model_config_oss.json"
+    assert lines[6] == "wait until model_config_oss.json holds every replica that is ready"
 
 
 def test_a_second_launch_of_a_run_that_has_jobs_is_refused() -> None:
@@ -61,14 +64,14 @@ def test_a_second_launch_of_a_run_that_has_jobs_is_refused() -> None:
 
 def test_a_failed_replica_is_relaunched_without_asking_twice() -> None:
     replica = make_replica(phase=Phase.FAILED)
-    made = plan(Relaunch("expert-1-0"), make_snapshot((replica,), BOTH_JOBS, evaluation=evaluation()))
+    made = plan(Relaunch(("expert-1-0",)), make_snapshot((replica,), BOTH_JOBS, evaluation=evaluation()))
     assert made.steps[0] == Request("restart", ("expert-1-0",), timeout_s=90.0)
     assert isinstance(made.steps[1], Await) and made.steps[1].standing is Standing.READY
     assert not made.destructive
 
 
 def test_to_relaunch_a_replica_that_works_is_destructive_and_says_what_it_costs() -> None:
-    made = plan(Relaunch("expert-1-0"), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
+    made = plan(Relaunch(("expert-1-0",)), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
     assert made.destructive
     assert made.affects == ("1 simulations are in flight at expert-1-0; what is lost is run again",)
 
@@ -76,12 +79,12 @@ def test_to_relaunch_a_replica_that_works_is_destructive_and_says_what_it_costs(
 def test_a_replica_whose_job_ended_is_not_relaunched() -> None:
     jobs = (make_job(state=JobState.ENDED, raw_state="TIMEOUT"),)
     with pytest.raises(Refused, match="TIMEOUT"):
-        plan(Relaunch("expert-1-0"), make_snapshot((make_replica(),), jobs))
+        plan(Relaunch(("expert-1-0",)), make_snapshot((make_replica(),), jobs))
 
 
 def test_an_unknown_replica_is_refused_with_the_known_names() -> None:
     with pytest.raises(Refused, match="orchestrator-0, expert-1-0, expert-1-1"):
-        plan(Relaunch("expert-9-0"), make_snapshot())
+        plan(Relaunch(("expert-9-0",)), make_snapshot())
 
 
 def test_a_stop_ends_the_evaluation_then_the_replicas_then_the_jobs() -> None:
@@ -127,3 +130,38 @@ def test_only_a_running_evaluation_is_steered() -> None:
     made = plan(SteerEval("concurrency", 8), make_snapshot(ALL_READY, evaluation=evaluation()))
     assert made.steps == (Request("concurrency", ("eval",), 8),)
     assert plan(SteerEval("stop"), make_snapshot(ALL_READY, evaluation=evaluation())).destructive
+
+
+def test_a_changed_setting_is_written_before_the_restart_and_only_what_a_command_line_says_can_change() -> None:
+    expert = small_config().experts["expert-1"]
+    snapshot = make_snapshot((make_replica(phase=Phase.FAILED),), BOTH_JOBS)
+    tighter = {"expert-1": expert.model_copy(update={"gpu_memory_utilization": 0.88})}
+    made = plan(Relaunch(("expert-1-0",), tighter), snapshot)
+    assert made.lines[:2] == ("write /runs/one/run.toml (4 bytes)", "request restart expert-1-0")
+    with pytest.raises(Refused, match=r"experts\.expert-1: port cannot change"):
+        plan(Relaunch(("expert-1-0",), {"expert-1": expert.model_copy(update={"port": 1})}), snapshot)
+
+
+def test_to_relaunch_what_has_failed_when_nothing_has_is_refused() -> None:
+    with pytest.raises(Refused, match="no replica has failed"):
+        plan(Relaunch(()), make_snapshot(ALL_READY, BOTH_JOBS))
+
+
+def test_a_job_is_stopped_seen_to_be_gone_and_submitted_again_elsewhere() -> None:
+    made = plan(RelaunchJob("oss_eval_node2", ("gpu07",)), make_snapshot(ALL_READY, BOTH_JOBS))
+    assert made.lines == (
+        "request stop oss_eval_node2",
+        "cancel 8",
+        "wait until the scheduler shows no job oss_eval_node2",
+        "submit one gpu07 /runs/one/jobs/oss_eval_node2.sbatch",
+        "wait until 2 replicas are ready (at most 1860 s)",
+    )
+    assert made.destructive
+    with pytest.raises(Refused, match="known: oss_eval_node1, oss_eval_node2"):
+        plan(RelaunchJob("nosuch"), make_snapshot())
+
+
+def test_a_job_that_has_ended_is_simply_submitted_again() -> None:
+    jobs = (make_job(state=JobState.ENDED, raw_state="NODE_FAIL"),)
+    made = plan(RelaunchJob("oss_eval_node2"), make_snapshot(jobs=jobs))
+    assert made.lines[0].startswith("submit one /runs/one/jobs/") and not made.destructive

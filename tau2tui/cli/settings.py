@@ -1,0 +1,57 @@
+"""`--set KEY=VALUE`: settings of an expert from the command line, checked like the file, and kept in it on request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tomli
+import tomlkit
+from pydantic import ValidationError
+
+from tau2tui.config import Config, ExpertConfig
+from tau2tui.errors import ConfigError, Refused
+
+
+def changed_experts(config: Config, replicas: Sequence[str], settings: Sequence[str]) -> dict[str, ExpertConfig]:
+    """The experts of these replicas with the settings in them. Raises ConfigError for one that they do not know."""
+    if not settings:
+        return {}
+    said = dict(_read(setting) for setting in settings)
+    names = {name for name in config.experts for replica in replicas if replica.rpartition("-")[0] == name}
+    changed = {}
+    for name in sorted(names):
+        try:
+            changed[name] = ExpertConfig.model_validate({**config.experts[name].model_dump(), **said})
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(ExpertConfig.model_fields)
+            raise ConfigError(f"--set {key}: {first['msg']}", f"settings of an expert: {known}") from None
+    return changed
+
+
+def _read(setting: str) -> tuple[str, Any]:
+    """KEY=VALUE; a value that is TOML (a number, true, a list, a table) is taken as that, anything else as text."""
+    key, sign, value = setting.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"--set {setting}: not KEY=VALUE", "for example --set gpu_memory_utilization=0.88")
+    try:
+        return key, tomli.loads(f"value = {value}")["value"]
+    except tomli.TOMLDecodeError:
+        return key, value
+
+
+def save_settings(path: Path, experts: Sequence[str], settings: Sequence[str]) -> None:
+    """Write the settings into a configuration, everything else in it left as it is. Raises Refused, ConfigError."""
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8"))
+        for name in experts:
+            for key, value in map(_read, settings):
+                document["experts"][name][key] = value
+        path.write_text(tomlkit.dumps(document), encoding="utf-8")
+    except KeyError as error:
+        raise Refused(f"{path} has no {error}", "the run was launched with another configuration") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
