@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,3 +206,29 @@ def test_the_node_agent_outlives_us_and_the_job_ends_in_good_order(idle_lab: Lab
     assert "signal" in (run / "jobs/oss_eval_node2.out").read_text()
     others = {row["standing"] for row in tau2tui.status()["replicas"] if row["expert"] != "expert-1"}
     assert others == {"ready"}
+
+
+def test_a_laptop_reaches_every_endpoint_through_the_login_node(idle_lab: Lab, tau2tui: CommandLine) -> None:
+    tau2tui.run("launch")
+    out = tau2tui.directory / "model_config_local.json"
+    argv = [sys.executable, "-m", "tau2tui", "--config", str(tau2tui.config), "tunnel"]
+    with subprocess.Popen(argv, cwd=tau2tui.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            wait_for(out.exists, "the tunnels")
+            table = json.loads(out.read_text())
+            urls = {
+                model: [f"http://{entry['ip_addr']}:{entry['port']}/v1/models" for entry in entries]
+                for model, entries in table.items()
+                if isinstance(entries, list)
+            }
+            assert {model: len(addresses) for model, addresses in urls.items()} == {
+                "org/Agent": 2, "org/One": 2, "org/Two": 1, "org/Three": 1, "org/User": 1,
+            }  # fmt: skip
+            for model, addresses in urls.items():
+                for address in addresses:
+                    with urllib.request.urlopen(address, timeout=10) as answer:
+                        assert json.loads(answer.read())["data"][0]["id"] == model
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and b"Traceback" not in said

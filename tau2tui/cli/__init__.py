@@ -16,6 +16,7 @@ from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session
 from tau2tui.cli.setup import demo, init
+from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
 from tau2tui.errors import ConfigError, Tau2TuiError
 
@@ -54,7 +55,23 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
         raise click.UsageError("--logs opens the full-screen app and takes no word")
 
 
-for word in (init, plan, launch, wait, status, relaunch, stop, gpus, clean, evaluate, report, runs, demo, drive):
+for word in (
+    init,
+    plan,
+    launch,
+    wait,
+    status,
+    relaunch,
+    stop,
+    gpus,
+    clean,
+    evaluate,
+    report,
+    tunnel,
+    runs,
+    demo,
+    drive,
+):
     words.add_command(word)
 
 

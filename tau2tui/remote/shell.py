@@ -260,7 +260,7 @@ class SshShell:
     async def _session(self) -> AsyncIterator[asyncssh.SSHClientConnection]:
         """The connection, for one of the few sessions at a time; what breaks it is Unreachable."""
         async with self._slots:
-            connection = await self._connected()
+            connection = await self.connection()
             try:
                 yield connection
             except (asyncssh.DisconnectError, asyncssh.ChannelOpenError, ConnectionError) as error:
@@ -281,7 +281,8 @@ class SshShell:
                 self._connection = self._files = None
                 raise Unreachable(f"{self.name}: connection lost: {error.reason}") from None
 
-    async def _connected(self) -> asyncssh.SSHClientConnection:
+    async def connection(self) -> asyncssh.SSHClientConnection:
+        """The connection, opened if it is not. Raises Unreachable, ConfigError."""
         async with self._lock:
             if self._connection is None or self._connection.is_closed():
                 self._files = None

@@ -155,8 +155,7 @@ async def test_a_lost_connection_is_unreachable_and_then_opened_again(server: Ss
     async with open_shell(server.cluster) as shell:
         assert isinstance(shell, SshShell)
         await shell.run(["true"])
-        connection = shell._connection
-        assert connection is not None
+        connection = await shell.connection()
         connection.abort()
         await connection.wait_closed()
         assert (await shell.run(["echo", "back"])).stdout == "back\n"
