@@ -21,7 +21,14 @@ Say = Callable[[str], None]
 
 @asynccontextmanager
 async def rehearsal_run(config: Config, report: Report, say: Say) -> AsyncIterator[Ops]:
-    """A new run that is stopped when the block ends, however it ends: nothing is left running."""
+    """A new run that is stopped when the block ends, however it ends: nothing is left running.
+
+    A terminal that goes away, or a TERM, ends the block as an interrupt does.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with open_ops(config, new=True) as ops:
         try:
             yield ops
@@ -44,11 +51,6 @@ async def headless(config: Config, report: Report, say: Say, tell: Callable[[Eva
 
     Raises CommandFailed unless every replica was ready, every unit was evaluated, and the report is there.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
     async with rehearsal_run(config, report, say) as ops:
         say(f"run {ops.run.run_id} in {ops.run.path}")
         await ops.look()

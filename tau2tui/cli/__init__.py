@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from tau2tui import __version__
+from tau2tui.cli.doctor import doctor
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.reporting import report
-from tau2tui.cli.session import Session
+from tau2tui.cli.session import Session, require_terminal
 from tau2tui.cli.setup import demo, init
 from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
@@ -57,6 +58,7 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
 
 for word in (
     init,
+    doctor,
     plan,
     launch,
     wait,
@@ -77,8 +79,7 @@ for word in (
 
 def open_screen(session: Session, logs: Path | None) -> None:
     """The full-screen app; Textual is loaded only here."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("this is not a terminal, so there is no screen", "use a word: tau2tui status, tau2tui --help")
+    require_terminal("use a word: tau2tui status, tau2tui --help")
     if logs is not None and not logs.is_dir():
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
     from tau2tui.remote.logfiles import DirectoryLogs

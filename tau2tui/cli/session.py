@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tau2tui import config
-from tau2tui.errors import Refused
+from tau2tui.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
     from tau2tui.core.plan import Plan
@@ -50,8 +50,18 @@ def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def say(text: str) -> None:
-    """Talk to a person: stderr, with the time, so that a log of it can be read later."""
-    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+    """Talk to a person: stderr, with the time, so that a log of it can be read later.
+
+    A terminal that has gone away is no reason to stop half way: what is being ended goes on being ended.
+    """
+    with suppress(OSError):
+        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def require_terminal(hint: str) -> None:
+    """Raise ConfigError unless there is a terminal to draw on; Textual reads stdin and draws on stderr."""
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise ConfigError("this is not a terminal, so there is no screen", hint)
 
 
 def put(text: str) -> None:

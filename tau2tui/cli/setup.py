@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from importlib import resources
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import click
 
 from tau2tui import config as settings
 from tau2tui.cli.evaluate import progress_line
-from tau2tui.cli.session import Session, put, say, tell
-from tau2tui.errors import ConfigError, Refused
+from tau2tui.cli.session import Session, put, require_terminal, say, tell
+from tau2tui.errors import ConfigError, NothingToRead, Refused
 
 
 @click.command()
@@ -69,16 +68,18 @@ def demo(session: Session, headless: bool, directory: Path, num_tasks: int, max_
     else:
         config = settings.parse(shipped_config().encode(), "the shipped config.toml", {})
     config = rehearsed(config, directory.absolute(), num_tasks=num_tasks, max_concurrency=max_concurrency)
+    report: Path | None
     if headless:
         report = asyncio.run(without_screen(config, tell, say, lambda progress: say(progress_line(progress))))
     else:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
-            raise ConfigError("this is not a terminal, so there is no screen", "add --headless")
+        require_terminal("add --headless")
         report = asyncio.run(_on_screen(config))
-    put(f"report: {report}")
+    if report is not None:
+        put(f"report: {report}")
 
 
-async def _on_screen(config: settings.Config) -> Path:
+async def _on_screen(config: settings.Config) -> Path | None:
+    """The rehearsal on the screen; returns its report, or None if it was left before there was anything to report."""
     from tau2tui.core.command import Launch, StartEval
     from tau2tui.demo import rehearsal_run
     from tau2tui.reporting import report_run
@@ -86,5 +87,14 @@ async def _on_screen(config: settings.Config) -> Path:
 
     async with rehearsal_run(config, tell, say) as ops:
         await ops.look()
-        await Tau2App(ops, ops.logs, commands=(Launch(), StartEval(config.evaluation)), title="rehearsal").run_async()
-        return (await report_run(ops)).markdown
+        await Tau2App(
+            ops,
+            ops.logs,
+            commands=(Launch(), StartEval(config.evaluation)),
+            title="rehearsal",
+            ends_with_us="the rehearsal: every server and the evaluation",
+        ).run_async()
+        try:
+            return (await report_run(ops)).markdown
+        except NothingToRead:
+            return None
