@@ -15,7 +15,7 @@ from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.reporting import report
-from tau2tui.cli.session import Session, require_terminal
+from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
 from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
@@ -85,14 +85,13 @@ def open_screen(session: Session, logs: Path | None) -> None:
     from tau2tui.remote.logfiles import DirectoryLogs
     from tau2tui.tui.app import Tau2App
 
-    async def show() -> None:
+    async def show() -> int:
         if logs is not None:
-            await Tau2App(None, DirectoryLogs(logs), title=str(logs)).run_async()
-            return
+            return await on_screen(Tau2App(None, DirectoryLogs(logs), title=str(logs)))
         async with session.ops() as ops:
-            await Tau2App(ops, ops.logs).run_async()
+            return await on_screen(Tau2App(ops, ops.logs))
 
-    asyncio.run(show())
+    raise click.exceptions.Exit(asyncio.run(show()))
 
 
 def main() -> None:

@@ -18,6 +18,8 @@ from tau2tui import config
 from tau2tui.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
+    from textual.app import App
+
     from tau2tui.core.plan import Plan
     from tau2tui.ops import Ops, Progress
 
@@ -62,6 +64,12 @@ def require_terminal(hint: str) -> None:
     """Raise ConfigError unless there is a terminal to draw on; Textual reads stdin and draws on stderr."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("this is not a terminal, so there is no screen", hint)
+
+
+async def on_screen(app: App[None]) -> int:
+    """Show an app until it is closed; 1 if a bug ended it, which has put its traceback on the terminal by then."""
+    await app.run_async()
+    return app.return_code or 0
 
 
 def put(text: str) -> None:

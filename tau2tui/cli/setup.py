@@ -10,7 +10,7 @@ import click
 
 from tau2tui import config as settings
 from tau2tui.cli.evaluate import progress_line
-from tau2tui.cli.session import Session, put, require_terminal, say, tell
+from tau2tui.cli.session import Session, on_screen, put, require_terminal, say, tell
 from tau2tui.errors import ConfigError, NothingToRead, Refused
 
 
@@ -87,13 +87,15 @@ async def _on_screen(config: settings.Config) -> Path | None:
 
     async with rehearsal_run(config, tell, say) as ops:
         await ops.look()
-        await Tau2App(
+        app = Tau2App(
             ops,
             ops.logs,
             commands=(Launch(), StartEval(config.evaluation)),
             title="rehearsal",
-            ends_with_us="the rehearsal: every server and the evaluation",
-        ).run_async()
+            ends_with_us="the rehearsal fleet and its evaluation",
+        )
+        if status := await on_screen(app):
+            raise click.exceptions.Exit(status)
         try:
             return (await report_run(ops)).markdown
         except NothingToRead:

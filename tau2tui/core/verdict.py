@@ -71,6 +71,8 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
             return verdict(standing, _reason(seen))
         if job is not None and job.state is JobState.ENDED:
             return verdict(Standing.FAILED, f"its job {job.id} ended: {_end(job)}")
+        if job is not None and job.state is JobState.PENDING:
+            return verdict(Standing.QUEUED, f"its job {job.id} waits again: {explain(job.reason) or 'requeued'}")
         return verdict(Standing.UNKNOWN, f"no word from its node agent for {silent_s:.0f} s")
     if job is None:
         if snapshot.jobs.at is None:

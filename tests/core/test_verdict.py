@@ -88,3 +88,15 @@ def test_a_replica_is_joined_with_the_job_that_its_agent_named() -> None:
     jobs = (make_job(id="7", state=JobState.ENDED), make_job(id="8"), make_job(id="9", name="other"))
     seen = verdict(make_snapshot((make_replica(),), jobs))
     assert seen.job is not None and seen.job.id == "8"
+
+
+def test_a_silent_agent_whose_job_was_requeued_waits_again() -> None:
+    job = make_job(state=JobState.PENDING, reason="BeginTime")
+    seen = verdict(make_snapshot((make_replica(),), (job,), clock=NOW + 60))
+    assert seen.standing is Standing.QUEUED and "after a requeue" in seen.why
+
+
+def test_a_forgotten_job_leaves_a_silent_replica_unknown() -> None:
+    job = make_job(state=JobState.FORGOTTEN)
+    assert verdict(make_snapshot((make_replica(),), (job,), clock=NOW + 60)).standing is Standing.UNKNOWN
+    assert verdict(make_snapshot(jobs=(job,))).standing is Standing.UNKNOWN

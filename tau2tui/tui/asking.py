@@ -1,0 +1,59 @@
+"""From a command to its end: plan it, show the plan if it ends something, do it, and say how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from tau2tui.core.command import Command
+from tau2tui.core.plan import Plan
+from tau2tui.ops import Ops, Progress
+from tau2tui.tui.format import command_words
+from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.sources import sources
+
+Review = Callable[[ReviewScreen], Awaitable[bool | None]]
+Tell = Callable[[tuple[str, ...]], None]
+
+
+class Asking:
+    """What was asked for and is being done; `review` shows a sheet, `tell` hears of every change."""
+
+    def __init__(self, ops: Ops, review: Review, tell: Tell) -> None:
+        self._ops, self._review, self._tell = ops, review, tell
+        self._doing: dict[object, str] = {}
+
+    async def ask(self, command: Command) -> bool:
+        """Do it, unless it was not agreed to; returns whether it was done. Raises Refused, and what a step raises."""
+        plan = await self._agreed(command)
+        if plan is not None:
+            await self._perform(plan, command_words(command))
+        return plan is not None
+
+    async def _agreed(self, command: Command) -> Plan | None:
+        """The plan, once it was agreed to if it ends something; what has changed meanwhile is shown again."""
+        plan = self._ops.plan(command)
+        while plan.destructive:
+            seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())
+            doubts = [source.trouble for source in seen if source.trouble]
+            sheet = ReviewScreen(f"{command_words(command).capitalize()}?", plan.lines, plan.affects, doubts)
+            if not await self._review(sheet):
+                return None
+            agreed, plan = plan, self._ops.plan(command)
+            if plan.steps == agreed.steps:
+                break
+        return plan
+
+    async def _perform(self, plan: Plan, words: str) -> None:
+        key = object()
+
+        def report(progress: Progress) -> None:
+            number = plan.steps.index(progress.step) + 1
+            message = f": {progress.message}" if progress.message else ""
+            self._doing[key] = f"{words}  {number}/{len(plan.steps)} {progress.step}{message}"
+            self._tell(tuple(self._doing.values()))
+
+        try:
+            await self._ops.perform(plan, report)
+        finally:
+            self._doing.pop(key, None)
+            self._tell(tuple(self._doing.values()))

@@ -1,0 +1,271 @@
+"""Values → what a screen shows of them; the only module that knows a glyph or a colour.
+
+Every tone has a colour and every state a glyph and a word, so that nothing is lost without colours. The colours lie on
+the 256-colour cube: tmux without RGB shows exactly these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from rich.style import Style
+from rich.text import Text
+from textual.theme import BUILTIN_THEMES, Theme
+
+from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.model import EvalState
+from tau2tui.core.verdict import Standing
+
+UNKNOWN = "–"
+"""What stands for a value that is not known; unknown is not zero."""
+
+
+class Tone(StrEnum):
+    """What a value means to the operator."""
+
+    PLAIN = "plain"
+    STRONG = "strong"
+    MUTED = "muted"
+    ACCENT = "accent"
+    OK = "ok"
+    BUSY = "busy"
+    WARN = "warn"
+    BAD = "bad"
+    DOUBT = "doubt"
+    MATCH = "match"
+
+
+BACKGROUND, PANEL, RAISED = "#121212", "#262626", "#303030"
+FOREGROUND, MUTED, ACCENT = "#d0d0d0", "#949494", "#5fafff"
+OK, WARN, BAD, DOUBT = "#5fd7af", "#ffd75f", "#ff8787", "#d7afff"
+
+STYLES = {
+    Tone.PLAIN: Style(),
+    Tone.STRONG: Style(bold=True),
+    Tone.MUTED: Style(color=MUTED),
+    Tone.ACCENT: Style(color=ACCENT),
+    Tone.OK: Style(color=OK),
+    Tone.BUSY: Style(color=ACCENT),
+    Tone.WARN: Style(color=WARN, bold=True),
+    Tone.BAD: Style(color=BAD, bold=True),
+    Tone.DOUBT: Style(color=DOUBT, bold=True),
+    Tone.MATCH: Style(reverse=True, bold=True),
+}
+
+THEME = Theme(
+    name="tau2tui",
+    primary=ACCENT,
+    secondary=ACCENT,
+    accent=ACCENT,
+    success=OK,
+    warning=WARN,
+    error=BAD,
+    foreground=FOREGROUND,
+    background=BACKGROUND,
+    surface=BACKGROUND,
+    panel=PANEL,
+    boost=RAISED,
+    text_alpha=1.0,
+    variables={
+        "muted": MUTED,
+        "raised": RAISED,
+        "border": MUTED,
+        "block-cursor-background": ACCENT,
+        "block-cursor-foreground": BACKGROUND,
+        "block-cursor-text-style": "bold",
+        "block-cursor-blurred-background": RAISED,
+        "block-cursor-blurred-foreground": FOREGROUND,
+        "block-cursor-blurred-text-style": "none",
+        "footer-background": PANEL,
+        "footer-item-background": PANEL,
+        "footer-key-foreground": ACCENT,
+        "footer-description-foreground": FOREGROUND,
+    },
+)
+
+_ANSI = BUILTIN_THEMES["ansi-dark"]
+_DEFAULT = "ansi_default"
+MONO_THEME = replace(
+    _ANSI,
+    name="tau2tui-mono",
+    primary=_DEFAULT,
+    secondary=_DEFAULT,
+    warning=_DEFAULT,
+    error=_DEFAULT,
+    success=_DEFAULT,
+    accent=_DEFAULT,
+    variables={
+        **dict.fromkeys((*_ANSI.variables, *THEME.variables), _DEFAULT),
+        "input-cursor-text-style": "reverse",
+        "block-cursor-text-style": "reverse",
+        "block-cursor-blurred-text-style": "underline",
+    },
+)
+"""For NO_COLOR: the terminal's own two colours, and only bold, underline and reverse to tell things apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a table: its text, taken literally, and its tone."""
+
+    text: str
+    tone: Tone = Tone.PLAIN
+
+    def render(self, *, right: bool = False) -> Text:
+        """As rich text that is never wrapped; `right` aligns it to that side."""
+        return Text(
+            printable(self.text),
+            style=STYLES[self.tone],
+            justify="right" if right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+
+
+def text(*parts: tuple[str, Tone] | str) -> Text:
+    """A line of parts, each taken literally."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    for part in parts:
+        words, tone = (part, Tone.PLAIN) if isinstance(part, str) else part
+        line.append(printable(words), STYLES[tone])
+    return line
+
+
+def printable(words: str) -> str:
+    """Words from outside without the characters that would move the cursor, colour the terminal or break the line."""
+    if words.isprintable():
+        return words
+    return "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in words)
+
+
+# --- states ------------------------------------------------------------------------------------------------------
+
+STANDINGS: dict[Standing, tuple[str, Tone]] = {
+    Standing.READY: ("●", Tone.OK),
+    Standing.STARTING: ("◐", Tone.BUSY),
+    Standing.DEGRADED: ("▲", Tone.WARN),
+    Standing.FAILED: ("✖", Tone.BAD),
+    Standing.UNKNOWN: ("?", Tone.DOUBT),
+    Standing.QUEUED: ("◌", Tone.MUTED),
+    Standing.STOPPING: ("■", Tone.WARN),
+    Standing.STOPPED: ("■", Tone.MUTED),
+    Standing.ABSENT: ("○", Tone.MUTED),
+}
+"""Glyph and tone, in the order in which a summary counts them."""
+
+EVAL_STATES: dict[EvalState, tuple[str, Tone]] = {
+    EvalState.STARTING: ("◐", Tone.BUSY),
+    EvalState.RUNNING: ("●", Tone.OK),
+    EvalState.PAUSED: ("‖", Tone.WARN),
+    EvalState.STOPPING: ("■", Tone.WARN),
+    EvalState.FINISHED: ("✔", Tone.OK),
+    EvalState.STOPPED: ("■", Tone.MUTED),
+    EvalState.FAILED: ("✖", Tone.BAD),
+}
+
+
+def standing_cell(standing: Standing, phase: str, *, old: bool) -> Cell:
+    """Glyph and word of a standing; a starting replica shows its boot phase, an old reading a question mark."""
+    glyph, tone = STANDINGS[standing]
+    word = phase if standing is Standing.STARTING and phase else standing.value
+    if old and standing is not Standing.UNKNOWN:
+        return Cell(f"{glyph} {word}?", Tone.MUTED)
+    return Cell(f"{glyph} {word}", tone)
+
+
+# --- numbers -----------------------------------------------------------------------------------------------------
+
+
+def whole(value: float | None) -> str:
+    """A count."""
+    return UNKNOWN if value is None else f"{value:,.0f}".replace(",", " ")
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share (0–1) in per cent."""
+    return UNKNOWN if share is None else f"{share * 100:.{digits}f}%"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in at most two units: 42s, 4m05s, 3h10m, 1d03h."""
+    if seconds is None:
+        return UNKNOWN
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total}s"
+    if total < 3600:
+        return f"{total // 60}m{total % 60:02}s"
+    if total < 86400:
+        return f"{total // 3600}h{total % 3600 // 60:02}m"
+    return f"{total // 86400}d{total % 86400 // 3600:02}h"
+
+
+def latency(milliseconds: float | None) -> str:
+    """Milliseconds with three digits that count: 93ms, 4.02s, 70.6s, 427s."""
+    if milliseconds is None:
+        return UNKNOWN
+    if milliseconds < 9.995:
+        return f"{milliseconds:.1f}ms"
+    if milliseconds < 999.5:
+        return f"{milliseconds:.0f}ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.{2 if seconds < 9.995 else 1 if seconds < 99.95 else 0}f}s"
+
+
+def threshold(milliseconds: float) -> str:
+    """A round number of milliseconds as people say it: 5s, 1.5s, 200ms."""
+    return f"{milliseconds / 1000:g}s" if milliseconds >= 1000 else f"{milliseconds:g}ms"
+
+
+def size(count: int) -> str:
+    """Bytes, in the unit that leaves at most four digits."""
+    value, units = float(count), ["B", "KB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1024, units[1:]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" or value >= 10 else f"{value:.1f} {units[0]}"
+
+
+def numbers(values: tuple[int, ...]) -> str:
+    """A few numbers, runs joined: 0-3, 0,2, 6-7."""
+    if not values:
+        return UNKNOWN
+    if len(values) > 1 and values == tuple(range(values[0], values[-1] + 1)):
+        return f"{values[0]}-{values[-1]}"
+    return ",".join(map(str, values))
+
+
+def bar(share: float, width: int) -> Text:
+    """A progress bar: heavy line for what is done, light for what is not."""
+    done = min(width, max(0, round(share * width)))
+    return text(("━" * done, Tone.ACCENT), ("─" * (width - done), Tone.MUTED))
+
+
+def middle_cut(words: str, width: int) -> str:
+    """Shorten in the middle: names of models differ at both ends."""
+    if len(words) <= width:
+        return words
+    head = (width - 1) // 2
+    return f"{words[:head]}…{words[len(words) - (width - 1 - head) :]}"
+
+
+def command_words(command: Command) -> str:
+    """A command as a toast and a review sheet call it; one without words of its own goes by its name."""
+    match command:
+        case Launch():
+            return "launch the fleet"
+        case Relaunch(replicas):
+            return f"relaunch {', '.join(replicas)}"
+        case RelaunchJob(job):
+            return f"relaunch job {job}"
+        case Stop(replica):
+            return f"stop {replica or 'everything of this run'}"
+        case StartEval():
+            return "start the evaluation"
+        case SteerEval("concurrency", value):
+            return f"run {value} simulations at once"
+        case SteerEval(verb):
+            return f"{verb} the evaluation"
+        case _:
+            return re.sub(r"(?<!^)(?=[A-Z])", " ", type(command).__name__).lower()

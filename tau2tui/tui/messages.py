@@ -1,0 +1,28 @@
+"""What screens tell the app: in the past tense, with values and never widgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from tau2tui.core.command import Command
+
+
+@dataclass
+class Asked(Message):
+    """The operator asked for something to be done."""
+
+    command: Command
+
+
+@dataclass
+class LogAsked(Message):
+    """The operator asked to see a log."""
+
+    name: str
+
+
+@dataclass
+class RefreshAsked(Message):
+    """The operator asked to look again now."""

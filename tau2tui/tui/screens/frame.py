@@ -1,0 +1,88 @@
+"""The frame of every screen: troubles, status, tabs, body, what is being done, and the keys that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from tau2tui.core.model import Snapshot
+from tau2tui.ops import Ops
+from tau2tui.tui.sources import sources
+from tau2tui.tui.summary import summarise
+from tau2tui.tui.widgets.activity_line import ActivityLine
+from tau2tui.tui.widgets.status_line import StatusLine
+from tau2tui.tui.widgets.tab_line import TabLine, View
+from tau2tui.tui.widgets.trouble_lines import TroubleLines
+
+LEAST_WIDTH, LEAST_HEIGHT = 60, 20
+WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
+"""From so many cells on, screens have this class."""
+
+
+class Framed(Screen[None]):
+    """A screen that has a number key; what it shows comes from `snapshot` and `now`, which the app owns."""
+
+    snapshot: reactive[Snapshot] = reactive(Snapshot)
+    now: reactive[float] = reactive(0.0)
+    activity: reactive[tuple[str, ...]] = reactive(())
+    old: reactive[bool] = reactive(False, init=False)
+    """Whether what is known of the run may no longer be true."""
+
+    def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
+        super().__init__(id=view.name)
+        self.view, self._views, self._run_title, self._run = view, views, title, ops
+
+    def compose(self) -> ComposeResult:
+        yield TroubleLines()
+        yield StatusLine()
+        yield TabLine(self._views, self.view.name, "read-only  " if self._run and self._run.read_only else "")
+        yield from self.compose_body()
+        yield ActivityLine().data_bind(Framed.activity)
+        yield Footer(show_command_palette=False, compact=True)
+        yield Static(
+            f"tau2tui needs a terminal of at least {LEAST_WIDTH} columns and {LEAST_HEIGHT} lines. "
+            "It goes on watching meanwhile; q closes it.",
+            id="too-small",
+        )
+
+    def compose_body(self) -> ComposeResult:
+        """What lies between the tabs and the keys."""
+        raise NotImplementedError
+
+    @property
+    def too_small(self) -> bool:
+        """Whether the terminal shows only the sentence that says so."""
+        return self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
+
+    def on_resize(self) -> None:
+        self.refresh_bindings()  # the keys come back when the terminal is large enough again
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is done to what cannot be seen."""
+        return not self.too_small
+
+    def watch_snapshot(self) -> None:
+        self._summarise()
+        self.show()
+
+    def watch_now(self) -> None:
+        self._summarise()
+
+    def watch_old(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Bring the body up to date."""
+
+    def _summarise(self) -> None:
+        self.query_one(StatusLine).summary = summarise(self._run_title, self._run, self.now)
+        if self._run is not None:
+            seen = sources(self._run.config, self.snapshot, self.now)
+            self.query_one(TroubleLines).troubled = tuple(source for source in seen if source.trouble)
+            _, run = seen
+            self.old = run.old and run.age_s is not None

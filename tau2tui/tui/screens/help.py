@@ -1,0 +1,73 @@
+"""All keys that apply now, with what they do: read from the bindings, so that it cannot be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.table import Table
+from textual.app import App, ComposeResult
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tau2tui.tui.format import Tone, text
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of the screen that was left for it, by group."""
+
+    BINDING_GROUP_TITLE = "Help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Back to where you were"),
+        Binding("j,down", "scroll('down')", "Down", id="help.down", show=False),
+        Binding("k,up", "scroll('up')", "Up", id="help.up", show=False),
+    ]
+
+    def __init__(self, bindings: Iterable[ActiveBinding]) -> None:
+        super().__init__()
+        self._bindings_shown = tuple(bindings)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="sheet") as sheet:
+            sheet.border_title = "Keys"
+            sheet.border_subtitle = "q closes"
+            yield Static(self._table())
+
+    def action_scroll(self, where: str) -> None:
+        sheet = self.query_one(VerticalScroll)
+        (sheet.scroll_down if where == "down" else sheet.scroll_up)(animate=False)
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for group, actions in self._groups().items():
+            if table.row_count:
+                table.add_row()
+            table.add_row(text((group, Tone.STRONG)))
+            for keys, binding in actions.values():
+                about = text((binding.tooltip, Tone.MUTED))
+                about.no_wrap = False
+                table.add_row(text(("  ".join(keys), Tone.ACCENT)), text(binding.description), about)
+        return table
+
+    def _groups(self) -> dict[str, dict[str, tuple[list[str], Binding]]]:
+        """Group title → action → its keys and one of its bindings; what has no id is Textual's own and left out.
+
+        The screen's own come first, then those of the part that has the focus, then those that apply everywhere.
+        """
+        groups: dict[str, dict[str, tuple[list[str], Binding]]] = {}
+        for active in sorted(self._bindings_shown, key=_rank):
+            title, binding = active.node.BINDING_GROUP_TITLE, active.binding
+            if title is None or not binding.id:
+                continue
+            keys, _ = groups.setdefault(title, {}).setdefault(binding.action, ([], binding))
+            keys.append(self.app.get_key_display(binding))
+        return groups
+
+
+def _rank(active: ActiveBinding) -> int:
+    return 0 if isinstance(active.node, Screen) else 2 if isinstance(active.node, App) else 1

@@ -1,0 +1,57 @@
+"""The whole run in one line: what the top of every screen says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from tau2tui.core.eta import time_left
+from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.plan import DRIVER_TIMEOUT_S
+from tau2tui.core.verdict import Standing
+from tau2tui.ops import Ops
+from tau2tui.tui.format import EVAL_STATES, STANDINGS, duration, percent
+from tau2tui.tui.sources import sources
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The parts of the status line; empty where there is nothing to say."""
+
+    title: str
+    standings: tuple[tuple[Standing, int], ...] = ()
+    evaluation: str = ""
+    ages: str = ""
+
+
+def summarise(title: str, ops: Ops | None, now: float) -> Summary:
+    """What was seen last, in one line; without a run only the title."""
+    if ops is None:
+        return Summary(title)
+    counts = Counter(verdict.standing for verdict in ops.verdicts())
+    seen = sources(ops.config, ops.snapshot, now)
+    run = ops.snapshot.run.value
+    return Summary(
+        title=" ".join(filter(None, (title, ops.run.run_id))),
+        standings=tuple((standing, counts[standing]) for standing in STANDINGS if counts[standing]),
+        evaluation=_evaluation(run.evaluation, run.clock) if run and run.evaluation else "",
+        ages=" ".join(f"{source.short} {duration(source.age_s)}" for source in seen),
+    )
+
+
+def silent_s(progress: EvalProgress, clock: float) -> float | None:
+    """For how long the driver has given no sign of life, if that is too long; None if it is alive, or over."""
+    age_s = clock - progress.updated_at
+    return age_s if not progress.state.over and age_s > DRIVER_TIMEOUT_S else None
+
+
+def _evaluation(progress: EvalProgress, clock: float) -> str:
+    share = percent(progress.finished / progress.total if progress.total else None)
+    if silent_s(progress, clock) is not None:
+        return f"eval ? {share}"
+    glyph, _ = EVAL_STATES[progress.state]
+    left = time_left(progress) if progress.state is EvalState.RUNNING else None
+    if left is None:
+        return f"eval {glyph} {share}"
+    spread_s = max(left.high_s - left.middle_s, left.middle_s - left.low_s)
+    return f"eval {share} ETA {duration(left.middle_s)}±{duration(spread_s)}"

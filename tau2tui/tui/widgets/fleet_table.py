@@ -1,0 +1,70 @@
+"""The table of the fleet: one row for each replica, joined from job to evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tau2tui.core.fleet import FleetRow
+from tau2tui.core.verdict import Standing
+from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, numbers, percent, standing_cell, whole
+from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+
+COLUMNS = (
+    Column("STATE", 12, ALWAYS),
+    Column("REPLICA", 14, ALWAYS, most=64),
+    Column("NODE", 6, 80, most=24),
+    Column("GPUS", 4, 30),
+    Column("PORT", 5, 20, right=True),
+    Column("JOB", 6, 40),
+    Column("RUN/WAIT", 8, 100, right=True),
+    Column("KV", 4, 70, right=True),
+    Column("TOK/S", 6, 60, right=True),
+    Column("ERR", 4, 90, right=True),
+    Column("LEFT", 6, 75, right=True),
+    Column("TRY", 3, 10, right=True),
+    Column("WHY", 12, 5, most=200, flexible=True),
+)
+_ENDS_SOON_S = 3600.0
+_KV_FULL = 0.95
+
+
+class FleetTable(KeyedTable):
+    """One row for each replica of the plan, in its order."""
+
+    BINDING_GROUP_TITLE = "Rows"
+
+    def __init__(self) -> None:
+        super().__init__(COLUMNS)
+
+    def show_fleet(self, rows: Iterable[FleetRow], *, old: bool) -> None:
+        """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
+        self.show_rows({row.replica: _cells(row, old=old) for row in rows})
+
+
+def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
+    load = row.load
+    waits = load.running is not None or load.waiting is not None
+    kv_full = load.kv_cache is not None and load.kv_cache >= _KV_FULL
+    ends_soon = row.time_left_s is not None and row.time_left_s < _ENDS_SOON_S
+    why = row.why if row.why != row.phase else ""
+    cells = (
+        standing_cell(row.standing, row.phase, old=old),
+        Cell(row.replica),
+        _quiet(row.node or UNKNOWN),
+        Cell(numbers(row.gpus)),
+        Cell(str(row.port)),
+        _quiet(row.job_id or UNKNOWN),
+        _quiet(f"{whole(load.running)}/{whole(load.waiting)}" if waits else UNKNOWN),
+        Cell(percent(load.kv_cache), Tone.WARN) if kv_full else _quiet(percent(load.kv_cache)),
+        _quiet(whole(load.generation_tokens_s)),
+        Cell(whole(row.errors), Tone.WARN) if row.errors else _quiet(whole(row.errors)),
+        Cell(duration(row.time_left_s), Tone.WARN) if ends_soon else _quiet(duration(row.time_left_s)),
+        _quiet(str(row.attempt) if row.attempt else UNKNOWN),
+        Cell(why, Tone.BAD if row.standing is Standing.FAILED else Tone.MUTED),
+    )
+    return tuple(Cell(cell.text, Tone.MUTED) for cell in cells) if old else cells
+
+
+def _quiet(words: str) -> Cell:
+    """What is not known, and zeros, step back so that the rest stands out."""
+    return Cell(words, Tone.MUTED if words in (UNKNOWN, "0", "0/0", "0%") else Tone.PLAIN)

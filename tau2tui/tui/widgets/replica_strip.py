@@ -1,0 +1,67 @@
+"""The strip below the fleet: what is wrong with the replica under the cursor, and what that affects."""
+
+from __future__ import annotations
+
+from rich.console import Group
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from tau2tui.core.fleet import FleetRow
+from tau2tui.core.verdict import Standing
+from tau2tui.tui.format import STANDINGS, UNKNOWN, Tone, text
+
+_REMEDIES = {
+    Standing.ABSENT: "launch the fleet: tau2tui launch",
+    Standing.FAILED: "R starts it again in its job; the others and the evaluation go on",
+    Standing.STOPPED: "R starts it again in its job",
+}
+_ROOM_TO_WRAP = 5
+
+
+class ReplicaStrip(Widget):
+    """Full names and full reasons; in a low terminal each takes one line, and the screen's edge ends it."""
+
+    row: reactive[FleetRow | None] = reactive(None)
+    old: reactive[bool] = reactive(False)
+    """Whether what is known of it may no longer be true."""
+
+    def render(self) -> Group:
+        row = self.row
+        if row is None:
+            return Group()
+        glyph, tone = STANDINGS[row.standing]
+        was = ("last seen ", Tone.DOUBT) if self.old else ""
+        head = text((row.replica, Tone.STRONG), "  ", was, (f"{glyph} {row.standing}", tone), "  ", _why(row))
+        lines = [
+            head,
+            text(("affects  ", Tone.MUTED), _affects(row)),
+            text(("where    ", Tone.MUTED), _where(row)),
+        ]
+        if remedy := _REMEDIES.get(row.standing):
+            lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
+        if self.size.height >= _ROOM_TO_WRAP:
+            for line in lines:
+                line.no_wrap = False
+        return Group(*lines)
+
+
+def _why(row: FleetRow) -> tuple[str, Tone]:
+    if row.why:
+        return row.why, Tone.BAD if row.standing is Standing.FAILED else Tone.PLAIN
+    if row.standing is Standing.READY:
+        return "serves, and a completion proved it" if row.level == "completion" else "serves", Tone.PLAIN
+    return (f"proved so far: {row.level}" if row.level else UNKNOWN), Tone.PLAIN
+
+
+def _affects(row: FleetRow) -> str:
+    if row.in_flight is None:
+        return "no evaluation"
+    calls = "1 failed call" if row.errors == 1 else f"{row.errors} failed calls"
+    simulations = "1 simulation waits" if row.in_flight == 1 else f"{row.in_flight} simulations wait"
+    return f"{simulations} for it now; {calls} so far"
+
+
+def _where(row: FleetRow) -> str:
+    job = f"job {row.job_id} {row.job_state}".rstrip() if row.job_id else "no job"
+    endpoint = f"http://{row.address}:{row.port}" if row.address else f"port {row.port}"
+    return f"{row.log or 'no log yet'} · {endpoint} · {job} ({row.job})"

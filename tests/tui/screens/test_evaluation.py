@@ -1,0 +1,142 @@
+"""The evaluation on the screen: progress, what is stuck, and steering it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tau2tui.core.command import StartEval
+from tau2tui.core.eta import time_left
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
+from tau2tui.tui.format import duration
+from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.widgets.unit_table import UnitTable
+from tests.sample import NOW
+from tests.tui.driving import look, run_on, screen_text, shows, until
+from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+
+
+def cluster_with(evaluation: EvalProgress | None, *, time_runs: bool = False) -> FakeCluster:
+    cluster = FakeCluster(seed_config(), FakeClock(runs=time_runs))
+    cluster.start_fleet()
+    cluster.evaluation = evaluation
+    return cluster
+
+
+async def test_progress_is_shown_overall_and_by_domain() -> None:
+    async with run_on(make_ops(cluster_with(running_evaluation()))) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "162/278", "58%", "57m40s elapsed", "2.8 tasks/min")
+        await shows(
+            pilot, "56/114", "45.5%", "43.1%", "32.4%", "74 tried again", "harmony 61", "expert-1-2 48", "3 453"
+        )
+
+
+async def test_the_time_left_is_shown_with_its_interval() -> None:
+    evaluation = running_evaluation()
+    left = time_left(evaluation)
+    assert left is not None
+    low, middle, high = map(duration, (left.low_s, left.middle_s, left.high_s))
+    async with run_on(make_ops(cluster_with(evaluation))) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, f"ETA {middle} ({low} to {high})")
+
+
+async def test_the_simulation_that_is_stuck_comes_first_and_is_marked() -> None:
+    async with run_on(make_ops(cluster_with(running_evaluation())), size=(140, 40)) as (app, pilot):
+        await pilot.press("4")
+        await shows(pilot, "10 in flight, longest idle first", "airline 4")
+        first = [str(cell) for cell in app.screen.query_one(UnitTable).get_row_at(0)]
+        assert first == ["retail 17", "0", "21m30s", "▲ 10m10s", "31", "expert-1", "expert-1-2"]
+        second = [str(cell) for cell in app.screen.query_one(UnitTable).get_row_at(1)]
+        assert second[3] == "9s"
+
+
+async def test_a_driver_without_a_sign_of_life_is_unknown_and_not_finished() -> None:
+    silent = replace(running_evaluation(), updated_at=NOW - 45)
+    async with run_on(make_ops(cluster_with(silent))) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "? running, but no sign of life for 45s", "eval ? 58%")
+
+
+async def test_when_the_run_directory_does_not_answer_the_state_is_in_doubt() -> None:
+    cluster = cluster_with(running_evaluation())
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4")
+        await shows(pilot, "● running ")
+        cluster.run_error = "login1: connection lost"
+        await look(ops, pilot)
+        assert "● running?" in screen_text(app)
+        assert "162/278" in screen_text(app)
+
+
+async def test_a_rate_of_nothing_is_not_known() -> None:
+    started = EvalProgress(EvalState.RUNNING, NOW, NOW, domains=(DomainProgress("mock", 9),))
+    async with run_on(make_ops(cluster_with(started))) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "– tasks/min", "ETA –", "0 in flight")
+
+
+async def test_why_an_evaluation_failed_is_told_literally() -> None:
+    failed = replace(running_evaluation(), state=EvalState.FAILED, why="[red]no key[/] in $OPENAI_API_KEY", running=())
+    async with run_on(make_ops(cluster_with(failed))) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "✖ failed", "[red]no key[/] in $OPENAI_API_KEY")
+
+
+async def test_without_an_evaluation_it_says_how_to_start_one_and_s_does() -> None:
+    cluster = cluster_with(None, time_runs=True)
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4")
+        await shows(pilot, "No evaluation of this run yet.")
+        await shows(pilot, "s starts one: retail, telecom, airline, 1 trial each, 10 at once")
+        word = ops.plan(StartEval(cluster.config.evaluation))
+        await pilot.press("s")
+        await until(pilot, lambda: app.told == ["Done: start the evaluation"])
+        assert cluster.commands[-1] == word.steps[1].argv  # type: ignore[union-attr]
+        assert "162/278" in screen_text(app)
+
+
+async def test_p_pauses_and_goes_on() -> None:
+    cluster = cluster_with(running_evaluation())
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4", "p")
+        await until(pilot, lambda: len(app.told) == 1)
+        await look(ops, pilot)
+        assert "‖ paused" in screen_text(app)
+        await pilot.press("p")
+        await until(pilot, lambda: len(app.told) == 2)
+        assert cluster.requests == [("eval", "pause", None), ("eval", "resume", None)]
+
+
+async def test_plus_counts_on_from_what_was_asked_before_the_driver_confirms() -> None:
+    cluster = cluster_with(running_evaluation())
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4", "plus", "plus", "minus", "plus")
+        await until(pilot, lambda: len(app.told) == 4)
+        assert [value for _, verb, value in cluster.requests if verb == "concurrency"] == [11, 12, 11, 12]
+        await look(ops, pilot)
+        assert "12 at once" in screen_text(app)
+        await pilot.press("minus")
+        await until(pilot, lambda: len(app.told) == 5)
+        assert cluster.requests[-1] == ("eval", "concurrency", 11)
+
+
+async def test_k_stops_the_evaluation_only_after_yes() -> None:
+    cluster = cluster_with(running_evaluation())
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4", "K")
+        await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
+        assert "10 simulations are in flight; what is lost is run again" in screen_text(app)
+        await pilot.press("n")
+        await until(pilot, lambda: not isinstance(app.screen, ReviewScreen))
+        assert cluster.requests == []
+        await pilot.press("K")
+        await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
+        await pilot.press("right", "enter")
+        await until(pilot, lambda: app.told == ["Done: stop the evaluation"])
+        assert cluster.requests == [("eval", "stop", None)]

@@ -1,0 +1,128 @@
+"""How the screens look, at two sizes, on a cluster that stands still; `pytest --snapshot-update` accepts a new look."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tau2tui.core.model import Level, Load, Phase
+from tau2tui.remote.logfiles import DirectoryLogs
+from tau2tui.tui.app import Tau2App
+from tests.analysis.made_logs import LogMaker
+from tests.tui.driving import screen_text, until
+from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
+
+SnapCompare = Callable[..., bool]
+Before = Callable[[Pilot[Any]], Awaitable[None]]
+SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+LOG = b"".join(
+    b"INFO 12-30 09:00:%02d api_server: POST /v1/chat/completions 200\n" % (second % 60) for second in range(80)
+)
+
+
+def troubled_cluster() -> FakeCluster:
+    """In the middle of an evaluation: one replica out of memory, one overloaded, three still starting."""
+    cluster = FakeCluster(seed_config())
+    cluster.start_fleet()
+    cluster.evaluation = running_evaluation()
+    oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.74 GiB."
+    log = "logs/expert-1-2.2.log"
+    cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1", last_error=oom, attempt=2, log=log)
+    cluster.change("expert-1-2", load=Load(), level=None)
+    cluster.change("expert-2-3", phase=Phase.DEGRADED, why="completion took 41 s", load=Load(18, 44, 0.97, 120.0))
+    for name, phase, why in (
+        ("expert-3-1", Phase.LOADING, "12/47 shards"),
+        ("expert-3-2", Phase.CAPTURING, ""),
+        ("expert-3-3", Phase.WAITING, "starts in 60 s"),
+    ):
+        cluster.change(name, phase=phase, why=why, load=Load(), level=Level.ALIVE)
+    cluster.files[f"{RUN}/{log}"] = LOG + b"ERROR " + oom.encode() + b"\nTraceback (most recent call last):\n"
+    return cluster
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Tau2App:
+    LogMaker(5).write(tmp_path, 1500)
+    ops = make_ops(troubled_cluster())
+
+    class Logs(DirectoryLogs):
+        """The names of the run, and latencies from made logs."""
+
+        async def names(self) -> tuple[str, ...]:
+            return await ops.logs.names()
+
+        async def size(self, name: str) -> int:
+            return await ops.logs.size(name)
+
+        async def read(self, name: str, offset: int, limit: int) -> bytes:
+            return await ops.logs.read(name, offset, limit)
+
+    return Tau2App(ops, Logs(tmp_path))
+
+
+def pressing(*keys: str, shows: str) -> Before:
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "ready" in screen_text(pilot.app))
+        await pilot.press(*keys)
+        await until(pilot, lambda: shows in screen_text(pilot.app))
+        await pilot.pause()
+
+    return before
+
+
+TO_THE_FAILED_ONE = ("j",) * 10
+
+
+@SIZES
+def test_fleet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*TO_THE_FAILED_ONE, shows="remedy"))
+
+
+@SIZES
+def test_eval(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("4", shows="in flight"))
+
+
+@SIZES
+def test_latency(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await pressing("5", shows="█")(pilot)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: "Instruct-FP8  total time" in screen_text(pilot.app))
+        await until(pilot, lambda: "└" in screen_text(pilot.app))
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@SIZES
+def test_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    keys = (*TO_THE_FAILED_ONE, "enter")
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="Traceback"))
+
+
+@SIZES
+def test_review_sheet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("j", "K", shows="Yes, do it"))
+
+
+def test_help(snap_compare: SnapCompare, app: Tau2App) -> None:
+    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("question_mark", shows="Everywhere"))
+
+
+def test_a_stale_fleet(snap_compare: SnapCompare) -> None:
+    cluster = troubled_cluster()
+    ops = make_ops(cluster)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await until(pilot, lambda: "ready" in screen_text(pilot.app))
+        cluster.queue_error = "squeue: error: Unable to contact slurm controller (connect failure)"
+        cluster.run_error = "login1: connection lost: timed out"
+        cluster.clock.now += 42
+        await ops.look()
+        await until(pilot, lambda: "ready?" in screen_text(pilot.app))
+
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=(80, 24), run_before=before)
