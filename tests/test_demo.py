@@ -32,7 +32,7 @@ def test_the_rehearsal_keeps_names_roles_and_ports_and_adds_a_user_simulator(tmp
     shipped = config.load(SHIPPED, {})
     played = rehearsed(shipped, tmp_path, num_tasks=2, max_concurrency=3)
     assert list(played.experts) == [*shipped.experts, "user-simulator"]
-    steps = {played.experts[name].port - expert.port for name, expert in shipped.experts.items()}
+    steps = {played.experts[name].ports[0] - expert.ports[0] for name, expert in shipped.experts.items()}
     assert len(steps) == 1, "all ports move together"
     assert played.experts["expert-3"].gpus == shipped.experts["expert-3"].gpus
     assert played.user == "user-simulator" and played.cluster.scheduler == "local"

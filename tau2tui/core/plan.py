@@ -96,7 +96,9 @@ class Await:
     timeout_s: float
 
     def __str__(self) -> str:
-        return f"wait until {len(self.replicas)} replicas are {self.standing} (at most {self.timeout_s:.0f} s)"
+        which = self.replicas[0] if len(self.replicas) == 1 else f"{len(self.replicas)} replicas"
+        be = "is" if len(self.replicas) == 1 else "are"
+        return f"wait until {which} {be} {self.standing} (at most {self.timeout_s:.0f} s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +282,8 @@ def _relaunch_job(command: RelaunchJob, situation: Situation) -> Plan:
     """The agent stops its replicas and proves it, the job is cancelled and seen to be gone, then it is submitted."""
     job = next((job for job in plan_jobs(situation.config) if job.name == command.job), None)
     if job is None:
-        names = ", ".join(job.name for job in plan_jobs(situation.config))
-        raise Refused(f"unknown job {command.job!r}", f"known: {names}")
+        known = ", ".join(job.name for job in plan_jobs(situation.config))
+        raise Refused(f"unknown job {command.job!r}", f"known: {known}")
     jobs = situation.snapshot.jobs
     if jobs.at is None or jobs.error:
         raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
