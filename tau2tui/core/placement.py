@@ -139,11 +139,11 @@ def gpu_hours(config: Config) -> float:
     days, _, clock = config.slurm.time.rpartition("-")
     parts = [int(part) for part in clock.split(":")]
     if days:  # days-hours[:minutes[:seconds]]
-        hours = int(days) * 24 + sum(part / 60**power for power, part in enumerate(parts))
+        hours = int(days) * 24 + sum(part / 60.0**power for power, part in enumerate(parts))
     elif len(parts) == 3:  # hours:minutes:seconds
-        hours = sum(part / 60**power for power, part in enumerate(parts))
+        hours = sum(part / 60.0**power for power, part in enumerate(parts))
     else:  # minutes[:seconds]
-        hours = sum(part / 60 ** (power + 1) for power, part in enumerate(parts))
+        hours = sum(part / 60.0 ** (power + 1) for power, part in enumerate(parts))
     used = sum(len(replica.gpus) for job in plan_jobs(config) for replica in job.replicas)
     return hours * (config.slurm.gpus_per_node * len(plan_jobs(config)) or used)
 
