@@ -17,6 +17,7 @@ directory = "runs"
 scheduler = "local"
 [experts.agent]
 model = "org/[red]Agent[/red]"
+tool_call_parser = "hermes"
 role = "agent"
 node = 1
 gpus = [0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tau2tui.cli.doctor import refuse_if_fatal
 from tau2tui.cli.session import (
     Session,
     carry_out,
@@ -25,19 +26,22 @@ from tau2tui.core.command import Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
 from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
+from tau2tui.errors import CommandFailed, Unreachable
 
 if TYPE_CHECKING:
+    from tau2tui.core.lint import Finding
     from tau2tui.core.model import Reading
     from tau2tui.ops import Ops
 
 
 @click.command()
+@click.option("--offline", is_flag=True, help="Judge the configuration without asking the cluster.")
 @json_option
 @click.pass_obj
-def plan(session: Session, as_json: bool) -> None:
+def plan(session: Session, offline: bool, as_json: bool) -> None:
     """Show what a launch would do.
 
-    Placement, and the exact text of every job script; nothing is changed.
+    Placement, the exact text of every job script and command line, and what `doctor` has to say; nothing is changed.
     """
 
     async def show() -> None:
@@ -45,6 +49,7 @@ def plan(session: Session, as_json: bool) -> None:
             from tau2tui.core import layout
 
             await ops.look()
+            findings = await examine(ops, offline=offline)
             steps = ops.plan(Launch())
             files = {file.path: file.text for file in ops.launch_files()}
             jobs = [
@@ -60,7 +65,16 @@ def plan(session: Session, as_json: bool) -> None:
             ]
             hours = gpu_hours(ops.config)
             if as_json:
-                put_json({"run_dir": str(ops.run.path), "jobs": jobs, "gpu_hours": hours, "steps": steps.lines})
+                found = [asdict(finding) for finding in findings]
+                put_json(
+                    {
+                        "run_dir": str(ops.run.path),
+                        "jobs": jobs,
+                        "gpu_hours": hours,
+                        "findings": found,
+                        "steps": steps.lines,
+                    }
+                )
                 return
             for job in jobs:
                 put(f"### {layout.sbatch_file(str(job['job']))}\n{job['script']}")
@@ -77,21 +91,48 @@ def plan(session: Session, as_json: bool) -> None:
     run_async(show)
 
 
+async def examine(ops: Ops, *, offline: bool = False) -> tuple[Finding, ...]:
+    """What is wrong with the configuration, told to the user; judged by itself where the cluster does not answer.
+
+    A rehearsal is served by nothing that these rules are about.
+    """
+    from tau2tui.core.lint import lint
+    from tau2tui.remote.probe import default_cache, probe, remembered
+
+    if ops.config.serve.engine == "rehearsal":
+        return ()
+    facts = remembered(ops.config, default_cache())
+    if not offline:
+        try:
+            facts = await probe(ops.config, ops.shell, default_cache())
+        except (Unreachable, CommandFailed) as error:
+            say(f"the configuration is judged by itself: {error.message}")
+    findings = lint(ops.config, facts)
+    for finding in findings:
+        say(f"{finding.severity}: {finding.where}: {finding.message} → {finding.remedy} [{finding.rule}]")
+    return findings
+
+
 @click.command()
 @click.option("--no-wait", is_flag=True, help="Return after submitting; `tau2tui wait` goes on from there.")
+@click.option("--strict", is_flag=True, help="What `doctor` warns of is as fatal as its errors.")
+@click.option("--skip-doctor", is_flag=True, help="Submit whatever `doctor` would say.")
 @dry_run_option
 @click.pass_obj
-def launch(session: Session, no_wait: bool, dry_run: bool) -> None:
+def launch(session: Session, no_wait: bool, strict: bool, skip_doctor: bool, dry_run: bool) -> None:
     """Submit the fleet and wait until it is ready.
 
     One job for each node; ready means that every replica is proved so in four levels. Writes model_config_oss.json
-    into the run directory when all are. With --run NAME the new run gets that name.
+    into the run directory when all are. With --run NAME the new run gets that name. What `tau2tui doctor` calls an
+    error is refused before anything is submitted.
     """
 
     async def start() -> None:
         async with session.ops(new=True) as ops:
             await ops.look()
             plan = ops.plan(Launch(wait=not no_wait))
+            if not skip_doctor:
+                refuse_if_fatal(await examine(ops), strict=strict)
             say(f"run {ops.run.run_id} in {ops.run.path}")
             await carry_out(ops, plan, dry_run=dry_run)
 

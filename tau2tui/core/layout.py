@@ -12,6 +12,9 @@ RUN_CONFIG = "run.toml"
 NODE_AGENT = "node_agent.py"
 REHEARSAL_SERVER = "rehearsal_server.py"
 REHEARSAL_SCRIPT = "rehearsal_script.json"
+BUILTIN_TEMPLATE = "builtin:"
+"""Marks a chat template that comes with the package and is copied into the run."""
+TEMPLATES = "templates"
 JOBS = "jobs"
 REPLICAS = "replicas"
 CONTROL = "control"
@@ -36,7 +39,7 @@ class RunLayout:
     @property
     def directories(self) -> tuple[str, ...]:
         """All that must exist before the first job starts, parents first."""
-        return (JOBS, REPLICAS, CONTROL, METRICS, self.logs, self.outputs, EVAL, EVAL_CONTROL, EVAL_UNITS)
+        return (JOBS, TEMPLATES, REPLICAS, CONTROL, METRICS, self.logs, self.outputs, EVAL, EVAL_CONTROL, EVAL_UNITS)
 
     @property
     def full_log(self) -> str:
@@ -69,6 +72,11 @@ def job_spec(job: str) -> str:
 def job_output(job: str, stream: str = "out") -> str:
     """SLURM's own output file of a job; `stream` is out or err."""
     return f"{JOBS}/{job}.{stream}"
+
+
+def template_file(name: str) -> str:
+    """Where a chat template of ours lies in a run; `name` with or without `builtin:`."""
+    return f"{TEMPLATES}/{name.removeprefix(BUILTIN_TEMPLATE)}.jinja"
 
 
 def replica_file(replica: str) -> str:

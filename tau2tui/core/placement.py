@@ -161,7 +161,9 @@ def server_argv(config: Config, replica: PlacedReplica, run_dir: PurePosixPath) 
     if expert.tool_call_parser:
         argv += ["--enable-auto-tool-choice", "--tool-call-parser", expert.tool_call_parser]
     if expert.chat_template:
-        argv += ["--chat-template", expert.chat_template]
+        builtin = expert.chat_template.startswith(layout.BUILTIN_TEMPLATE)
+        copied = str(run_dir / layout.template_file(expert.chat_template))
+        argv += ["--chat-template", copied if builtin else expert.chat_template]
     if expert.speculative_config:
         argv += ["--speculative-config", json.dumps(expert.speculative_config)]
     argv += arguments(expert.args)

@@ -16,6 +16,7 @@ import jinja2
 import tomlkit
 
 from tau2tui import __version__
+from tau2tui.chat_templates import template_text
 from tau2tui.config import Config, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
@@ -33,6 +34,9 @@ def launch_files(
     if config.serve.engine == "rehearsal":
         files.append(WriteFile(layout.REHEARSAL_SERVER, _source("tau2tui.rehearsal", "server.py")))
         files.append(WriteFile(layout.REHEARSAL_SCRIPT, json.dumps(rehearsal_script or {})))
+    for template in sorted({expert.chat_template for expert in config.experts.values()}):
+        if template.startswith(layout.BUILTIN_TEMPLATE):
+            files.append(WriteFile(layout.template_file(template), template_text(template)))
     for job in plan_jobs(config):
         files.append(WriteFile(layout.sbatch_file(job.name), sbatch_text(config, job, run_dir)))
         files.append(_job_spec_file(config, job, run_dir))

@@ -182,3 +182,13 @@ def test_a_launch_brings_the_agent_and_one_script_and_specification_for_each_nod
     ]
     rehearsal = small_config(serve={"engine": "rehearsal"})
     assert "rehearsal_server.py" in [file.path for file in launch_files(rehearsal, RUN, WHEN, {})]
+
+
+def test_a_chat_template_of_ours_is_copied_into_the_run_and_served_from_there() -> None:
+    config = small_config()
+    expert = config.experts["expert-1"].model_copy(update={"chat_template": "builtin:hermes"})
+    config = config.model_copy(update={"experts": {**config.experts, "expert-1": expert}})
+    (template,) = [file for file in launch_files(config, RUN, WHEN, None) if file.path.startswith("templates/")]
+    assert "<tool_call>" in template.text
+    argv = server_argv(config, plan_jobs(config)[1].replicas[0], RUN)
+    assert argv[argv.index("--chat-template") + 1] == f"/runs/one/{template.path}"
