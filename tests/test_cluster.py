@@ -87,7 +87,7 @@ def test_the_main_job_from_plan_to_report(idle_lab: Lab, tau2tui: CommandLine) -
 
     # What was submitted is what was shown, owned by the ordinary user and readable by nobody else.
     script = (run / "jobs/oss_eval_node2.sbatch").read_text()
-    assert script.partition("exec")[0] in planned
+    assert script.partition("trap")[0] in planned
     assert run.stat().st_uid == lab.home.stat().st_uid != 0 and run.stat().st_mode & 0o777 == 0o700
 
     status = tau2tui.status()

@@ -72,7 +72,7 @@ async def test_q_asks_while_a_plan_is_being_performed() -> None:
     async with run_on(make_ops(stuck_fleet())) as (app, pilot):
         await pilot.press("R")
         await until(pilot, lambda: bool(app.screen.query_one(ActivityLine).activity))
-        await until(pilot, lambda: "wait until 1 replicas are ready" in screen_text(app))
+        await until(pilot, lambda: "wait until orchestrator-0 is ready" in screen_text(app))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
         assert "unfinished, and then given up: relaunch orchestrator-0" in screen_text(app)
