@@ -1,4 +1,4 @@
-"""`scripts/bench WORD`: measures, and prints a table that can be kept in docs/benchmarks.md."""
+"""`scripts/bench WORD`: measures, and prints a table that can be kept in docs/measurements.md."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench.parse import compare, make_sample
-
-HEAD = """\
-| log | events | seed's way s | ours s | ratio | speed | peak memory |
-|--:|--:|--:|--:|--:|--:|--:|"""
+from tests.bench import parse, relaunch
 
 
 def main() -> None:
     """Run one of the benches."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     words = parser.add_subparsers(dest="word", required=True)
-    parse = words.add_parser("parse", help="parse and aggregate a log, against a Python loop over its lines")
-    parse.add_argument("--mib", type=float, nargs="+", default=[10.0, 100.0])
-    parse.add_argument("--rounds", type=int, default=3)
+    word = words.add_parser("parse", help="parse and aggregate a log, against a Python loop over its lines")
+    word.add_argument("--mib", type=float, nargs="+", default=[10.0, 100.0])
+    word.add_argument("--rounds", type=int, default=3)
+    word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
+    word.add_argument("--rounds", type=int, default=10)
     arguments = parser.parse_args()
-    print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as directory:
-        for mib in arguments.mib:
-            sample = make_sample(Path(directory) / "tau2_retail.log", mib)
-            print(compare(sample, arguments.rounds), flush=True)
+        if arguments.word == "parse":
+            print(parse.HEAD, flush=True)
+            for mib in arguments.mib:
+                sample = parse.make_sample(Path(directory) / "tau2_retail.log", mib)
+                print(parse.compare(sample, arguments.rounds), flush=True)
+        else:
+            print(relaunch.HEAD, flush=True)
+            print(relaunch.measure(Path(directory), arguments.rounds), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ from tau2tui.analysis.scan import read_logs
 from tests.analysis.made_logs import LogMaker
 from tests.bench import seed_way
 
+HEAD = """\
+| log | events | seed's way s | ours s | ratio | speed | peak memory |
+|--:|--:|--:|--:|--:|--:|--:|"""
+
 _NOISE = (
     'INFO:     10.0.0.7:39886 - "POST /v1/chat/completions HTTP/1.1" 200 OK',
     "Traceback (most recent call last):",

@@ -192,3 +192,16 @@ def test_a_chat_template_of_ours_is_copied_into_the_run_and_served_from_there() 
     assert "<tool_call>" in template.text
     argv = server_argv(config, plan_jobs(config)[1].replicas[0], RUN)
     assert argv[argv.index("--chat-template") + 1] == f"/runs/one/{template.path}"
+
+
+def test_the_script_of_a_job_is_good_shell(tmp_path: Path) -> None:
+    environment = {
+        "source": ["/home/me/.bashrc"], "modules": ["cuda"], "conda": "vllm1", "venv": "/v", "lines": ["export A=1"]
+    }  # fmt: skip
+    config = small_config(environment=environment).at_home("/home/me")
+    script = tmp_path / "job.sh"
+    script.write_text(sbatch_text(config, plan_jobs(config)[0], RUN))
+    # SC1091: the files that it sources are not here.
+    command = [str(Path(sys.executable).with_name("shellcheck")), "--exclude=SC1091", str(script)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
