@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
@@ -336,9 +335,8 @@ def test_garbage_never_raises_and_never_costs_a_good_line(tmp_path: Path, garbag
     assert logs.events.height - experts.height + logs.skipped.profile_lines <= marks
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "secret.log"
-    path.touch(mode=0o000)
-    with pytest.raises(NothingToRead, match=r"secret\.log: Permission denied"):
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "round.log"
+    path.symlink_to(path)  # a loop: no user can open it, not even root
+    with pytest.raises(NothingToRead, match=r"round\.log: Too many levels of symbolic links"):
         read_logs([path])
