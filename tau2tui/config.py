@@ -169,6 +169,8 @@ class SlurmConfig(_Section):
     """More options, one string each, such as "--constraint=h100"."""
     grace_s: Annotated[int, Field(ge=10)] = 120
     """How long before the time limit the job is told to end in good order."""
+    hand_over_s: Seconds = 3600
+    """How long before the time limit of a job its successor may start (`relaunch --hand-over`)."""
 
 
 class RestartConfig(_Section):

@@ -3,6 +3,7 @@
     Tau2TuiError (1)
     ├── ConfigError (2)      the configuration, or a word on the command line, is wrong
     ├── Unreachable (3)      a machine or a scheduler did not answer: what it would have said is unknown
+    │   └── Unanswered (3)   the same of something that was to be changed: it may have happened all the same
     ├── CommandFailed (4)    something that was run ended with an error of its own
     ├── Refused (5)          asked for something that must not be done now; nothing was changed
     ├── GaveUp (6)           waited for a state that did not come in time
@@ -38,6 +39,10 @@ class Unreachable(Tau2TuiError):
     """A machine or a scheduler did not answer; nothing may be concluded about what runs there."""
 
     exit_code = 3
+
+
+class Unanswered(Unreachable):
+    """Something was to be changed and nobody said that it was: it must be looked up, never simply done again."""
 
 
 class CommandFailed(Tau2TuiError):

@@ -18,7 +18,7 @@ from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.command import Command, Launch, Relaunch
 from tau2tui.core.gpus import NodeGpus
-from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
+from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
 from tau2tui.core.placement import PlannedJob, endpoint_addresses, plan_jobs
 from tau2tui.core.plan import (
     DRIVER_TIMEOUT_S,
@@ -26,6 +26,7 @@ from tau2tui.core.plan import (
     AwaitEndpoints,
     AwaitEval,
     AwaitJobsGone,
+    Cancel,
     CleanNode,
     Do,
     Plan,
@@ -33,17 +34,18 @@ from tau2tui.core.plan import (
     Scheduler,
     Situation,
     Step,
+    Submit,
     WriteFile,
     make_plan,
 )
 from tau2tui.core.store import Store
 from tau2tui.core.verdict import Standing, Verdict, judge_all
-from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError
+from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError, Unanswered
 from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.local import SPOOL, Local
 from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.render import changed_files, launch_files
-from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
+from tau2tui.remote.rundir import LATEST, RunDirectory, dirty_nodes, find_run, run_ids
 from tau2tui.remote.shell import LocalShell, Shell, open_shell
 from tau2tui.remote.slurm import Slurm
 
@@ -51,12 +53,16 @@ T = TypeVar("T")
 Part = Literal["jobs", "run"]
 Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
+LOOK_UP_S = 180.0
+"""How long the queue is asked what became of a change that nobody confirmed."""
 NODES_AT_ONCE = 6
 """Nodes that are asked at a time; a login node and its sshd are shared by many."""
 
 
 class JobSource(Scheduler, Protocol):
     """A scheduler that can also be asked for its queue."""
+
+    async def change(self, shell: Shell, argv: tuple[str, ...]) -> str: ...
 
     async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]: ...
 
@@ -183,6 +189,10 @@ class Ops:
         named += [replica.node for replica in run.replicas] if run else []
         return tuple(dict.fromkeys(node for node in named if node))
 
+    async def dirty_nodes(self) -> tuple[DirtyNode, ...]:
+        """The nodes that some run found dirty and none has seen clean since; also before this run is launched."""
+        return await dirty_nodes(self.shell, self.run.path.parent)
+
     def _nodes(self) -> Nodes:
         local = self.config.cluster.scheduler == "local"
         return Nodes(self.run, self.snapshot.jobs.value or (), local, getpass.getuser())
@@ -265,6 +275,10 @@ class Ops:
             case Do():
                 completed = (await _to_its_end(self.shell.run(step.argv, step.timeout_s))).check()
                 return completed.stdout.strip().partition("\n")[0]
+            case Submit():
+                return await self._submit(step, report)
+            case Cancel():
+                return await self._cancel(step, report)
             case WriteFile():
                 await self.shell.write(step.path, step.text.encode())
                 self.launched = self.launched or step.path.endswith("/" + layout.NODE_AGENT)
@@ -282,11 +296,73 @@ class Ops:
             case AwaitEval():
                 return await self._await_eval(step)
             case CleanNode():
-                return await self._nodes().clean(step.node, step.via, step.only)
+                return await self._clean(step)
             case AwaitEndpoints():
                 return await self._await_endpoints(step)
             case _:
                 assert_never(step)
+
+    async def _clean(self, step: CleanNode) -> str:
+        """Clean one node; that something there cannot be ended is remembered for later launches."""
+        try:
+            return await self._nodes().clean(step.node, step.via, step.only)
+        except CommandFailed as error:
+            record = {
+                "node": step.node,
+                "at": self.clock(),
+                "reason": error.message,
+                "gpus": [],
+                "run": self.run.run_id,
+            }
+            parent = self.run.path.parent
+            await self.shell.run(("mkdir", "-p", str(parent / layout.DIRTY_NODES)))
+            await self.shell.write(str(parent / layout.dirty_node_file(step.node)), json.dumps(record).encode())
+            raise
+
+    async def _submit(self, step: Submit, report: Report) -> str:
+        """Submit, and if nobody answers look whether it was done: twice, a controller may still be working on it.
+
+        Raises CommandFailed if the job is not there, Unanswered if the queue stays silent as well.
+        """
+        try:
+            return (await _to_its_end(self.scheduler.change(self.shell, step.argv))).strip()
+        except Unanswered as error:
+            report(Progress(step, done=False, message=f"{error.message}; looking whether it was submitted"))
+            for _ in range(2):
+                jobs = await self._queue_after(error, f"whether {step.job} was submitted")
+                new = [job.id for job in jobs if job.name == step.job and job.id not in step.known]
+                if new:
+                    return f"{new[0]} (found in the queue: {error.message})"
+            raise CommandFailed(
+                f"{step.job} was not submitted: {error.message}", "tau2tui relaunch --job submits it"
+            ) from None
+
+    async def _cancel(self, step: Cancel, report: Report) -> str:
+        """Cancel; if nobody answers look first, and do it once more only if the jobs are still there."""
+        try:
+            await _to_its_end(self.scheduler.change(self.shell, step.argv))
+            return ""
+        except Unanswered as error:
+            report(Progress(step, done=False, message=f"{error.message}; looking whether it was done"))
+            jobs = await self._queue_after(error, f"whether {', '.join(step.job_ids)} were cancelled")
+            there = [job for job in jobs if job.id in step.job_ids and job.may_live]
+            if all(job.state is JobState.COMPLETING for job in there):
+                return f"done, by the queue ({error.message})"
+            await self.scheduler.change(self.shell, step.argv)
+            return "done at the second try: the first was not heard"
+
+    async def _queue_after(self, error: Unanswered, question: str) -> tuple[Job, ...]:
+        """The queue as a read shows it that begins now. Raises Unanswered if none works in time."""
+        began = self.clock()
+        while self.clock() - began <= LOOK_UP_S:
+            await self._look_politely()
+            jobs = self.snapshot.jobs
+            if jobs.value is not None and jobs.at is not None and jobs.at > began and not jobs.error:
+                return jobs.value
+        raise Unanswered(
+            f"{question} is not known: {error.message}",
+            "see `tau2tui status` when the scheduler answers, before anything is submitted again",
+        )
 
     async def _await(self, step: Await, report: Report) -> str:
         """Wait until all replicas of the step have settled. Raises CommandFailed if one failed, GaveUp in the end."""
@@ -297,8 +373,10 @@ class Ops:
             run = self.snapshot.run
             verdicts = [verdict for verdict in self.verdicts() if verdict.wanted.name in step.replicas]
             fresh = run.at is not None and run.at >= began and not run.error
-            open_ = [verdict for verdict in verdicts if verdict.standing is not step.standing]
-            failed = [verdict for verdict in open_ if _given_up(verdict)]
+            open_ = [
+                verdict for verdict in verdicts if verdict.standing is not step.standing or not _moved(verdict, step)
+            ]
+            failed = [verdict for verdict in open_ if _given_up(verdict) and _moved(verdict, step)]
             news = f"{len(verdicts) - len(open_)}/{len(verdicts)} {step.standing}"
             if fresh and not open_:
                 return news
@@ -432,6 +510,11 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
 def _states(jobs: tuple[Job, ...]) -> tuple[tuple[str, str, str], ...]:
     """What changes when something happens in a queue; the time that is left always does."""
     return tuple((job.id, job.raw_state, job.reason) for job in jobs)
+
+
+def _moved(verdict: Verdict, step: Await) -> bool:
+    """Whether what is known of a replica comes from the job that a step waits for."""
+    return not step.after_job or (verdict.seen is not None and verdict.seen.job_id != step.after_job)
 
 
 def _given_up(verdict: Verdict) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,12 +13,12 @@ import pytest
 from tau2tui.config import Config
 from tau2tui.core.command import Launch, Relaunch, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
-from tau2tui.core.plan import Await, AwaitEndpoints, Do, Plan
+from tau2tui.core.plan import Await, AwaitEndpoints, Cancel, Do, Follow, Plan, Step, Submit
 from tau2tui.core.verdict import Standing
-from tau2tui.errors import CommandFailed, GaveUp, Refused, Unreachable
+from tau2tui.errors import CommandFailed, GaveUp, Refused, Unanswered, Unreachable
 from tau2tui.ops import Ops, Progress
 from tau2tui.remote.rundir import RunDirectory
-from tau2tui.remote.shell import Completed, LocalShell
+from tau2tui.remote.shell import Completed, LocalShell, Shell
 from tests.sample import NOW, make_job, make_replica, small_config
 
 RUN = PurePosixPath("/runs/one")
@@ -34,7 +34,7 @@ class Cluster(LocalShell):
         self.broken = ""
         self.now = NOW
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         self.commands.append(tuple(argv))
         if self.broken:
             raise Unreachable(self.broken)
@@ -74,14 +74,27 @@ class Queue:
         self.rows = jobs
         self.asked = 0
         self.broken = ""
+        self.answers: Iterator[str | None] = iter(())
+        """What goes wrong with the next changes, one after the other; None and the end: nothing."""
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]:
         return ("submit", script)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)
+
+    async def change(self, shell: Shell, argv: tuple[str, ...]) -> str:
+        answer = next(self.answers, None)
+        if answer is not None:
+            raise Unanswered(answer)
+        return (await shell.run(argv)).check().stdout
 
     async def jobs(self, shell: object, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
         self.asked += 1
@@ -226,3 +239,53 @@ async def test_a_launch_is_done_when_every_replica_that_is_ready_is_registered()
         await ops.perform(Plan(Launch(), (AwaitEndpoints(timeout_s=5),)), ignore)
     cluster.register(3)
     await ops.perform(Plan(Launch(), (AwaitEndpoints(timeout_s=5),)), ignore)
+
+
+async def doubtful(queue: Queue, step: Step) -> tuple[list[str], Cluster]:
+    """Perform one step whose first change is not confirmed; what was said meanwhile."""
+    queue.answers = iter(["sbatch: Socket timed out"])
+    cluster = Cluster(FLEET)
+    heard: list[Progress] = []
+    await make_ops(cluster, queue).perform(Plan(Launch(), (step,)), heard.append)
+    return [news.message for news in heard], cluster
+
+
+SUBMIT = Submit("oss_eval_node2", ("submit", "x"), known=("8",))
+
+
+async def test_a_submission_that_nobody_confirmed_is_found_in_the_queue_and_not_made_again() -> None:
+    messages, cluster = await doubtful(Queue(make_job(), make_job(id="9", state=JobState.PENDING)), SUBMIT)
+    assert messages[-1].startswith("9 (found in the queue")
+    assert ("submit", "x") not in cluster.commands
+
+
+async def test_a_submission_that_is_not_in_the_queue_was_not_made_and_is_left_to_the_user() -> None:
+    with pytest.raises(CommandFailed, match="oss_eval_node2 was not submitted") as caught:
+        await doubtful(Queue(make_job()), SUBMIT)
+    assert "relaunch --job" in caught.value.hint
+
+
+async def test_what_became_of_a_submission_stays_unknown_while_the_queue_is_silent() -> None:
+    queue = Queue()
+    queue.broken = "squeue hangs"
+    with pytest.raises(Unanswered, match="whether oss_eval_node2 was submitted is not known"):
+        await doubtful(queue, SUBMIT)
+
+
+async def test_jobs_whose_cancelling_nobody_confirmed_are_looked_for_before_they_are_cancelled_again() -> None:
+    cancel = Cancel(("8",), ("cancel", "8"))
+    messages, cluster = await doubtful(Queue(make_job(state=JobState.ENDED)), cancel)
+    assert messages[-1].startswith("done, by the queue") and ("cancel", "8") not in cluster.commands
+    messages, cluster = await doubtful(Queue(make_job(state=JobState.COMPLETING)), cancel)
+    assert ("cancel", "8") not in cluster.commands
+    messages, cluster = await doubtful(Queue(make_job()), cancel)
+    assert "second try" in messages[-1] and cluster.commands.count(("cancel", "8")) == 1
+
+
+async def test_a_hand_over_is_not_done_while_the_old_job_still_has_the_replica() -> None:
+    ops = make_ops(Cluster(FLEET), Queue(make_job()))
+    wait = Await(("expert-1-0",), Standing.READY, timeout_s=5, after_job="8")
+    with pytest.raises(GaveUp, match="0/1 ready"):
+        await ops.perform(Plan(Launch(), (wait,)), ignore)
+    moved = Cluster((make_replica("expert-1-0", job_id="9"),))
+    await make_ops(moved, Queue(make_job(), make_job(id="9"))).perform(Plan(Launch(), (wait,)), ignore)

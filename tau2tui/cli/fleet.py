@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.doctor import refuse_if_fatal
+from tau2tui.cli.hygiene import dirty_line
 from tau2tui.cli.session import (
     Session,
     carry_out,
@@ -22,7 +23,7 @@ from tau2tui.cli.session import (
     yes_option,
 )
 from tau2tui.cli.settings import changed_experts, save_settings
-from tau2tui.core.command import Launch, Relaunch, RelaunchJob, Stop
+from tau2tui.core.command import HandOver, Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
 from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from tau2tui.core.lint import Finding
     from tau2tui.core.model import Reading
     from tau2tui.ops import Ops
+
+
+exclude_option = click.option("--exclude", multiple=True, metavar="NODE", help="A node on which no new job must start.")
+exclude_dirty_option = click.option(
+    "--exclude-dirty", is_flag=True, help="The nodes whose GPUs were found dirty, see `tau2tui gpus`, as well."
+)
 
 
 @click.command()
@@ -117,9 +124,19 @@ async def examine(ops: Ops, *, offline: bool = False) -> tuple[Finding, ...]:
 @click.option("--no-wait", is_flag=True, help="Return after submitting; `tau2tui wait` goes on from there.")
 @click.option("--strict", is_flag=True, help="What `doctor` warns of is as fatal as its errors.")
 @click.option("--skip-doctor", is_flag=True, help="Submit whatever `doctor` would say.")
+@exclude_option
+@exclude_dirty_option
 @dry_run_option
 @click.pass_obj
-def launch(session: Session, no_wait: bool, strict: bool, skip_doctor: bool, dry_run: bool) -> None:
+def launch(
+    session: Session,
+    no_wait: bool,
+    strict: bool,
+    skip_doctor: bool,
+    exclude: tuple[str, ...],
+    exclude_dirty: bool,
+    dry_run: bool,
+) -> None:
     """Submit the fleet and wait until it is ready.
 
     One job for each node; ready means that every replica is proved so in four levels. Writes model_config_oss.json
@@ -130,7 +147,8 @@ def launch(session: Session, no_wait: bool, strict: bool, skip_doctor: bool, dry
     async def start() -> None:
         async with session.ops(new=True) as ops:
             await ops.look()
-            plan = ops.plan(Launch(wait=not no_wait))
+            excluded = await excluded_nodes(ops, exclude, exclude_dirty=exclude_dirty)
+            plan = ops.plan(Launch(wait=not no_wait, exclude=excluded))
             if not skip_doctor:
                 refuse_if_fatal(await examine(ops), strict=strict)
             say(f"run {ops.run.run_id} in {ops.run.path}")
@@ -184,6 +202,7 @@ def status_json(ops: Ops) -> dict[str, Any]:
         "sources": {"jobs": _source(ops.snapshot.jobs), "run": _source(ops.snapshot.run)},
         "replicas": [asdict(row) for row in fleet_rows(ops.verdicts(), progress)],
         "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
+        "dirty_nodes": [asdict(node) for node in run.dirty_nodes] if run else [],
         "evaluation": asdict(progress) if progress else None,
     }
 
@@ -200,6 +219,8 @@ def show_status(ops: Ops) -> None:
     for name, error in (("jobs", ops.snapshot.jobs.error), ("run", ops.snapshot.run.error)):
         if error:
             put(f"! {name} not known: {error}")
+    for node in run.dirty_nodes if run else ():
+        put(f"! {dirty_line(node)}")
     rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
     rows += [_cells(row) for row in fleet_rows(ops.verdicts(), progress)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -231,7 +252,14 @@ def _cells(row: FleetRow) -> tuple[str, ...]:
 @click.argument("replicas", nargs=-1)
 @click.option("--failed", is_flag=True, help="All that have failed.")
 @click.option("--job", help="The whole job of a node: it is stopped, seen to be gone, and submitted again.")
-@click.option("--exclude", multiple=True, metavar="NODE", help="With --job: a node on which it must not start again.")
+@click.option(
+    "--hand-over",
+    is_flag=True,
+    help="With --job, or of all jobs: a second job starts elsewhere before the time limit, and takes over when ready.",
+)
+@click.option("--now", is_flag=True, help="With --hand-over: at once, and wait until it is done.")
+@exclude_option
+@exclude_dirty_option
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of their expert, as in the file."
 )
@@ -244,7 +272,10 @@ def relaunch(
     replicas: tuple[str, ...],
     failed: bool,
     job: str | None,
+    hand_over: bool,
+    now: bool,
     exclude: tuple[str, ...],
+    exclude_dirty: bool,
     settings: tuple[str, ...],
     save: bool,
     dry_run: bool,
@@ -255,23 +286,42 @@ def relaunch(
     In their jobs, without queueing; everything else goes on. Waits until they are ready. With --set, for example
     gpu_memory_utilization=0.88, their expert's servers get that from their next start on.
     """
-    if bool(replicas) + failed + (job is not None) != 1:
-        raise click.UsageError("name replicas, or --failed, or --job NAME")
+    if bool(replicas) + failed + (job is not None or hand_over) != 1:
+        raise click.UsageError("name replicas, or --failed, or --job NAME, or --hand-over")
     if save and not settings:
         raise click.UsageError("--save needs --set")
+    if now and not hand_over:
+        raise click.UsageError("--now needs --hand-over")
+    if (exclude or exclude_dirty) and not (job or hand_over):
+        raise click.UsageError("--exclude is for jobs: a replica starts again where it was")
 
     async def again() -> None:
         async with session.ops() as ops:
             await ops.look()
             names = ops.failed() if failed else replicas
             experts = changed_experts(ops.config, names, settings)
-            command = RelaunchJob(job, exclude) if job else Relaunch(names, experts)
+            excluded = await excluded_nodes(ops, exclude, exclude_dirty=exclude_dirty)
+            command: Relaunch | RelaunchJob | HandOver = Relaunch(names, experts)
+            if hand_over:
+                command = HandOver(job or "", now, excluded)
+            elif job:
+                command = RelaunchJob(job, excluded)
             await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
         if save and not dry_run:
             save_settings(session.config_file, tuple(experts), settings)
             say(f"{session.config_file} says so too")
 
     run_async(again)
+
+
+async def excluded_nodes(ops: Ops, named: tuple[str, ...], *, exclude_dirty: bool) -> tuple[str, ...]:
+    """The nodes that were named, and on request those that are remembered as dirty, each told with its reason."""
+    if not exclude_dirty:
+        return named
+    dirty = await ops.dirty_nodes()
+    for node in dirty:
+        say(f"excluded: {dirty_line(node)}")
+    return tuple(dict.fromkeys((*named, *(node.node for node in dirty))))
 
 
 @click.command()

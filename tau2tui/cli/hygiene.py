@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,8 @@ import click
 from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put, put_json, run_async, yes_option
 from tau2tui.core.command import CleanGpus
 from tau2tui.core.gpus import GpuProcess, NodeGpus
+from tau2tui.core.model import DirtyNode
+from tau2tui.errors import NothingToRead
 
 if TYPE_CHECKING:
     from tau2tui.remote.gpu import Via
@@ -27,27 +29,43 @@ via_option = click.option(
 @click.command()
 @click.argument("nodes", nargs=-1)
 @via_option
+@click.option("--dirty", is_flag=True, help="Only the nodes that were found dirty, from memory: nobody is asked.")
 @json_option
 @click.pass_obj
-def gpus(session: Session, nodes: tuple[str, ...], via: Via, as_json: bool) -> None:
+def gpus(session: Session, nodes: tuple[str, ...], via: Via, dirty: bool, as_json: bool) -> None:
     """Show who holds the GPUs, and what is stale.
 
     Of NODES, or of all nodes of the run: memory, use, and each process with its owner, age, job, and why it may be
-    ended or not. Exits with 3 if a node could not be asked.
+    ended or not; with what is remembered of a node that was found dirty. NODES can be asked before any launch. Exits
+    with 3 if a node could not be asked.
     """
 
     async def look() -> int:
         async with session.ops() as ops:
-            await ops.look()
-            reports = await ops.gpus(nodes, via)
+            remembered = {node.node: node for node in await ops.dirty_nodes()}
+            reports: tuple[NodeGpus, ...] = ()
+            if not dirty:
+                await ops.look()
+                if not nodes and not ops.nodes():
+                    raise NothingToRead("no job of a run is on any node", "name the nodes: tau2tui gpus NODE…")
+                reports = await ops.gpus(nodes, via)
         if as_json:
-            put_json([asdict(report) for report in reports])
+            put_json([asdict(report) for report in (remembered.values() if dirty else reports)])
         else:
             for report in reports:
                 show(report)
+            for node in remembered.values():
+                if dirty or node.node in {report.node for report in reports}:
+                    put(dirty_line(node))
         return 3 if any(report.error for report in reports) else 0
 
     raise click.exceptions.Exit(run_async(look))
+
+
+def dirty_line(node: DirtyNode) -> str:
+    """Since when a node is dirty, and why."""
+    since = f"{datetime.fromtimestamp(node.at):%Y-%m-%d %H:%M}" if node.at else "unknown"
+    return f"{node.node} is dirty since {since}: {' '.join(node.reason.split())}"
 
 
 def show(report: NodeGpus) -> None:

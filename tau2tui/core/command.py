@@ -14,6 +14,8 @@ class Launch:
     """Submit the fleet, one job for each node, wait until every replica is proved ready, and write the endpoints."""
 
     wait: bool = True
+    exclude: tuple[str, ...] = ()
+    """Nodes on which no job must start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,18 @@ class RelaunchJob:
     job: str
     exclude: tuple[str, ...] = ()
     """Nodes on which it must not start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Submit successors of jobs: each starts on another node, takes over when it is ready, and the old one drains."""
+
+    job: str = ""
+    """The one that is meant; empty: all of the run."""
+    now: bool = False
+    """At once, instead of `slurm.hand_over_s` before the time limit of the old one."""
+    exclude: tuple[str, ...] = ()
+    """More nodes than the old one's on which it must not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +77,5 @@ class CleanGpus:
     nodes: tuple[NodeGpus, ...]
 
 
-Command = Launch | Relaunch | RelaunchJob | Stop | StartEval | SteerEval | CleanGpus
+Command = Launch | Relaunch | RelaunchJob | HandOver | Stop | StartEval | SteerEval | CleanGpus
 EVAL_VERBS = ("pause", "resume", "stop", "concurrency")

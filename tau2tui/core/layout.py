@@ -17,6 +17,10 @@ BUILTIN_TEMPLATE = "builtin:"
 TEMPLATES = "templates"
 JOBS = "jobs"
 REPLICAS = "replicas"
+SUCCESSORS = "successors"
+PREDECESSORS = "predecessors"
+DIRTY_NODES = ".nodes"
+"""Beside the runs: one file for each node that was found dirty."""
 CONTROL = "control"
 METRICS = "metrics"
 ENDPOINTS = "model_config_oss.json"
@@ -39,7 +43,20 @@ class RunLayout:
     @property
     def directories(self) -> tuple[str, ...]:
         """All that must exist before the first job starts, parents first."""
-        return (JOBS, TEMPLATES, REPLICAS, CONTROL, METRICS, self.logs, self.outputs, EVAL, EVAL_CONTROL, EVAL_UNITS)
+        return (
+            JOBS,
+            TEMPLATES,
+            REPLICAS,
+            SUCCESSORS,
+            PREDECESSORS,
+            CONTROL,
+            METRICS,
+            self.logs,
+            self.outputs,
+            EVAL,
+            EVAL_CONTROL,
+            EVAL_UNITS,
+        )
 
     @property
     def full_log(self) -> str:
@@ -77,6 +94,11 @@ def job_output(job: str, stream: str = "out") -> str:
 def template_file(name: str) -> str:
     """Where a chat template of ours lies in a run; `name` with or without `builtin:`."""
     return f"{TEMPLATES}/{name.removeprefix(BUILTIN_TEMPLATE)}.jinja"
+
+
+def dirty_node_file(node: str) -> str:
+    """What is remembered of a node, relative to the parent of the runs."""
+    return f"{DIRTY_NODES}/{node}.json"
 
 
 def replica_file(replica: str) -> str:

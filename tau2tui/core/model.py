@@ -229,10 +229,28 @@ class Reading(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class DirtyNode:
+    """A node on whose GPUs something was found that could not, or must not, be ended."""
+
+    node: str
+    at: float
+    """When that was seen first."""
+    reason: str
+    gpus: tuple[str, ...] = ()
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunState:
     """One look into a run directory."""
 
     replicas: tuple[Replica, ...] = ()
+    successors: tuple[Replica, ...] = ()
+    """Replicas of a job that will take over when they are ready, by the same names."""
+    predecessors: tuple[Replica, ...] = ()
+    """Replicas that were taken over from, while they drain and after."""
+    dirty_nodes: tuple[DirtyNode, ...] = ()
+    """Of all runs in the same place."""
     evaluation: EvalProgress | None = None
     clock: float = 0.0
     """The cluster's clock when it looked: ages are taken against this one, not against ours."""

@@ -6,6 +6,8 @@ A step reads as something that you could have typed: the dry run and the confirm
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Protocol, assert_never
@@ -16,6 +18,7 @@ from tau2tui.core.command import (
     EVAL_VERBS,
     CleanGpus,
     Command,
+    HandOver,
     Launch,
     Relaunch,
     RelaunchJob,
@@ -23,8 +26,8 @@ from tau2tui.core.command import (
     SteerEval,
     Stop,
 )
-from tau2tui.core.model import JobState, Snapshot
-from tau2tui.core.placement import plan_jobs
+from tau2tui.core.model import Job, JobState, Snapshot
+from tau2tui.core.placement import PlannedJob, plan_jobs
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import Refused
 
@@ -38,6 +41,40 @@ class Do:
 
     argv: tuple[str, ...]
     timeout_s: float = 60.0
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """A job that takes over from one that runs."""
+
+    job_id: str
+    """The one that runs."""
+    begin_s: int = 0
+    """It may not start earlier than so many seconds from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Submit one job. If nobody says whether that worked the queue is asked, and it is never simply submitted again."""
+
+    job: str
+    argv: tuple[str, ...]
+    known: tuple[str, ...] = ()
+    """Ids of jobs of this name that were there before: any other one is the new one."""
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel jobs. If nobody says whether that worked the queue is asked first."""
+
+    job_ids: tuple[str, ...]
+    argv: tuple[str, ...]
 
     def __str__(self) -> str:
         return shlex.join(self.argv)
@@ -94,11 +131,14 @@ class Await:
     replicas: tuple[str, ...]
     standing: Standing
     timeout_s: float
+    after_job: str = ""
+    """Only what another job than this one says of them counts: that one is about to be taken over from."""
 
     def __str__(self) -> str:
         which = self.replicas[0] if len(self.replicas) == 1 else f"{len(self.replicas)} replicas"
         be = "is" if len(self.replicas) == 1 else "are"
-        return f"wait until {which} {be} {self.standing} (at most {self.timeout_s:.0f} s)"
+        where = f" in another job than {self.after_job}" if self.after_job else ""
+        return f"wait until {which} {be} {self.standing}{where} (at most {self.timeout_s:.0f} s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +173,7 @@ class AwaitEndpoints:
         return f"wait until {layout.ENDPOINTS} holds every replica that is ready"
 
 
-Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitEndpoints
+Step = Do | Submit | Cancel | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +196,12 @@ class Scheduler(Protocol):
     """The command lines of a scheduler."""
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]: ...
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]: ...
@@ -186,6 +231,8 @@ def make_plan(command: Command, situation: Situation) -> Plan:
             return _relaunch(command, situation)
         case RelaunchJob():
             return _relaunch_job(command, situation)
+        case HandOver():
+            return _hand_over(command, situation)
         case Stop():
             return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
         case StartEval():
@@ -229,14 +276,30 @@ def _launch(command: Launch, situation: Situation) -> Plan:
         Do(("mkdir", "-p", *(str(run_dir / name) for name in directories))),
     ]
     steps += [WriteFile(str(run_dir / file.path), file.text) for file in situation.files]
-    steps += [
-        Do(situation.scheduler.submit_argv(run_dir, situation.run_id, layout.sbatch_file(job.name))) for job in jobs
-    ]
+    steps += [_submit(job.name, situation, command.exclude) for job in jobs]
     if command.wait:
         names = tuple(replica.name for job in jobs for replica in job.replicas)
         latest_start_s = max(replica.delay_s for job in jobs for replica in job.replicas)
         steps += [Await(names, Standing.READY, latest_start_s + config.serve.start_timeout_s), AwaitEndpoints()]
     return Plan(command, tuple(steps))
+
+
+def _submit(job: str, situation: Situation, exclude: tuple[str, ...] = (), follow: Follow | None = None) -> Submit:
+    script = layout.sbatch_file(job)
+    argv = situation.scheduler.submit_argv(situation.run_dir, situation.run_id, script, exclude, follow)
+    return Submit(job, argv, tuple(seen.id for seen in situation.snapshot.jobs.value or () if seen.name == job))
+
+
+def _cancel(jobs: Iterable[Job], situation: Situation) -> Cancel:
+    ids = tuple(job.id for job in jobs)
+    return Cancel(ids, situation.scheduler.cancel_argv(ids))
+
+
+def _agents(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """How the agents of these jobs are called: by the job's name, or by its id while two have the same name."""
+    running = [job for job in jobs if job.state is JobState.RUNNING]
+    names = Counter(job.name for job in running)
+    return tuple(job.name if names[job.name] == 1 else job.id for job in running)
 
 
 def _relaunch(command: Relaunch, situation: Situation) -> Plan:
@@ -288,20 +351,55 @@ def _relaunch_job(command: RelaunchJob, situation: Situation) -> Plan:
     if jobs.at is None or jobs.error:
         raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
     live = tuple(seen for seen in jobs.value or () if seen.name == command.job and seen.may_live)
-    timeout_s = situation.config.serve.stop_timeout_s + 60
     steps: list[Step] = []
-    if any(seen.state is JobState.RUNNING for seen in live):
-        steps.append(Request("stop", (command.job,), timeout_s=timeout_s))
+    if agents := _agents(live):
+        steps.append(Request("stop", agents, timeout_s=situation.config.serve.stop_timeout_s + 60))
     if live:
-        ids = tuple(seen.id for seen in live)
-        steps += [Do(situation.scheduler.cancel_argv(ids)), AwaitJobsGone(job=command.job)]
-    submit = situation.scheduler.submit_argv(
-        situation.run_dir, situation.run_id, layout.sbatch_file(command.job), command.exclude
-    )
+        steps += [_cancel(live, situation), AwaitJobsGone(job=command.job)]
     names = tuple(replica.name for replica in job.replicas)
-    latest_start_s = max(replica.delay_s for replica in job.replicas)
-    steps += [Do(submit), Await(names, Standing.READY, latest_start_s + situation.config.serve.start_timeout_s)]
+    steps += [_submit(command.job, situation, command.exclude), Await(names, Standing.READY, _start_s(job, situation))]
     return Plan(command, tuple(steps), bool(live), _in_flight(situation, names) if live else ())
+
+
+def _start_s(job: PlannedJob, situation: Situation) -> float:
+    """The longest that all replicas of a job may take from its start until they are ready."""
+    return max(replica.delay_s for replica in job.replicas) + situation.config.serve.start_timeout_s
+
+
+def _hand_over(command: HandOver, situation: Situation) -> Plan:
+    """A second job for each node, which starts elsewhere while the first goes on; the agents do the rest."""
+    config, jobs = situation.config, situation.snapshot.jobs
+    if config.cluster.scheduler == "local":
+        raise Refused("one machine has no second place for a job", "stop it and launch it again")
+    if jobs.at is None or jobs.error:
+        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
+    planned = {job.name: job for job in plan_jobs(config)}
+    if command.job and command.job not in planned:
+        raise Refused(f"unknown job {command.job!r}", f"known: {', '.join(planned)}")
+    steps: list[Step] = []
+    waits: list[Step] = []
+    for name in (command.job,) if command.job else planned:
+        live = [job for job in jobs.value or () if job.name == name and job.may_live]
+        if len(live) > 1:
+            raise Refused(f"{name}: job {live[-1].id} follows job {live[0].id} already", "")
+        if not live or live[0].state is not JobState.RUNNING:
+            raise Refused(f"{name} does not run: there is nothing to take over", "tau2tui relaunch --job submits it")
+        follow = Follow(live[0].id, _begin_s(live[0], command, config))
+        elsewhere = (*command.exclude, *filter(None, (live[0].nodes,)))
+        steps.append(_submit(name, situation, elsewhere, follow))
+        if command.now:
+            names = tuple(replica.name for replica in planned[name].replicas)
+            waits.append(Await(names, Standing.READY, _start_s(planned[name], situation), after_job=live[0].id))
+    return Plan(command, (*steps, *waits))
+
+
+def _begin_s(job: Job, command: HandOver, config: Config) -> int:
+    """How long the successor of a job may wait: it is to be ready before the limit, and not to idle for long."""
+    if command.now:
+        return 0
+    if job.time_left_s is None:
+        raise Refused(f"job {job.id} ({job.name}) has no time limit that is known", "add --now to move it at once")
+    return max(0, int(job.time_left_s - config.slurm.hand_over_s))
 
 
 def _stop_replica(command: Stop, situation: Situation) -> Plan:
@@ -321,12 +419,10 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
     steps: list[Step] = []
     if _driver_runs(situation):
         steps.append(Request("stop", ("eval",)))
-    running = {job.name for job in live if job.state is JobState.RUNNING}
-    agents = tuple(job.name for job in plan_jobs(situation.config) if job.name in running)
-    if agents:
+    if agents := _agents(live):
         steps.append(Request("stop", agents, timeout_s=situation.config.serve.stop_timeout_s + 60))
     if live:
-        steps += [Do(situation.scheduler.cancel_argv(tuple(job.id for job in live))), AwaitJobsGone()]
+        steps += [_cancel(live, situation), AwaitJobsGone()]
     if not steps:
         raise Refused(f"nothing of run {situation.run_id} is running", "")
     return Plan(command, tuple(steps), destructive=True, affects=_in_flight(situation))

@@ -11,6 +11,7 @@ _REASONS = {
     "JobHeldUser": "held by its user: `scontrol release` it",
     "JobHeldAdmin": "held by an administrator: ask them",
     "ReqNodeNotAvail": "a node that it asks for is down, drained or reserved: see slurm.nodelist and constraint",
+    "Nodes required for job are DOWN": "nodes that it needs are down, drained or reserved: see sinfo -R",
     "Reservation": "waits for its reservation to begin",
     "PartitionTimeLimit": "asks for more time than the partition allows: lower slurm.time",
     "PartitionNodeLimit": "asks for more nodes than the partition allows",

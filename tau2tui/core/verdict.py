@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,7 +61,8 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
     job = _job(job_name, seen, snapshot)
 
     def verdict(standing: Standing, why: str) -> Verdict:
-        return Verdict(wanted, job_name, standing, why, job, seen)
+        told = (why, *_hand_over(wanted.name, job_name, seen, snapshot))
+        return Verdict(wanted, job_name, standing, "; ".join(filter(None, told)), job, seen)
 
     if run is None:
         return verdict(Standing.UNKNOWN, snapshot.run.error or "not looked at yet")
@@ -87,6 +89,24 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
         JobState.UNKNOWN: (Standing.UNKNOWN, f"its job {job.id} is {job.raw_state}: {job.reason}".rstrip(": ")),
     }
     return verdict(*by_state[job.state])
+
+
+def _hand_over(name: str, job_name: str, seen: Replica | None, snapshot: Snapshot) -> Iterator[str]:
+    """What there is to say of a job that will take over from the one that has the replica, or has just done so."""
+    run = snapshot.run.value
+    if run is None or seen is None:
+        return
+    before = next((replica for replica in run.predecessors if replica.name == name), None)
+    if before is not None and before.phase in (Phase.DRAINING, Phase.STOPPING):
+        yield f"job {before.job_id}, which had it, is {before.phase}"
+    after = next((replica for replica in run.successors if replica.name == name), None)
+    if after is not None and run.clock - after.heartbeat_at <= HEARTBEAT_TIMEOUT_S:
+        yield f"job {after.job_id} takes over when it is ready: {after.phase}"
+        return
+    known = {seen.job_id, *(replica.job_id for replica in run.predecessors)}
+    for job in snapshot.jobs.value or ():
+        if job.name == job_name and job.id not in known and job.state is JobState.PENDING:
+            yield f"job {job.id} will take over: {explain(job.reason) or 'pending'}"
 
 
 def judge_all(jobs: tuple[PlannedJob, ...], snapshot: Snapshot) -> tuple[Verdict, ...]:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tau2tui.core.model import (
+    DirtyNode,
     DomainProgress,
     EvalProgress,
     EvalState,
@@ -58,6 +59,12 @@ def replica_from(data: Mapping[str, Any]) -> Replica:
             generation_tokens_s=_number(load, "generation_tokens_s"),
         ),
     )
+
+
+def dirty_node_from(data: Mapping[str, Any]) -> DirtyNode:
+    """Read `.nodes/<node>.json`."""
+    gpus = tuple(str(gpu) for gpu in data.get("gpus") or ())
+    return DirtyNode(_text(data, "node"), float(data["at"]), _text(data, "reason"), gpus, _text(data, "run"))
 
 
 def progress_from(data: Mapping[str, Any]) -> EvalProgress:

@@ -41,6 +41,10 @@ METRICS_S = 10.0
 PROBE_TIMEOUT_S = 5.0
 COMPLETION_TIMEOUT_S = 120.0
 FAILED_PROBES_DEGRADED = 3
+SILENT_S = 30.0
+"""After so long without a heartbeat another agent may be taken for gone."""
+DRAIN_LEAST_S = 5.0
+"""Who routes requests needs a moment to see that a replica drains; until then new ones may still come."""
 IDENTITY_CONNECTIONS = 3
 """Fresh connections on which the served model must be the same: two servers may share a port through SO_REUSEPORT."""
 
@@ -48,6 +52,8 @@ EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - only compared with
 ORDER = ("waiting", "cleaning", "starting", "loading", "compiling", "capturing", "serving", "ready")
 """Phases of a healthy start; a log line moves a replica forward in this order, never back."""
 SETTLED = ("stopped", "failed")
+REPLICAS, SUCCESSORS, PREDECESSORS = "replicas", "successors", "predecessors"
+"""Where a replica's state is written: as the one that counts, as one that is about to take over, as one that was."""
 
 LOG_PHASES = (
     (re.compile(r"Loading safetensors checkpoint shards:\s+\d+% Completed \| (\d+/\d+)"), "loading"),
@@ -75,6 +81,7 @@ FAILURE_CLASSES = (
 """What a failure is, by its error lines: only what may pass by itself is worth another try in the same place."""
 NO_RESTART = ("configuration", "hardware")
 
+SOCKET = re.compile(r"^socket:\[(\d+)\]$")
 WRAPPER = re.compile(r"See root cause above|EngineDeadError|Engine core initialization failed")
 """Lines that only repeat that something failed; the cause stands before them."""
 
@@ -181,17 +188,18 @@ def listeners(port: int) -> Set[str]:
     return inodes
 
 
-def holds_socket(pids: Iterable[int], inodes: Set[str]) -> bool:
-    """Whether one of these processes holds one of these sockets."""
-    wanted = {"socket:[%s]" % inode for inode in inodes}
+def sockets(pids: Iterable[int]) -> Set[str]:
+    """Inodes of the sockets that these processes hold, as strings."""
+    inodes = set()
     for pid in pids:
         try:
             for descriptor in os.listdir("/proc/%d/fd" % pid):
-                if os.readlink("/proc/%d/fd/%s" % (pid, descriptor)) in wanted:
-                    return True
+                match = SOCKET.match(os.readlink("/proc/%d/fd/%s" % (pid, descriptor)))
+                if match:
+                    inodes.add(match.group(1))
         except OSError:
             continue
-    return False
+    return inodes
 
 
 # --- probes ------------------------------------------------------------------------------------------------------
@@ -315,6 +323,7 @@ class Replica:
         self.errors: Deque[str] = collections.deque(maxlen=20)
         self.signals_sent = 0
         self.start_again = False
+        self.drain_from = 0.0
         self.drain_until: Optional[float] = None
         self.proof: Optional[Future[str]] = None
         self.failed_probes = 0
@@ -323,9 +332,12 @@ class Replica:
         self.load: Dict[str, Optional[float]] = {}
         self.last_tokens: Optional[Tuple[float, float]] = None
         self.next_metrics = 0.0
+        self.load_at = self.scraped_at = 0.0
         self.metrics: Optional[Future[Dict[str, float]]] = None
         self.written = ""
         self.written_at = 0.0
+        self.place = REPLICAS
+        self.follows = ""
         self.adopt()
 
     @property
@@ -342,20 +354,37 @@ class Replica:
 
     # starting and stopping
 
-    def adopt(self) -> None:
-        """Take over the server that an agent before this one started, if it lives; else end what is left of it."""
+    def claim(self) -> Optional[Dict[str, Any]]:
+        """What the run directory says of this replica now; None if nothing that can be read."""
         try:
-            before = read_json(self.job.run_dir / "replicas" / (self.name + ".json"))
-            pid, ticks = before["pid"], before["started_ticks"]
-            self.attempt = before["attempt"]
+            state: Dict[str, Any] = read_json(self.job.run_dir / REPLICAS / (self.name + ".json"))
+            return state if isinstance(state["job_id"], str) and isinstance(state["attempt"], int) else None
         except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def adopt(self) -> None:
+        """Take over what was before this agent.
+
+        Of one of this very job that was killed: its server, if that lives; else what is left of it is ended. Of one in
+        another job: its place, at once if that one is silent or done, else when the own server is ready.
+        """
+        before = self.claim()
+        if before is None:
             return
-        if before["phase"] in SETTLED and before.get("job_id") == self.job.job_id:
+        self.attempt = before["attempt"]
+        if before["job_id"] != self.job.job_id:
+            self.follows = before["job_id"]
+            if alive(before):
+                self.place = SUCCESSORS
+            return
+        if before["phase"] in SETTLED:
             self.start_at = None
             self.enter(before["phase"], before["why"])
+        pid = before.get("pid")
         if not pid:
             return
-        if started_ticks(pid) == ticks:
+        ticks = started_ticks(pid) if before.get("node") == self.job.node else None
+        if ticks is not None and ticks == before.get("started_ticks"):
             self.server = Server(pid, ticks)
             self.start_at, self.started_at, self.ready_at = None, before["started_at"], before["ready_at"]
             self.log_offset = self.log.stat().st_size if self.log.exists() else 0
@@ -363,9 +392,25 @@ class Replica:
         else:
             signal_all(marked_processes(self.job.spec["run_id"], self.name), signal.SIGKILL)
 
+    def keep_place(self) -> None:
+        """Before each writing: whose place it is. A successor takes it when it is ready, or when it has become free."""
+        if self.place == PREDECESSORS:
+            return
+        there = self.claim()
+        if self.place == SUCCESSORS:
+            if self.phase == "ready" or there is None or not alive(there):
+                say("%s takes over from job %s" % (self.name, self.follows))
+                self.place = REPLICAS
+                with contextlib.suppress(OSError):
+                    (self.job.run_dir / SUCCESSORS / (self.name + ".json")).unlink()
+        elif there is not None and there["job_id"] not in (self.job.job_id, self.follows):
+            self.place = PREDECESSORS
+            why = "job %s took over" % there["job_id"]
+            say("%s: %s" % (self.name, why))
+            self.drain(now() + max(DRAIN_LEAST_S, self.job.spec["grace_s"]), why)
+
     def start(self) -> None:
         """Start the next attempt in a session of its own, with its own GPUs, caches and log."""
-        self.attempt += 1
         self.start_at = self.level = self.exit_status = self.ready_at = None
         self.log_offset, self.log_rest, self.failed_probes, self.next_probe = 0, b"", 0, 0.0
         self.errors.clear()
@@ -376,7 +421,7 @@ class Replica:
         self.started_at = now()
         try:
             Path(self.spec["cache"]).mkdir(parents=True, exist_ok=True)
-            with self.log.open("wb") as output:
+            with self.next_log() as output:
                 self.server = Server.start(self.spec["argv"], self.environment(), str(self.job.run_dir), output)
         except OSError as error:
             self.server = None
@@ -384,6 +429,13 @@ class Replica:
             self.fail("could not be started: %s" % error)
             return
         self.enter("starting")
+
+    def next_log(self) -> BinaryIO:
+        """The log of the next attempt; another job may have made more attempts meanwhile than this one knows of."""
+        while True:
+            self.attempt += 1
+            with contextlib.suppress(FileExistsError):
+                return self.log.open("xb")
 
     def environment(self) -> Dict[str, str]:
         """The job's environment with the replica's own: GPUs, caches, and marks by which its processes are known."""
@@ -416,13 +468,14 @@ class Replica:
             self.signals_sent = 0
             self.enter("stopping", why)
 
-    def drain(self, until: float) -> None:
+    def drain(self, until: float, why: str) -> None:
         """Take no new work: who routes requests sees it; stop when the last one is answered, or at the latest then."""
         if self.phase == "ready":
-            self.drain_until = until
-            self.enter("draining", "the job's time is nearly over")
-        elif self.phase not in (*SETTLED, "stopping", "draining"):
-            self.stop("the job's time is nearly over")
+            self.drain_from, self.drain_until = now() + DRAIN_LEAST_S, until
+            self.next_metrics = self.drain_from
+            self.enter("draining", why)
+        elif self.phase not in (*SETTLED, "stopping", "draining") or self.start_at is not None:
+            self.stop(why)
 
     def continue_stop(self) -> None:
         """TERM, after half the time TERM again (vLLM swallows one while it starts), then KILL, until all are gone."""
@@ -505,8 +558,10 @@ class Replica:
                 self.level = self.level or "alive"
                 self.take_probe()
                 self.take_metrics()
-                if self.drain_until is not None and (self.load.get("running") == 0 or now() > self.drain_until):
-                    self.stop("drained" if self.load.get("running") == 0 else "not drained in time")
+                if self.drain_until is not None and now() > self.drain_from:
+                    idle = self.load.get("running") == 0 and self.load_at > self.drain_from
+                    if idle or now() > self.drain_until:
+                        self.stop("%s; %s" % (self.why, "drained" if idle else "not drained in time"))
         self.write()
 
     @property
@@ -571,8 +626,8 @@ class Replica:
             probe_identity(address, port, model)
             server = self.server
             inodes = listeners(port)
-            if server is not None and inodes and not holds_socket(server.session(), inodes):
-                raise ProbeFailed("port %d belongs to a process that is not ours" % port)
+            if server is not None and inodes - sockets(server.session()):
+                raise ProbeFailed("port %d belongs to a process that is not ours, or to one more" % port)
             reached = "identity"
             if first and self.spec["probe"] != "none":
                 probe_completion(address, port, model, self.spec["probe"])
@@ -614,11 +669,13 @@ class Replica:
             else:
                 values = scrape.result()
                 sample.update(values)
+                self.load_at = self.scraped_at
                 self.load = {key: values.get(key) for key in ("running", "waiting", "kv_cache")}
                 self.load["generation_tokens_s"] = self.token_rate(values.get("generation_tokens"))
             self.job.append("metrics/%s.jsonl" % self.name, json.dumps(sample))
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
-            self.next_metrics = now() + (TICK_S if self.drain_until else METRICS_S)
+            self.next_metrics = now() + (TICK_S if self.drain_until is not None else METRICS_S)
+            self.scraped_at = now()
             address, port = self.job.probe_address, self.spec["port"]
             self.metrics = self.pool.submit(
                 lambda: read_metrics(fetch(address, port, "/metrics").decode(errors="replace"))
@@ -668,9 +725,19 @@ class Replica:
         text = json.dumps(state)
         if text == self.written and now() - self.written_at < HEARTBEAT_S:
             return
+        self.keep_place()
         state["heartbeat_at"] = now()
-        if self.job.write("replicas/%s.json" % self.name, state):
+        if self.job.write("%s/%s.json" % (self.place, self.name), state):
             self.written, self.written_at = text, state["heartbeat_at"]
+
+
+def alive(state: Dict[str, Any]) -> bool:
+    """Whether the agent that wrote a replica's state still has something to do with it; unknown counts as yes."""
+    try:
+        over = state["phase"] in SETTLED and state.get("restart_at") is None
+        return not over and now() - state["heartbeat_at"] <= SILENT_S
+    except (KeyError, TypeError):
+        return True
 
 
 class LevelFailed(Exception):
@@ -722,6 +789,8 @@ class Agent:
                 replica.tick()
             self.answer_finished()
             self.register()
+            if all(replica.place == PREDECESSORS for replica in self.replicas):
+                self.stopping = self.stopping or "all replicas were taken over"
             if self.stopping and all(replica.phase in SETTLED for replica in self.replicas):
                 break
             time.sleep(TICK_S)
@@ -735,10 +804,10 @@ class Agent:
 
     def time_is_up(self, _number: int, _frame: Any) -> None:
         """The scheduler tells, `grace_s` ahead, that the time limit comes."""
-        self.stopping = "the time limit of the job"
+        self.stopping = "the time limit of the job is near"
         until = now() + max(0.0, self.spec["grace_s"] - self.spec["stop_timeout_s"] - 15)
         for replica in self.replicas:
-            replica.drain(until)
+            replica.drain(until, self.stopping)
 
     def stop_all(self, why: str) -> None:
         self.stopping = why
@@ -779,17 +848,35 @@ class Agent:
         for result in end_processes([(process["pid"], process["started_ticks"]) for process in stale]):
             say("GPU clean-up: pid %(pid)d %(result)s" % result)
         left = [process for process in there if not process["stale"] or started_ticks(process["pid"]) is not None]
-        return "; ".join("GPU held by pid %(pid)d of %(user)s, %(used_mib).0f MiB: %(why)s" % each for each in left)
+        held = "; ".join("GPU held by pid %(pid)d of %(user)s, %(used_mib).0f MiB: %(why)s" % each for each in left)
+        self.remember(devices, held)
+        return held
 
     def prove_stopped(self, port: int, devices: str) -> str:
         """What can be said for sure of a replica that was stopped: processes, port, GPU memory. Runs in a thread."""
         still_open = "is still open: another process listens there" if listeners(port) else "closed"
         said = ["no process left", "port %d %s" % (port, still_open)]
-        report = gpu_state(None)
-        used = [gpu["used_mib"] or 0.0 for gpu in report["gpus"] if gpu["index"] in devices.split(",")]
-        if used:
-            said.append("GPU %s: %.0f MiB in use" % (devices, sum(used)))
+        used_mib = memory_in_use(devices)
+        if used_mib is not None:
+            said.append("GPU %s: %.0f MiB in use" % (devices, used_mib))
+            held = "%.0f MiB of GPU %s stayed in use after everything of ours had ended" % (used_mib, devices)
+            self.remember(devices, held if used_mib > LEFT_MIB else "")
         return ", ".join(said)
+
+    def remember(self, devices: str, reason: str) -> None:
+        """Keep beside the runs since when GPUs of this node are dirty; or that they are clean again."""
+        path = self.run_dir.parent / NODES / (self.node + ".json")
+        gpus = devices.split(",")
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            before = read_json(path) if path.exists() else None
+            if before is not None and not reason and set(before["gpus"]) <= set(gpus):
+                path.unlink()
+            if reason:
+                path.parent.mkdir(exist_ok=True)
+                at = before["at"] if before is not None and before["gpus"] == gpus else now()
+                write_json(
+                    path, {"node": self.node, "at": at, "reason": reason, "gpus": gpus, "run": self.run_dir.name}
+                )
 
     # requests
 
@@ -799,7 +886,7 @@ class Agent:
             names = set(os.listdir(str(self.run_dir / "control")))
         except OSError:
             return []
-        mine = {self.spec["job"]} | {replica.name for replica in self.replicas}
+        mine = self.names()
         found = []
         for name in sorted(names - self.answered):
             if not name.endswith(".json") or name.endswith(".result.json") or name.startswith("."):
@@ -820,11 +907,17 @@ class Agent:
                 self.answered.add(name)
         return found
 
+    def names(self) -> Set[str]:
+        """What requests to this agent are addressed to: its job's id, and by name what this job has and no other."""
+        owned = {replica.name for replica in self.replicas if replica.place == REPLICAS}
+        return {self.job_id, *owned, *((self.spec["job"],) if owned else ())} - {""}
+
     def take(self, path: Path) -> None:
         """Begin what a request asks for; `answer_finished` answers when it is done."""
         request = read_json(path)
         verb, target = request.get("verb"), request["target"]
-        targets = [replica for replica in self.replicas if target in (replica.name, self.spec["job"])]
+        whole = target in (self.spec["job"], self.job_id)
+        targets = [replica for replica in self.replicas if whole or target == replica.name]
         why = "%s by %s" % (verb, request.get("by", "unknown"))
         if verb == "gpus":
             self.reports[path] = self.pool.submit(lambda: gpu_state(own_jobs()))
@@ -833,7 +926,7 @@ class Agent:
             only = process_set(str(request.get("value") or ""))
             self.reports[path] = self.pool.submit(lambda: clean(own_jobs(), only))
             return
-        if verb == "stop" and target == self.spec["job"]:
+        if verb == "stop" and whole:
             self.stop_all(why)
         elif verb == "stop":
             for replica in targets:
@@ -899,7 +992,7 @@ class Agent:
 
         Agents of other jobs do the same: a lock keeps one from writing what it read before another's change.
         """
-        ready = tuple(replica.name for replica in self.replicas if replica.phase in ("ready", "degraded"))
+        ready = tuple(r.name for r in self.replicas if r.place == REPLICAS and r.phase in ("ready", "degraded"))
         if ready == self.registered:
             return
         try:
@@ -913,7 +1006,7 @@ class Agent:
     def endpoints(self) -> Dict[str, Any]:
         """The seed's shape: model → address and port of each replica that is ready, ports as strings."""
         table: Dict[str, Any] = {model: [] for model in self.spec["endpoints"]["models"]}
-        for path in sorted((self.run_dir / "replicas").glob("[!.]*.json")):
+        for path in sorted((self.run_dir / REPLICAS).glob("[!.]*.json")):
             replica = read_json(path)
             if replica["phase"] in ("ready", "degraded") and replica["model"] in table:
                 table[replica["model"]].append({"ip_addr": replica["address"], "port": str(replica["port"])})
@@ -969,11 +1062,17 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
             unreadable.append("%s: %s" % (path.name, error))
             return None
 
-    replicas = [read(path) for path in sorted((run_dir / "replicas").glob("*.json")) if not path.name.startswith(".")]
+    def all_of(place: Path) -> List[Any]:
+        states = [read(path) for path in sorted(place.glob("*.json")) if not path.name.startswith(".")]
+        return [state for state in states if state is not None]
+
     state = run_dir / "eval" / "state.json"
     return {
         "clock": now(),
-        "replicas": [replica for replica in replicas if replica is not None],
+        "replicas": all_of(run_dir / REPLICAS),
+        "successors": all_of(run_dir / SUCCESSORS),
+        "predecessors": all_of(run_dir / PREDECESSORS),
+        "dirty_nodes": all_of(run_dir.parent / NODES),
         "evaluation": read(state) if state.exists() else None,
         "unreadable": unreadable,
     }
@@ -984,6 +1083,12 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
 RUN_MARK, REPLICA_MARK = "TAU2TUI_RUN", "TAU2TUI_REPLICA"
 LOCAL_JOB_MARK = "TAU2TUI_JOB_RECORD"
 """Names the file in which the local scheduler keeps a job: its process says whether the job lives."""
+NODES = ".nodes"
+"""Beside the runs: a file for each node on whose GPUs something was found that we cannot or may not end."""
+LEFT_MIB = 1024.0
+"""An idle GPU keeps some hundred MiB for its driver."""
+MEMORY_FREE_S = 10.0
+"""The driver frees the memory of a process some time after its end."""
 VLLM_TITLE = re.compile(r"^VLLM::")
 """Engine and worker processes of vLLM rename themselves; a killed API server leaves them alive, with their GPU."""
 SHARED_MEMORY_DIR = Path("/dev/shm")  # noqa: S108 - where the engines put it
@@ -1036,6 +1141,20 @@ def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
     return state
 
 
+def memory_in_use(devices: str) -> Optional[float]:
+    """MiB in use on these GPUs, once it is little or does not sink any more; None if nobody can say."""
+    deadline = time.monotonic() + MEMORY_FREE_S
+    while True:
+        report = gpu_state(None)
+        used = [gpu["used_mib"] for gpu in report["gpus"] if gpu["index"] in devices.split(",")]
+        known: List[float] = [mib for mib in used if mib is not None]
+        if not known:
+            return None
+        if sum(known) <= LEFT_MIB or time.monotonic() > deadline:
+            return sum(known)
+        time.sleep(0.5)
+
+
 def describe(pid: int, live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
     """What can be known of a process that holds a GPU, and the verdict on it."""
     ticks = started_ticks(pid)
@@ -1070,7 +1189,9 @@ def job_of(marks: Dict[str, str], live_jobs: Optional[Set[str]]) -> Tuple[str, O
         except (OSError, ValueError, KeyError, TypeError):
             return record, None
     job_id = marks.get("SLURM_JOB_ID", "")
-    return job_id, None if live_jobs is None else job_id in live_jobs
+    # Parts of a heterogeneous job have ids of their own, and all see that of the first part.
+    parts = {value for name, value in marks.items() if name.startswith("SLURM_JOB_ID_HET_GROUP_")}
+    return job_id, None if live_jobs is None else bool(live_jobs & {job_id, *parts})
 
 
 def judge_process(process: Dict[str, Any], uid: int, job_lives: Optional[bool]) -> Tuple[bool, str]:

@@ -1,4 +1,7 @@
-"""GPUs of the nodes: asked of the job's agent, over SSH to the node, or by a step in the job, whichever works."""
+"""GPUs of the nodes: asked of the job's agent, over SSH to the node, or by a step in the job, whichever works.
+
+Over SSH and in a step the agent's program is handed to a Python there, so that nodes can be asked before any launch.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Literal
 
-from tau2tui.core import layout
 from tau2tui.core.gpus import NodeGpus, node_gpus_from
 from tau2tui.core.model import Job, JobState
 from tau2tui.errors import CommandFailed, Tau2TuiError
@@ -72,11 +75,11 @@ class Nodes:
             if job is None:
                 raise CommandFailed(f"no job of this run runs on {node}")
             value = words[-1] if verb == "clean" else None
-            answer = await self.run.ask(job.name, verb, value, self.by, _AGENT_ANSWERS_S)
+            answer = await self.run.ask(job.id, verb, value, self.by, _AGENT_ANSWERS_S)
         else:
-            argv = (self.run.python, str(self.run.path / layout.NODE_AGENT), verb, *words)
-            completed = await self.run.shell.run(self._through(node, via, job, argv), _COMMAND_S)
-            answer = completed.check().stdout
+            argv = self._through(node, via, job, (self.run.python, "-", verb, *words))
+            program = resources.files("tau2tui.node").joinpath("agent.py").read_bytes()
+            answer = (await self.run.shell.run(argv, _COMMAND_S, program)).check().stdout
         result: dict[str, Any] = json.loads(answer)
         return result
 

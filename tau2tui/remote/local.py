@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tau2tui.core.model import Job
+    from tau2tui.core.plan import Follow
     from tau2tui.remote.shell import Shell
 
 CANCEL_PATIENCE_S = 60.0
@@ -36,14 +37,23 @@ class Local:
         self._program = (sys.executable, str(Path(__file__).resolve()), "--spool", str(spool))
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]:
-        """Start one job script; it prints the job id. There is one node, so none to exclude."""
+        """Start one job script; it prints the job id. There is one node, so none to exclude or to move to."""
         return (*self._program, "submit", f"--comment={run_id}", f"--chdir={run_dir}", str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         """End exactly these jobs."""
         return (*self._program, "cancel", *job_ids)
+
+    async def change(self, shell: Shell, argv: tuple[str, ...]) -> str:
+        """Run a line of `submit_argv` or `cancel_argv` to its end; what it printed."""
+        return (await shell.run(argv, CANCEL_PATIENCE_S + 30)).check().stdout
 
     async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
         """The jobs of one run, oldest first; none is ever forgotten here, so `known` adds nothing."""

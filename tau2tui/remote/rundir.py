@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import tomli
 
 from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
-from tau2tui.core.model import RunState
+from tau2tui.core.model import DirtyNode, RunState
 from tau2tui.errors import CommandFailed, ConfigError, GaveUp, NothingToRead
 from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
 
+T = TypeVar("T")
 LATEST = "latest"
 """A file beside the runs that names the newest one."""
 ANSWER_POLL_S = 0.3
@@ -112,6 +113,21 @@ async def run_ids(shell: Shell, parent: str) -> tuple[str, ...]:
     return tuple(name for name in await shell.names(parent) if name != LATEST and not name.startswith("."))
 
 
+async def dirty_nodes(shell: Shell, parent: PurePosixPath) -> tuple[DirtyNode, ...]:
+    """The nodes that are remembered as dirty; a record that cannot be read counts as one. Raises Unreachable."""
+    found = []
+    for name in await shell.names(str(parent / layout.DIRTY_NODES)):
+        if name.startswith("."):
+            continue
+        try:
+            found.append(wire.dirty_node_from(json.loads(await shell.read(str(parent / layout.DIRTY_NODES / name)))))
+        except FileNotFoundError:
+            continue  # found clean in this very moment
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            found.append(DirtyNode(PurePosixPath(name).stem, 0.0, f"its record is not readable: {error!r}"))
+    return tuple(found)
+
+
 async def find_run(shell: Shell, parent: str, run_id: str | None) -> str | None:
     """The id of the run that is meant: the one named, or the newest; None if there is none yet.
 
@@ -132,16 +148,28 @@ async def find_run(shell: Shell, parent: str, run_id: str | None) -> str | None:
 def parse_state(data: Mapping[str, Any]) -> RunState:
     """The answer of `node_agent.py state`; a file of a wrong shape is named among the unreadable ones."""
     unreadable = [str(line) for line in data.get("unreadable", ())]
-    replicas = []
-    for entry in data["replicas"]:
-        try:
-            replicas.append(wire.replica_from(entry))
-        except (ValueError, KeyError, TypeError) as error:
-            unreadable.append(f"a replica's file: {error!r}")
+
+    def each(key: str, read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
+        found = []
+        for entry in data.get(key) or ():
+            try:
+                found.append(read(entry))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                unreadable.append(f"one of the {key.replace('_', ' ')}: {error!r}")
+        return tuple(found)
+
     evaluation = None
     if data.get("evaluation") is not None:
         try:
             evaluation = wire.progress_from(data["evaluation"])
         except (ValueError, KeyError, TypeError) as error:
             unreadable.append(f"{layout.EVAL_STATE}: {error!r}")
-    return RunState(tuple(replicas), evaluation, float(data["clock"]), tuple(unreadable))
+    return RunState(
+        replicas=each("replicas", wire.replica_from),
+        successors=each("successors", wire.replica_from),
+        predecessors=each("predecessors", wire.replica_from),
+        dirty_nodes=each("dirty_nodes", wire.dirty_node_from),
+        evaluation=evaluation,
+        clock=float(data["clock"]),
+        unreadable=tuple(unreadable),
+    )

@@ -58,8 +58,8 @@ class Shell(Protocol):
     name: str
     """What errors call the place."""
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
-        """Run to the end. Raises Unreachable if the place or the command does not answer in time."""
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
+        """Run to the end, `stdin` being its whole input. Raises Unreachable if there is no answer in time."""
         ...
 
     async def read(self, path: str, offset: int = 0, limit: int = READ_LIMIT) -> bytes:
@@ -92,12 +92,12 @@ class LocalShell:
 
     name = "this machine"
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run in a process group of its own, which is ended as a whole when the time is over."""
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
@@ -106,7 +106,7 @@ class LocalShell:
             raise CommandFailed(f"{argv[0]} cannot be run on {self.name}: {error.strerror}") from None
         try:
             async with asyncio.timeout(timeout_s):
-                out, err = await process.communicate()
+                out, err = await process.communicate(stdin)
         except TimeoutError:
             raise Unreachable(f"{argv[0]} did not answer within {timeout_s:g} s") from None
         finally:
@@ -189,15 +189,13 @@ class SshShell:
             await self._connection.wait_closed()
             self._connection = None
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run under `timeout` over there: sshd does not end a hanging command when its channel closes."""
         late = Unreachable(f"{self.name}: {argv[0]} did not answer within {timeout_s:g} s")
         command = shlex.join(("timeout", "--kill-after=5", f"{timeout_s:g}", *argv))
         async with self._session() as connection:
             try:
-                result = await connection.run(
-                    command, stdin=asyncssh.DEVNULL, encoding=None, timeout=timeout_s + 5, check=False
-                )
+                result = await connection.run(command, input=stdin, encoding=None, timeout=timeout_s + 5, check=False)
             except asyncssh.TimeoutError:
                 raise late from None
         out, err = _text(result.stdout), _text(result.stderr)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from tau2tui.core.model import Job, JobState
-from tau2tui.errors import CommandFailed, Tau2TuiError, Unreachable
+from tau2tui.core.plan import Follow
+from tau2tui.errors import CommandFailed, Tau2TuiError, Unanswered, Unreachable
 from tau2tui.remote.shell import Shell
 
 COMMENT = "tau2tui "
@@ -15,7 +16,8 @@ COMMENT = "tau2tui "
 
 _SEPARATOR = "\x1f"
 """Between fields: job names and reasons may hold blanks, commas and bars."""
-_FORMAT = _SEPARATOR.join(("%i", "%T", "%L", "%N", "%k", "%r", "%j"))
+_FORMAT = _SEPARATOR.join(("%A", "%T", "%L", "%N", "%k", "%r", "%j"))
+"""%A is the id that a job finds in SLURM_JOB_ID; %i says 12_3 and 12+1 of arrays and of heterogeneous jobs."""
 
 _SACCT = ("sacct", "--allocations", "--noheader", "--parsable2", "--format=JobID,State,ExitCode,NodeList,JobName")
 
@@ -27,12 +29,10 @@ _STATES = {
 }
 _BY_WORD = {word: state for state, words in _STATES.items() for word in words.split()}
 
-_UNREACHABLE = (
-    "Unable to contact slurm controller",
-    "Socket timed out",
-    "Connection refused",
-    "Zero Bytes were transmitted",
-)
+_UNANSWERED = ("Socket timed out", "Zero Bytes were transmitted", "Connection reset")
+"""The controller had the request, and may yet do what it asks: a frozen one does when it wakes."""
+_UNREACHABLE = ("Unable to contact slurm controller", "Connection refused", *_UNANSWERED)
+_CHANGE_TIMEOUT_S = 60.0
 
 
 class Slurm:
@@ -41,11 +41,26 @@ class Slurm:
     name = "SLURM"
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]:
-        """Submit one job script, not to start on nodes in `exclude`; it prints the job id."""
-        words = ("sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}")
-        return (*words, *((f"--exclude={','.join(exclude)}",) if exclude else ()), str(run_dir / script))
+        """Submit one job script, not to start on nodes in `exclude`; it prints the job id.
+
+        One that follows another job runs beside it for a while: what the command line says replaces the singleton
+        dependency of the script.
+        """
+        words = ["sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}"]
+        if exclude:
+            words.append(f"--exclude={','.join(exclude)}")
+        if follow is not None:
+            words.append(f"--dependency=after:{follow.job_id}")
+            if follow.begin_s:
+                words.append(f"--begin=now+{follow.begin_s}")
+        return (*words, str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         """Cancel exactly these jobs."""
@@ -54,6 +69,19 @@ class Slurm:
     def queue_argv(self) -> tuple[str, ...]:
         """All jobs of the user that the controller still remembers, ended ones too."""
         return ("squeue", "--me", "--noheader", "--states=all", f"--format={_FORMAT}")
+
+    async def change(self, shell: Shell, argv: tuple[str, ...]) -> str:
+        """Run a line of `submit_argv` or `cancel_argv` to its end; what it printed.
+
+        Raises Unanswered if it may have been done and nobody said so, CommandFailed if it was not done.
+        """
+        try:
+            completed = await shell.run(argv, _CHANGE_TIMEOUT_S)
+        except Unreachable as error:
+            raise Unanswered(error.message) from None
+        if completed.status != 0 and any(sign in completed.stderr for sign in _UNANSWERED):
+            raise Unanswered(f"{argv[0]} got no answer: {completed.complaint}")
+        return completed.check().stdout
 
     async def jobs(self, shell: Shell, run_id: str, known: frozenset[str]) -> tuple[Job, ...]:
         """The jobs of one run, oldest first.

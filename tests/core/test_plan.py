@@ -7,9 +7,21 @@ from pathlib import PurePosixPath
 import pytest
 
 from tau2tui.config import Config, EvaluationConfig
-from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
-from tau2tui.core.model import EvalProgress, EvalState, JobState, Phase, Reading, RunningUnit, Snapshot
-from tau2tui.core.plan import Await, AwaitJobsGone, Do, Plan, Request, Situation, WriteFile, make_plan
+from tau2tui.core.command import Command, HandOver, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
+from tau2tui.core.plan import (
+    Await,
+    AwaitJobsGone,
+    Cancel,
+    Do,
+    Follow,
+    Plan,
+    Request,
+    Situation,
+    Submit,
+    WriteFile,
+    make_plan,
+)
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
 from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config
@@ -19,9 +31,15 @@ class Words:
     """A scheduler that only has words."""
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]:
-        return ("submit", run_id, *exclude, str(run_dir / script))
+        after = () if follow is None else (f"after-{follow.job_id}-in-{follow.begin_s}",)
+        return ("submit", run_id, *exclude, *after, str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)
@@ -90,7 +108,7 @@ def test_an_unknown_replica_is_refused_with_the_known_names() -> None:
 def test_a_stop_ends_the_evaluation_then_the_replicas_then_the_jobs() -> None:
     made = plan(Stop(), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
     assert made.lines[:2] == ("request stop eval", "request stop oss_eval_node1 oss_eval_node2")
-    assert made.steps[2] == Do(("cancel", "7", "8"))
+    assert made.steps[2] == Cancel(("7", "8"), ("cancel", "7", "8"))
     assert isinstance(made.steps[3], AwaitJobsGone)
     assert made.destructive
 
@@ -165,3 +183,57 @@ def test_a_job_that_has_ended_is_simply_submitted_again() -> None:
     jobs = (make_job(state=JobState.ENDED, raw_state="NODE_FAIL"),)
     made = plan(RelaunchJob("oss_eval_node2"), make_snapshot(jobs=jobs))
     assert made.lines[0].startswith("submit one /runs/one/jobs/") and not made.destructive
+
+
+def test_a_launch_can_leave_nodes_out() -> None:
+    assert plan(Launch(exclude=("gpu07",)), make_snapshot()).lines[3].startswith("submit one gpu07 ")
+
+
+RUNNING_JOBS = (make_job("oss_eval_node1", id="7", time_left_s=900.0), make_job(nodes="node2", time_left_s=7200.0))
+
+
+def test_a_successor_starts_elsewhere_and_so_long_before_the_limit_as_is_configured() -> None:
+    made = plan(HandOver("oss_eval_node2"), make_snapshot(ALL_READY, RUNNING_JOBS))
+    assert made.lines == ("submit one node2 after-8-in-3600 /runs/one/jobs/oss_eval_node2.sbatch",)
+    assert made.steps == (Submit("oss_eval_node2", tuple(made.lines[0].split()), known=("8",)),)
+    assert not made.destructive
+
+
+def test_all_jobs_are_handed_over_and_one_whose_limit_is_near_at_once() -> None:
+    made = plan(HandOver(exclude=("gpu07",)), make_snapshot(ALL_READY, RUNNING_JOBS))
+    assert [line.split()[2:-1] for line in made.lines] == [
+        ["gpu07", "after-7-in-0"],
+        ["gpu07", "node2", "after-8-in-3600"],
+    ]
+
+
+def test_a_hand_over_that_is_wanted_now_is_waited_for_in_the_new_job() -> None:
+    made = plan(HandOver("oss_eval_node2", now=True), make_snapshot(ALL_READY, BOTH_JOBS))
+    assert made.lines == (
+        "submit one after-8-in-0 /runs/one/jobs/oss_eval_node2.sbatch",
+        "wait until 2 replicas are ready in another job than 8 (at most 1860 s)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "jobs", "said"),
+    [
+        (HandOver("nosuch"), BOTH_JOBS, "known: oss_eval_node1, oss_eval_node2"),
+        (HandOver("oss_eval_node2"), BOTH_JOBS, "no time limit that is known"),
+        (HandOver("oss_eval_node2", now=True), (make_job(state=JobState.PENDING),), "does not run"),
+        (HandOver("oss_eval_node2", now=True), (make_job(), make_job(id="9")), "job 9 follows job 8 already"),
+    ],
+)
+def test_a_hand_over_is_refused_where_it_makes_no_sense(command: HandOver, jobs: tuple[Job, ...], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        plan(command, make_snapshot(ALL_READY, jobs))
+
+
+def test_a_hand_over_needs_a_second_place() -> None:
+    with pytest.raises(Refused, match="one machine"):
+        plan(HandOver(now=True), make_snapshot(ALL_READY, BOTH_JOBS), small_config(cluster={"scheduler": "local"}))
+
+
+def test_two_jobs_of_one_name_are_stopped_by_their_ids() -> None:
+    jobs = (*BOTH_JOBS, make_job(id="9"))
+    assert plan(Stop(), make_snapshot(ALL_READY, jobs)).lines[:2] == ("request stop oss_eval_node1 8 9", "cancel 7 8 9")

@@ -278,7 +278,7 @@ class ListeningShell(LocalShell):
     def __init__(self) -> None:
         self.argv: tuple[str, ...] = ()
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         self.argv = tuple(argv)
         return await super().run(argv, timeout_s)
 
@@ -319,7 +319,7 @@ class AnsweringShell(LocalShell):
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         return Completed(tuple(argv), 0, self._text, "")
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2tui.core.model import JobState
+from tau2tui.core.plan import Follow
 from tau2tui.core.reasons import explain
-from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.errors import CommandFailed, Unanswered, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
 from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue
 
@@ -26,7 +27,7 @@ class Saying(LocalShell):
     def __init__(self, status: int, stdout: str = "", stderr: str = "") -> None:
         self.answer = (status, stdout, stderr)
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         return Completed(tuple(argv), *self.answer)
 
 
@@ -112,7 +113,7 @@ class Cluster(LocalShell):
     def __init__(self, queue: str, accounting: Completed) -> None:
         self.queue, self.accounting = queue, accounting
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         return self.accounting if argv[0] == "sacct" else Completed(tuple(argv), 0, self.queue, "")
 
 
@@ -137,9 +138,46 @@ async def test_without_accounting_nobody_says_how_a_job_ended_that_is_not_shown(
         ("Resources", "waits for free nodes"),
         ("ReqNodeNotAvail, UnavailableNodes:node2", "down, drained or reserved"),
         ("Dependency", "earlier job of the same name"),
+        ("Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions", "sinfo -R"),
         ("SomethingNew", "SomethingNew"),
         ("", ""),
     ],
 )
 def test_reasons_are_told_in_words_and_unknown_ones_as_they_are(reason: str, words: str) -> None:
     assert words in explain(reason)
+
+
+def test_a_successor_may_run_beside_the_job_that_it_follows_but_not_on_its_node() -> None:
+    argv = Slurm().submit_argv(PurePosixPath("/r"), "one", "jobs/x.sbatch", ("node2",), Follow("8", 3600))
+    assert argv[4:] == ("--exclude=node2", "--dependency=after:8", "--begin=now+3600", "/r/jobs/x.sbatch")
+    assert "--begin" not in " ".join(Slurm().submit_argv(PurePosixPath("/r"), "one", "x", (), Follow("8")))
+
+
+@pytest.mark.parametrize(
+    ("status", "stderr", "error"),
+    [
+        (1, "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", Unanswered),
+        (140, "scancel: error: Kill job error on job id 7: Socket timed out on send/recv operation", Unanswered),
+        (1, "sbatch: error: Batch job submission failed: Invalid partition name specified", CommandFailed),
+        (1, "sbatch: error: Batch job submission failed: Unable to contact slurm controller", CommandFailed),
+    ],
+)
+async def test_a_change_that_may_have_happened_is_told_from_one_that_did_not(
+    status: int, stderr: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error) as caught:
+        await Slurm().change(Saying(status, stderr=stderr), ("sbatch", "x"))
+    assert type(caught.value) is error
+    assert await Slurm().change(Saying(0, "17\n"), ("sbatch", "x")) == "17\n"
+
+
+class Silent(LocalShell):
+    """A machine on which nothing ever answers."""
+
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
+        raise Unreachable("login: sbatch did not answer within 60 s")
+
+
+async def test_a_change_on_a_machine_that_fell_silent_may_have_happened() -> None:
+    with pytest.raises(Unanswered, match="did not answer"):
+        await Slurm().change(Silent(), ("sbatch", "x"))

@@ -23,6 +23,7 @@ from tau2tui.core.model import (
     RunningUnit,
 )
 from tau2tui.core.placement import plan_jobs
+from tau2tui.core.plan import Follow
 from tau2tui.core.wire import progress_to
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.ops import Ops
@@ -152,7 +153,7 @@ class FakeShell:
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
 
-    async def run(self, argv: Sequence[str], timeout_s: float = 30.0) -> Completed:
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         if "state" in argv:
             if self._cluster.run_error:
                 raise Unreachable(self._cluster.run_error)
@@ -203,12 +204,20 @@ class FakeQueue:
         self._cluster = cluster
 
     def submit_argv(
-        self, run_dir: PurePosixPath, run_id: str, script: str, exclude: tuple[str, ...] = ()
+        self,
+        run_dir: PurePosixPath,
+        run_id: str,
+        script: str,
+        exclude: tuple[str, ...] = (),
+        follow: Follow | None = None,
     ) -> tuple[str, ...]:
         return ("sbatch", "--parsable", str(run_dir / script))
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("scancel", *job_ids)
+
+    async def change(self, shell: Shell, argv: tuple[str, ...]) -> str:
+        return (await shell.run(argv)).check().stdout
 
     async def jobs(self, shell: Shell, run_id: str, known: frozenset[str] = frozenset()) -> tuple[Job, ...]:
         if self._cluster.queue_error:
