@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
@@ -40,6 +42,13 @@ class CommandLine:
     def _named_config(self) -> tuple[str, ...]:
         """A config.toml in the directory is found by itself."""
         return () if self.config == self.directory / "config.toml" else ("--config", str(self.config))
+
+    def change(self, **sections: dict[str, Any]) -> None:
+        """Change settings of some sections of the config file."""
+        config: dict[str, Any] = tomlkit.parse(self.config.read_text()).unwrap()
+        for section, settings in sections.items():
+            config[section] = {**config.get(section, {}), **settings}
+        self.config.write_text(tomlkit.dumps(config))
 
     def status(self) -> dict[str, Any]:
         """`tau2tui status --json`."""

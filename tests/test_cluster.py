@@ -8,70 +8,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import tomlkit
 
 from tests.command_line import CommandLine
 from tests.lab.cluster import Lab
+from tests.lab.fleet import run_directory
 from tests.processes import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-
-
-def cluster_config(lab: Lab) -> dict[str, Any]:
-    """A fleet of rehearsal servers on the three nodes: placed like the seed's, with fewer replicas."""
-    expert = {"stagger_s": 0, "tool_call_parser": "hermes"}
-    return {
-        "run": {"directory": "~/runs with space"},
-        "cluster": {
-            "login": "login",
-            "ssh_config": str(lab.ssh_config),
-            "python": "/usr/bin/python3",
-            "tau2tui": ["env", "PYTHONPATH=/opt/tau2tui", "/opt/tau2tui/.venv/bin/python", "-m", "tau2tui"],
-        },
-        "slurm": {"partition": "gpu", "time": "01:00:00", "mem": "1000"},
-        "serve": {"engine": "rehearsal", "cache": "~/cache", "start_timeout_s": 120, "stop_timeout_s": 10},
-        "experts": {
-            "orchestrator": {
-                "model": "org/Agent",
-                "role": "agent",
-                "node": 1,
-                "gpus": [0, 1],
-                "port": 1900,
-                "replicas": 2,
-            }
-            | expert,
-            "expert-2": {"model": "org/Two", "node": 1, "gpus": [4], "port": 1904} | expert,
-            "expert-1": {"model": "org/One", "node": 2, "gpus": [0, 1], "port": 1910, "replicas": 2} | expert,
-            "expert-3": {"model": "org/Three", "node": 3, "gpus": [2, 3], "port": 1920, "tensor_parallel": 2} | expert,
-            "user-simulator": {
-                "model": "org/User",
-                "role": "user",
-                "node": 3,
-                "gpus": [7],
-                "port": 1930,
-                "probe": "text",
-            },
-        },
-        "evaluation": {"domains": ["mock", "airline"], "num_tasks": 2, "max_concurrency": 3},
-        "rehearsal": {"speed": 50, "start_s": 1},
-    }
-
-
-@pytest.fixture
-def tau2tui(idle_lab: Lab, tmp_path: Path) -> Iterator[CommandLine]:
-    config = tmp_path / "config.toml"
-    config.write_text(tomlkit.dumps(cluster_config(idle_lab)))
-    yield CommandLine(config, tmp_path)
-    idle_lab.cancel_all_and_wait()
-
-
-def run_directory(lab: Lab, tau2tui: CommandLine) -> Path:
-    return lab.home / "runs with space" / str(tau2tui.status()["run"])
 
 
 def test_the_main_job_from_plan_to_report(idle_lab: Lab, tau2tui: CommandLine) -> None:

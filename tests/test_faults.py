@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import tomlkit
 
 from tests.command_line import CommandLine
 from tests.lab.cluster import Lab
+from tests.lab.fleet import rows, run_directory
 from tests.processes import wait_for
-from tests.test_cluster import cluster_config, run_directory
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
-
-
-@pytest.fixture
-def tau2tui(idle_lab: Lab, tmp_path: Path) -> Iterator[CommandLine]:
-    config = tmp_path / "config.toml"
-    config.write_text(tomlkit.dumps(cluster_config(idle_lab)))
-    yield CommandLine(config, tmp_path)
-    idle_lab.cancel_all_and_wait()
-
-
-def rows(tau2tui: CommandLine, status: int | None = 0) -> dict[str, dict[str, Any]]:
-    """Each replica's row, by its name."""
-    output = tau2tui.run("status", "--json", status=status).stdout
-    return {row["replica"]: row for row in json.loads(output)["replicas"]}
 
 
 def test_a_node_that_loses_power_is_unknown_until_slurm_says_more_and_the_others_go_on(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import tomlkit
 
 from tests.command_line import CommandLine
 from tests.lab.cluster import Lab
-from tests.test_cluster import cluster_config
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 NODE = "node2"
@@ -36,14 +33,6 @@ def hold(lab: Lab, gpu: int, environment: str = "", title: str = "sleep") -> Hol
     pid = int(lab.as_user(NODE, "bash", "-c", script).stdout)
     lab.register_gpu_process(NODE, gpu, pid, 1000 * (gpu + 1))
     return Holder(lab, pid)
-
-
-@pytest.fixture
-def tau2tui(idle_lab: Lab, tmp_path: Path) -> Iterator[CommandLine]:
-    config = tmp_path / "config.toml"
-    config.write_text(tomlkit.dumps(cluster_config(idle_lab)))
-    yield CommandLine(config, tmp_path)
-    idle_lab.cancel_all_and_wait()
 
 
 @pytest.mark.parametrize("via", ["agent", "ssh", "srun"])

@@ -70,7 +70,8 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
         standing = _BY_PHASE.get(seen.phase, Standing.STARTING)
         silent_s = run.clock - seen.heartbeat_at
         if standing is Standing.STOPPED or silent_s <= HEARTBEAT_TIMEOUT_S:
-            return verdict(standing, _reason(seen))
+            told = (_reason(seen), _doubt(job) if standing is not Standing.STOPPED else "")
+            return verdict(standing, "; ".join(filter(None, told)))
         if job is not None and job.state is JobState.ENDED:
             return verdict(Standing.FAILED, f"its job {job.id} ended: {_end(job)}")
         if job is not None and job.state is JobState.PENDING:
@@ -120,6 +121,13 @@ def _job(name: str, seen: Replica | None, snapshot: Snapshot) -> Job | None:
     if seen is not None and seen.job_id:
         return next((job for job in jobs if job.id == seen.job_id), None)
     return next((job for job in reversed(jobs) if job.name == name), None)
+
+
+def _doubt(job: Job | None) -> str:
+    """What SLURM says of a job that does not go with an agent that is alive, as when it has lost sight of the node."""
+    if job is None or job.state is not JobState.PENDING:
+        return ""
+    return f"SLURM has its job {job.id} waiting again ({explain(job.reason) or 'requeued'}), but its agent reports"
 
 
 def _end(job: Job) -> str:

@@ -117,3 +117,9 @@ def test_a_job_that_was_taken_over_from_is_told_until_it_has_drained() -> None:
     assert seen.why == "job 8, which had it, is draining" and seen.job is not None and seen.job.id == "9"
     done = (make_replica(phase=Phase.STOPPED),)
     assert verdict(make_snapshot((make_replica(job_id="9"),), jobs, predecessors=done)).why == ""
+
+
+def test_a_replica_whose_job_slurm_lost_sight_of_is_as_its_agent_says_and_the_contradiction_is_told() -> None:
+    job = make_job(state=JobState.PENDING, reason="BeginTime")
+    seen = verdict(make_snapshot((make_replica(),), (job,)))
+    assert seen.standing is Standing.READY and "SLURM has its job 8 waiting again" in seen.why

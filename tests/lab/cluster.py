@@ -52,7 +52,7 @@ class Lab:
     nodes: tuple[str, ...]
 
     @classmethod
-    def up(cls, nodes: int = 3, *, checkout: Path = CHECKOUT, accounting: bool = False) -> Lab:
+    def up(cls, nodes: int = 3, *, checkout: Path = CHECKOUT, accounting: bool = False, node_sshd: bool = True) -> Lab:
         """Bring up a lab of its own, with all nodes idle; `checkout` is what the machines have at /opt/tau2tui.
 
         It is removed by `down`, and at the latest when this process ends. Raises LabError, with the `apt-get` line
@@ -64,6 +64,7 @@ class Lab:
             "REPO": str(checkout),
             "NODES": str(nodes),
             "ACCOUNTING": str(int(accounting)),
+            "NODE_SSHD": str(int(node_sshd)),
             "OWNER": str(os.getpid()),
             "SSH_PORT": "0",
         }
@@ -93,6 +94,11 @@ class Lab:
     def home(self) -> Path:
         """The user's home directory: the same path here and on every machine."""
         return self.directory / "home" / USER
+
+    @property
+    def small(self) -> Path:
+        """A directory on a file system of 4 MiB that all machines share and everybody may write."""
+        return self.directory / "small"
 
     @property
     def gpus(self) -> Path:
@@ -162,6 +168,7 @@ class Lab:
             self.as_user(node, "bash", "-c", "kill -KILL -1", check=False)
             for holders in (self.gpus / node).iterdir():
                 holders.write_text("")
+        self.on("login", "find", str(self.small), "-mindepth", "1", "-delete")
         self.wait_for(lambda: not self.queue())
         self.wait_for(self._all_idle)
 

@@ -14,6 +14,7 @@ end_all() {
     ip route delete unreachable "$NETWORK.0/24" metric "$switch" 2>/dev/null || true # up.sh may not have come so far
   fi
   rm -f "$LAB"/run/*
+  if mountpoint -q "$LAB/small"; then umount --lazy "$LAB/small"; fi
 }
 
 none_left() { [ -z "$(our_processes)" ]; }

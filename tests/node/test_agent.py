@@ -74,8 +74,8 @@ class Node:
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
-        for name in ("jobs", "replicas", "control", "metrics", "logs"):
-            (run_dir / name).mkdir()
+        for name in ("jobs", "replicas", "successors", "predecessors", "control", "metrics", "logs"):
+            (run_dir / name).mkdir(exist_ok=True)
         self.replicas: list[dict[str, Any]] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.requests = 0
@@ -93,11 +93,11 @@ class Node:
         self.replicas.append({**spec, **fields})
         return port
 
-    def start(self, **spec: Any) -> None:
-        """Start the agent, or another one after it."""
+    def start(self, job_id: str = "42", **spec: Any) -> None:
+        """Start the agent, or another one after it, in the same job or in another."""
         path = self.run_dir / "jobs" / "job1.json"
         path.write_text(json.dumps({**self.spec(), **spec}))
-        environment = {**os.environ, "SLURM_JOB_ID": "42", "CUDA_VISIBLE_DEVICES": "4,5,6,7"}
+        environment = {**os.environ, "SLURM_JOB_ID": job_id, "CUDA_VISIBLE_DEVICES": "4,5,6,7"}
         self.process = subprocess.Popen(
             [sys.executable, str(AGENT), "run", str(path)], stdout=subprocess.DEVNULL, env=environment
         )
@@ -124,9 +124,9 @@ class Node:
         self.process.kill()
         self.process.wait()
 
-    def state(self, name: str) -> dict[str, Any]:
+    def state(self, name: str, place: str = "replicas") -> dict[str, Any]:
         with suppress(FileNotFoundError):
-            state: dict[str, Any] = json.loads((self.run_dir / "replicas" / f"{name}.json").read_text())
+            state: dict[str, Any] = json.loads((self.run_dir / place / f"{name}.json").read_text())
             return state
         return {"phase": "", "pid": None, "attempt": 0}
 
@@ -433,3 +433,100 @@ def test_replicas_can_wait_until_the_one_before_them_has_loaded(node: Node) -> N
         since for phase, since in first["phases"] if phase not in ("waiting", "cleaning", "starting", "loading")
     )
     assert second["started_at"] >= loaded - 1
+
+
+@pytest.fixture
+def two_jobs(tmp_path: Path) -> Iterator[tuple[Node, Node]]:
+    """The same job twice in one run directory, as SLURM runs it on two nodes: each with its own port."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/one").mkdir()
+    nodes = (Node(tmp_path / "runs/one"), Node(tmp_path / "runs/one"))
+    for node in nodes:
+        node.add("expert-1-0")
+    yield nodes
+    for node in nodes:
+        node.end()
+
+
+@pytest.mark.slow
+def test_a_successor_takes_the_place_when_it_is_ready_and_the_job_before_it_drains_and_ends(
+    two_jobs: tuple[Node, Node],
+) -> None:
+    first, second = two_jobs
+    second.replicas[0]["argv"] += ["--start-s", "2"]
+    first.start("8")
+    before = first.wait_phase("expert-1-0", "ready")
+    second.start("9")
+
+    def holder(place: str) -> Any:
+        return second.state("expert-1-0", place).get("job_id")
+
+    wait_for(lambda: holder("successors") == "9", "the successor to show itself")
+    assert holder("replicas") == "8" and second.state("expert-1-0")["port"] == before["port"]
+    wait_for(lambda: holder("replicas") == "9", "the successor to take over")
+    after = second.state("expert-1-0")
+    assert after["phase"] == "ready" and after["port"] != before["port"]
+    assert after["attempt"] == 2 and after["log"].endswith("expert-1-0.2.log"), "no log of the other is written over"
+    assert not (second.run_dir / "successors/expert-1-0.json").exists()
+    assert first.process is not None and first.process.wait(60) == 0
+    left = first.state("expert-1-0", "predecessors")
+    assert [phase for phase, _ in left["phases"]][-3:] == ["draining", "stopping", "stopped"]
+    assert "job 9 took over" in left["why"] or "no process left" in left["why"]
+    assert is_alive(after["pid"]) and not is_alive(before["pid"])
+    endpoints = json.loads((second.run_dir / "endpoints.json").read_text())
+    assert endpoints["org/Expert"] == [{"ip_addr": "127.0.0.1", "port": str(after["port"])}]
+
+
+@pytest.mark.slow
+def test_requests_by_name_go_to_the_job_that_has_the_replica_and_by_id_to_either(two_jobs: tuple[Node, Node]) -> None:
+    first, second = two_jobs
+    second.replicas[0]["argv"] = ["sleep", "600"]
+    first.start("8")
+    first.wait_phase("expert-1-0", "ready")
+    second.start("9")
+    wait_for(lambda: second.state("expert-1-0", "successors").get("pid"), "the successor to start")
+    (first.run_dir / "jobs/job1.json").write_text(json.dumps(first.spec()))  # each wrote its own
+    assert first.ask("restart", "expert-1-0")["ok"]
+    assert first.wait_phase("expert-1-0", "ready")["job_id"] == "8"
+    assert second.ask("stop", "9")["ok"]
+    assert second.process is not None and second.process.wait(30) == 0
+    assert first.state("expert-1-0")["phase"] == "ready" and first.state("expert-1-0")["job_id"] == "8"
+
+
+@pytest.mark.slow
+def test_the_place_of_a_job_that_fell_silent_is_taken_at_once(two_jobs: tuple[Node, Node]) -> None:
+    first, second = two_jobs
+    first.start("8")
+    first.wait_phase("expert-1-0", "ready")
+    first.kill()
+    silent = first.run_dir / "replicas/expert-1-0.json"
+    silent.write_text(json.dumps({**json.loads(silent.read_text()), "heartbeat_at": time.time() - 60}))
+    pid = first.state("expert-1-0")["pid"]
+    second.start("9")
+    wait_for(lambda: second.state("expert-1-0").get("job_id") == "9", "the second job to be the one that counts")
+    second.wait_phase("expert-1-0", "ready")
+    assert is_alive(pid), "a server of another job is not this one's to end"
+    os.killpg(pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_port_that_two_servers_share_is_never_ready(node: Node) -> None:
+    """With SO_REUSEPORT the kernel hands connections to either, and both may serve the very model that is expected."""
+    port = node.add("expert-1-0")
+    server = node.replicas[0]["argv"][1:]
+    shared = (
+        "import runpy, socket, sys; bind = socket.socket.bind; "
+        "socket.socket.bind = lambda s, a: (s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1), bind(s, a))[1]; "
+        f"sys.argv = {server!r}; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    node.replicas[0]["argv"] = [sys.executable, "-c", shared]
+    with subprocess.Popen(node.replicas[0]["argv"], stdout=subprocess.DEVNULL) as stranger:
+        try:
+            wait_for(lambda: agent.listeners(port), "the stranger to listen")
+            node.start()
+            wait_for(lambda: "or to one more" in node.state("expert-1-0").get("why", ""), "the stranger to be noticed")
+            assert node.state("expert-1-0")["phase"] != "ready"
+            assert len(agent.listeners(port)) == 2
+        finally:
+            stranger.kill()
+    assert node.wait_phase("expert-1-0", "ready")["level"] == "completion", "alone it is as good as any"

@@ -5,6 +5,8 @@ write_directories() {
   mkdir -p "$LAB"/{etc/slurm,etc/munge,run,log,state,spool,dev,gpus} "$LAB_HOME/.ssh"
   chmod 1777 "$LAB/log"
   chown slurm:slurm "$LAB/state"
+  mkdir "$LAB/small" # mounted before the machines boot, so that they share it: a file system that a test can fill
+  mount -t tmpfs -o mode=1777,size=4m tmpfs "$LAB/small"
 }
 
 write_identities() { # the host's users and one more, for the machines only; "*": no password, yet not "locked"
@@ -112,6 +114,7 @@ PrintLastLog no
 AcceptEnv LANG LC_*
 Subsystem sftp internal-sftp
 CONF
+  if [ "$NODE_SSHD" = 1 ]; then : >"$LAB/etc/node_sshd"; fi # machine.sh looks for it
 }
 
 write_home() { # the user's keys, so that `ssh node1` works from the login machine and from any node

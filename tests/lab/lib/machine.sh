@@ -42,7 +42,7 @@ mount_gpus() { # nvidia-smi, and the list of who holds which GPU that it shows
 start_daemons() { # those that every machine runs; SLURM's own are started by daemons.sh
   setpriv --reuid=munge --regid=munge --clear-groups \
     munged --log-file="$LAB/log/munged.$name.log" --seed-file=/run/munge/munged.seed --num-threads=2
-  if [[ $name == node* ]]; then /usr/sbin/sshd -f "$LAB/etc/sshd_config" -E "$LAB/log/sshd.$name.log"; fi
+  if [[ $name == node* && -e $LAB/etc/node_sshd ]]; then /usr/sbin/sshd -f "$LAB/etc/sshd_config" -E "$LAB/log/sshd.$name.log"; fi
 }
 
 read -r host_pid _ </proc/self/stat # /proc is still the host's here

@@ -11,6 +11,7 @@ SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 : "${GPUS:=8}" "${CPUS:=32}" "${MEMORY_MIB:=512000}" # what each of them pretends to have
 : "${SLURMD_TIMEOUT_S:=10}"                   # a node that is silent for so long is down
 : "${SSH_PORT:=0}"                            # on 127.0.0.1 of the host; 0: any free port
+: "${NODE_SSHD:=1}"                            # 0: the compute nodes run no sshd, as on clusters that forbid logins
 : "${ACCOUNTING:=0}"                          # 1: with slurmdbd, so that sacct answers
 : "${OWNER:=}"                                # pid of a process: the lab is removed when it ends
 
@@ -36,7 +37,7 @@ esac
 
 save_settings() { # so that down.sh, on and power need nothing but LAB
   local name
-  for name in REPO NODES GPUS CPUS MEMORY_MIB SLURMD_TIMEOUT_S SSH_PORT ACCOUNTING OWNER; do
+  for name in REPO NODES GPUS CPUS MEMORY_MIB SLURMD_TIMEOUT_S SSH_PORT NODE_SSHD ACCOUNTING OWNER; do
     printf '%s=%q\n' "$name" "${!name}"
   done >"$LAB/settings"
 }
