@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -13,45 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.processes import wait_for
+from tests.terminal import Terminal
 from tests.test_config import SHIPPED
 from tests.test_demo import started_below
 
 pytestmark = pytest.mark.slow
-
-
-class Terminal:
-    """A tmux of its own, with one window."""
-
-    def __init__(self, socket: str, command: list[str], columns: int, lines: int, directory: Path) -> None:
-        self._tmux = ["tmux", "-f", "/dev/null", "-L", socket]
-        size = ["-x", str(columns), "-y", str(lines)]
-        shown = f"{shlex.join(command)}; echo ended with $?; sleep 600"
-        environment = {**os.environ, "PYTHONPATH": str(SHIPPED.parent), "TERM": "xterm-256color"}
-        subprocess.run(
-            [*self._tmux, "new-session", "-d", *size, shown], cwd=directory, env=environment, check=True, timeout=30
-        )
-
-    def press(self, *keys: str) -> None:
-        subprocess.run([*self._tmux, "send-keys", *keys], check=True, timeout=30)
-
-    def resize(self, columns: int, lines: int) -> None:
-        subprocess.run([*self._tmux, "resize-window", "-x", str(columns), "-y", str(lines)], check=True, timeout=30)
-
-    def screen(self) -> str:
-        return subprocess.run(
-            [*self._tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True, timeout=30
-        ).stdout
-
-    def wait_for(self, text: str, timeout_s: float = 120) -> str:
-        wait_for(lambda: text in self.screen(), f"{text!r} on\n{self.screen()}", timeout_s)
-        return self.screen()
-
-    def line(self, text: str) -> str:
-        """The line of the screen that holds a text."""
-        return next((line for line in self.screen().splitlines() if text in line), "")
-
-    def close(self) -> None:
-        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=30)
 
 
 @pytest.fixture
