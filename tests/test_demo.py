@@ -16,11 +16,13 @@ from tau2tui.rehearsal.fleet import rehearsed
 from tests.processes import wait_for
 from tests.test_config import SHIPPED
 
+pytestmark = pytest.mark.xdist_group("demo")  # whole fleets: one at a time is enough for two cores
+
 
 def started_below(directory: Path) -> list[str]:
-    """Command lines of the processes that were started for runs in a directory."""
+    """Command lines of the processes that were started for runs in a directory; tmux names it too, and its shell."""
     output = subprocess.run(["pgrep", "-af", str(directory)], capture_output=True, text=True, check=False).stdout
-    return [line for line in output.splitlines() if "pytest" not in line]
+    return [line for line in output.splitlines() if "ended with" not in line]
 
 
 def demo(directory: Path, *words: str) -> subprocess.Popen[str]:

@@ -122,6 +122,7 @@ def test_each_replica_that_does_not_become_ready_says_its_own_reason(idle_lab: L
     tau2tui.change(experts=experts, serve={"start_timeout_s": 20, "restart": {"attempts": 0}})
     said = tau2tui.run("launch", status=6).stderr
     assert "4/7 ready" in said, said
+    wait_for(lambda: "not ready after 20 s" in rows(tau2tui)["expert-2-0"]["why"], "the agents to lose patience")
     why = {name: (row["standing"], row["why"]) for name, row in rows(tau2tui).items() if row["standing"] != "ready"}
     assert why.keys() == {"expert-1-1", "expert-2-0", "expert-3-0"}
     assert why["expert-1-1"][0] == "failed" and "Address already in use" in why["expert-1-1"][1]

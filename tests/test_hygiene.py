@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import tomlkit
 
 from tests.command_line import CommandLine
 from tests.lab.cluster import Lab
+from tests.lab.fleet import cluster_config, leave_a_node_free
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 NODE = "node2"
@@ -85,6 +87,33 @@ def test_while_the_scheduler_is_silent_nothing_is_stale(idle_lab: Lab, tau2tui: 
     assert process["why"] == "whether its job 99999 lives is not known"
 
 
+def test_nodes_that_forbid_logins_are_reached_by_slurm(lab_without_node_logins: Lab, tmp_path: Path) -> None:
+    lab = lab_without_node_logins
+    tau2tui = CommandLine(tmp_path / "config.toml", tmp_path)
+    tau2tui.config.write_text(tomlkit.dumps(cluster_config(lab)))
+    leave_a_node_free(tau2tui)
+    tau2tui.run("launch")
+    orphan = hold(lab, 6, title="VLLM::EngineCore")
+    assert "Connection refused" in tau2tui.run("gpus", NODE, "--via", "ssh", status=3).stdout
+    lab.on(NODE, "pkill", "-STOP", "-f", "node_agent.py run")  # so that the job's agent does not answer either
+    (report,) = json.loads(tau2tui.run("gpus", NODE, "--json").stdout)
+    assert report["via"] == "srun" and [process["pid"] for process in report["processes"]] == [orphan.pid]
+    lab.on(NODE, "pkill", "-CONT", "-f", "node_agent.py run")
+    tau2tui.run("clean", NODE, "--via", "srun", "--yes")
+    assert not orphan.alive
+    lab.cancel_all_and_wait()
+
+
+def test_a_node_can_be_asked_before_anything_was_launched(idle_lab: Lab, tau2tui: CommandLine) -> None:
+    tau2tui.change(run={"directory": "~/nothing launched here"})
+    stale = hold(idle_lab, 2, "SLURM_JOB_ID=99999")
+    assert "name the nodes" in tau2tui.run("gpus", status=7).stderr
+    (report,) = json.loads(tau2tui.run("gpus", NODE, "--json").stdout)
+    assert report["via"] == "ssh" and [process["stale"] for process in report["processes"]] == [True]
+    assert "3000 MiB freed" in tau2tui.run("clean", NODE, "--yes").stderr
+    assert not stale.alive
+
+
 def test_a_node_that_cannot_be_reached_is_told_as_such(idle_lab: Lab, tau2tui: CommandLine) -> None:
     tau2tui.run("launch")
     completed = tau2tui.run("gpus", "node9", "--via", "ssh", "--json", status=3)
@@ -106,3 +135,13 @@ def test_a_replica_starts_on_a_gpu_that_it_cleaned_and_not_on_one_that_another_h
     assert rows["expert-1-1"]["standing"] == "failed" and foreign.alive
     assert f"GPU held by pid {foreign.pid} of root, 7000 MiB" in rows["expert-1-1"]["why"]
     assert "expert-1-1 failed: GPU held by" in said
+
+    # The node is remembered, can be left out, and is forgotten once its GPU was found clean.
+    (dirty,) = json.loads(tau2tui.run("gpus", "--dirty", "--json").stdout)
+    assert (dirty["node"], dirty["gpus"]) == (NODE, ["1"]) and f"pid {foreign.pid} of root" in dirty["reason"]
+    assert f"{NODE} is dirty since 20" in tau2tui.run("status").stdout
+    planned = tau2tui.run("launch", "--exclude-dirty", "--dry-run")
+    assert planned.stdout.count(f"--exclude={NODE}") == 3 and f"excluded: {NODE} is dirty since" in planned.stderr
+    idle_lab.on(NODE, "kill", str(foreign.pid))
+    tau2tui.run("relaunch", "expert-1-1")
+    assert json.loads(tau2tui.run("gpus", "--dirty", "--json").stdout) == []

@@ -16,7 +16,7 @@ from tests.terminal import Terminal
 from tests.test_config import SHIPPED
 from tests.test_demo import started_below
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]  # see test_demo
 
 
 @pytest.fixture

@@ -355,12 +355,19 @@ class Replica:
     # starting and stopping
 
     def claim(self) -> Optional[Dict[str, Any]]:
-        """What the run directory says of this replica now; None if nothing that can be read."""
+        """What the run directory says of this replica now; None if nobody has said anything yet.
+
+        Raises OSError, ValueError, KeyError or TypeError if that is not known.
+        """
+        directory = self.job.run_dir / REPLICAS
         try:
-            state: Dict[str, Any] = read_json(self.job.run_dir / REPLICAS / (self.name + ".json"))
-            return state if isinstance(state["job_id"], str) and isinstance(state["attempt"], int) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            state: Dict[str, Any] = read_json(directory / (self.name + ".json"))
+        except FileNotFoundError:
+            os.listdir(str(directory))  # where it is gone altogether nothing is known of what is in it
             return None
+        if not isinstance(state["job_id"], str) or not isinstance(state["attempt"], int):
+            raise TypeError("not the state of a replica")
+        return state
 
     def adopt(self) -> None:
         """Take over what was before this agent.
@@ -368,7 +375,10 @@ class Replica:
         Of one of this very job that was killed: its server, if that lives; else what is left of it is ended. Of one in
         another job: its place, at once if that one is silent or done, else when the own server is ready.
         """
-        before = self.claim()
+        try:
+            before = self.claim()
+        except (OSError, ValueError, KeyError, TypeError):
+            before = None
         if before is None:
             return
         self.attempt = before["attempt"]
@@ -396,7 +406,10 @@ class Replica:
         """Before each writing: whose place it is. A successor takes it when it is ready, or when it has become free."""
         if self.place == PREDECESSORS:
             return
-        there = self.claim()
+        try:
+            there = self.claim()
+        except (OSError, ValueError, KeyError, TypeError):
+            return  # it is as it was until something else is known
         if self.place == SUCCESSORS:
             if self.phase == "ready" or there is None or not alive(there):
                 say("%s takes over from job %s" % (self.name, self.follows))

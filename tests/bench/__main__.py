@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.bench import parse, relaunch
+from tests.bench import parse, relaunch, status
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
     word.add_argument("--rounds", type=int, default=3)
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
+    words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if arguments.word == "parse":
@@ -25,6 +27,8 @@ def main() -> None:
             for mib in arguments.mib:
                 sample = parse.make_sample(Path(directory) / "tau2_retail.log", mib)
                 print(parse.compare(sample, arguments.rounds), flush=True)
+        elif arguments.word == "status":
+            asyncio.run(status.measure())
         else:
             print(relaunch.HEAD, flush=True)
             print(relaunch.measure(Path(directory), arguments.rounds), flush=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +75,51 @@ def test_whether_a_slurm_job_lives_is_unknown_when_slurm_does_not_say() -> None:
 def test_processes_are_named_on_a_command_line_by_pid_and_start() -> None:
     assert agent.process_set("12:345,6:7,") == {(12, 345), (6, 7)}
     assert agent.process_set("") == set()
+
+
+@contextmanager
+def frozen(pid: int, directory: Path) -> Iterator[None]:
+    """Hold a process in uninterruptible sleep (D), as a hanging driver or file server does. Raises OSError."""
+    mounted = subprocess.run(["mount", "-t", "cgroup", "-o", "freezer", "none", str(directory)], check=False)
+    if mounted.returncode:
+        raise OSError("this kernel has no freezer of the first kind")
+    group = directory / f"tau2tui-{pid}"
+    try:
+        group.mkdir()
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "freezer.state").write_text("FROZEN")
+        yield
+        (group / "freezer.state").write_text("THAWED")
+        while (group / "cgroup.procs").read_text():
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        group.rmdir()
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
+
+
+@contextmanager
+def traced(pid: int) -> Iterator[None]:
+    """Let a process stop on its way out until we let go of it: KILL has no effect meanwhile either."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    seize, trace_exit, detach = 0x4206, 0x40, 17
+    assert libc.ptrace(seize, pid, None, trace_exit) == 0, os.strerror(ctypes.get_errno())
+    yield
+    assert libc.ptrace(detach, pid, None, None) == 0, os.strerror(ctypes.get_errno())
+
+
+@pytest.mark.lab  # it needs root
+@pytest.mark.parametrize("how", ["frozen", "traced"])
+def test_a_process_that_even_kill_does_not_end_is_named_with_its_state(
+    process: subprocess.Popen[bytes], how: str, tmp_path: Path
+) -> None:
+    held = frozen(process.pid, tmp_path) if how == "frozen" else traced(process.pid)
+    ticks = agent.started_ticks(process.pid)
+    try:
+        with held:
+            (result,) = agent.end_processes([(process.pid, ticks)], patience_s=0.5)
+            state = {"frozen": "D", "traced": "t"}[how]
+            assert result["result"] == f"cannot be ended (state {state})"
+            assert is_alive(process.pid)
+    except OSError as error:
+        pytest.skip(str(error))
+    assert process.wait(10) in (-signal.SIGTERM, -signal.SIGKILL), "it got both at once when it was let go"
