@@ -72,7 +72,7 @@ FAILURE_CLASSES = (
             r"unrecognized arguments|invalid choice|error: argument|invalid (?:tool call|reasoning) parser"
             r"|must be divisible by tensor parallel|is greater than the derived max_model_len|HFValidationError"
             r"|are not supported for now|larger than the available KV cache memory|ValidationError"
-            r"|Cannot access gated repo|No such file or directory|requires --tool-call-parser"
+            r"|Cannot access gated repo|No such file or directory|requires --tool-call-parser|has not been registered"
         ),
     ),
     ("hardware", re.compile(r"uncorrectable ECC|\bXid\b|illegal memory access|unspecified launch failure|device type")),

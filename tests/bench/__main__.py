@@ -6,7 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.bench import parse, relaunch
+from tests.bench import parse, prefix, relaunch
 
 
 def main() -> None:
@@ -18,6 +18,10 @@ def main() -> None:
     word.add_argument("--rounds", type=int, default=3)
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
+    word = words.add_parser("prefix", help="hits in vLLM's prefix cache: sticky routing against random choice")
+    word.add_argument("--replicas", type=int, default=2)
+    word.add_argument("--conversations", type=int, default=24)
+    word.add_argument("--turns", type=int, default=8)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if arguments.word == "parse":
@@ -25,6 +29,10 @@ def main() -> None:
             for mib in arguments.mib:
                 sample = parse.make_sample(Path(directory) / "tau2_retail.log", mib)
                 print(parse.compare(sample, arguments.rounds), flush=True)
+        elif arguments.word == "prefix":
+            print(prefix.HEAD, flush=True)
+            size = (arguments.replicas, arguments.conversations, arguments.turns)
+            print(prefix.measure(Path(directory), *size), flush=True)
         else:
             print(relaunch.HEAD, flush=True)
             print(relaunch.measure(Path(directory), arguments.rounds), flush=True)

@@ -28,7 +28,7 @@ from tests.vllm.serving import ARGUMENTS, fleet_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm]
 
-PATIENCE_S = 240.0
+PATIENCE_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +43,20 @@ class Fleet:
         return run
 
     def state(self, replica: str) -> dict[str, Any]:
-        file = self.run / "replicas" / f"{replica}.json"
-        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"phase": "", "why": "", "pid": None}
+        found: dict[str, Any] = json.loads((self.run / "replicas" / f"{replica}.json").read_text())
         return found
 
     def wait(self, replica: str, phase: str, why: str = "") -> dict[str, Any]:
-        """Its state once it is in a phase, for a reason that has these words."""
-        wait_for(
-            lambda: self.state(replica)["phase"] == phase and why in self.state(replica)["why"],
-            f"{replica} {phase}; last: {self.state(replica)}",
-            PATIENCE_S,
-        )
+        """Its state once it is in a phase, for a reason that has these words; no wait for what will not come."""
+
+        def there() -> object:
+            state = self.state(replica)
+            if state["phase"] != phase:
+                assert state["phase"] not in agent.SETTLED, f"{replica} {state['phase']}: {state['why']}"
+                return False
+            return why in state["why"]
+
+        wait_for(there, f"{replica} {phase} {why}", PATIENCE_S)
         return self.state(replica)
 
     def ready(self, replica: str) -> dict[str, Any]:
@@ -75,7 +78,7 @@ class Fleet:
 
     def log(self, replica: str) -> str:
         """What the server of this attempt has said so far."""
-        return (self.run / self.state(replica)["log"]).read_text(errors="replace")
+        return (self.run / str(self.state(replica)["log"])).read_text(errors="replace")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,7 @@ def tau2tui(vllm_directory: Path) -> CommandLine:
     """The words, with the configuration of the fleet."""
     experts = {
         "agent": {"role": "agent", "gpus": [0], "port": free_port()},
-        "wrong-parser": {"gpus": [1], "port": free_port(), "tool_call_parser": "qwen3_coder"},
+        "wrong-parser": {"gpus": [1], "port": free_port(), "tool_call_parser": "pythonic"},
         "unknown-flag": {"gpus": [2], "port": free_port(), "args": {**ARGUMENTS, "chat-template-kwargs": "{}"}},
     }
     config = vllm_directory / "config.toml"
@@ -95,6 +98,7 @@ def tau2tui(vllm_directory: Path) -> CommandLine:
 def fleet(tau2tui: CommandLine) -> Iterator[Fleet]:
     """The fleet, launched against the advice of `doctor`."""
     tau2tui.run("launch", "--skip-doctor", "--no-wait")
+    wait_for(lambda: len(list(tau2tui.directory.glob("runs/2*/replicas/*.json"))) == 3, "the node agent")
     yield Fleet(tau2tui)
     tau2tui.run("stop", "--yes", status=None)
 
