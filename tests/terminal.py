@@ -35,7 +35,10 @@ class Terminal:
         ).stdout
 
     def wait_for(self, text: str, timeout_s: float = 120) -> str:
-        wait_for(lambda: text in self.screen(), f"{text!r} on\n{self.screen()}", timeout_s)
+        try:
+            wait_for(lambda: text in self.screen(), repr(text), timeout_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, on\n{self.screen()}") from None
         return self.screen()
 
     def line(self, text: str) -> str:

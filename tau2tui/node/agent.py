@@ -58,11 +58,17 @@ REPLICAS, SUCCESSORS, PREDECESSORS = "replicas", "successors", "predecessors"
 LOG_PHASES = (
     (re.compile(r"Loading safetensors checkpoint shards:\s+\d+% Completed \| (\d+/\d+)"), "loading"),
     (re.compile(r"Starting to load model|Loading weights|Loading drafter model"), "loading"),
-    (re.compile(r"torch\.compile|Dynamo bytecode|Warming up model for the compilation|Compiling a graph"), "compiling"),
+    (
+        re.compile(
+            r"(?:Starting|vLLM's) torch\.compile|torch\.compile t(?:akes|ook)|Dynamo bytecode|Compiling a graph"
+            r"|Warming up model for the compilation"
+        ),
+        "compiling",
+    ),
     (re.compile(r"Capturing CUDA graph|Graph capturing"), "capturing"),
     (re.compile(r"Starting vLLM server on|Application startup complete"), "serving"),
 )
-"""vLLM's own words (0.12 to 0.33) for how far a start is."""
+"""vLLM's own words (0.12 to 0.33) for how far a start is; it also names torch.compile to say that it does without."""
 
 ERROR_LINE = re.compile(r"(?:^|\s)(?:[\w.]*(?:Error|Exception|OutOfMemory\w*)\b: |vllm[\w ]*: error: |Killed$).*")
 FAILURE_CLASSES = (
@@ -72,7 +78,7 @@ FAILURE_CLASSES = (
             r"unrecognized arguments|invalid choice|error: argument|invalid (?:tool call|reasoning) parser"
             r"|must be divisible by tensor parallel|is greater than the derived max_model_len|HFValidationError"
             r"|are not supported for now|larger than the available KV cache memory|ValidationError"
-            r"|Cannot access gated repo|No such file or directory|requires --tool-call-parser"
+            r"|Cannot access gated repo|No such file or directory|requires --tool-call-parser|has not been registered"
         ),
     ),
     ("hardware", re.compile(r"uncorrectable ECC|\bXid\b|illegal memory access|unspecified launch failure|device type")),

@@ -7,7 +7,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from tests.bench import parse, relaunch, status
+from tests.bench import parse, prefix, relaunch, status
 
 
 def main() -> None:
@@ -20,6 +20,10 @@ def main() -> None:
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
     words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
+    word = words.add_parser("prefix", help="hits in vLLM's prefix cache: sticky routing against random choice")
+    word.add_argument("--replicas", type=int, default=2)
+    word.add_argument("--conversations", type=int, default=24)
+    word.add_argument("--turns", type=int, default=8)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         if arguments.word == "parse":
@@ -29,6 +33,10 @@ def main() -> None:
                 print(parse.compare(sample, arguments.rounds), flush=True)
         elif arguments.word == "status":
             asyncio.run(status.measure())
+        elif arguments.word == "prefix":
+            print(prefix.HEAD, flush=True)
+            size = (arguments.replicas, arguments.conversations, arguments.turns)
+            print(prefix.measure(Path(directory), *size), flush=True)
         else:
             print(relaunch.HEAD, flush=True)
             print(relaunch.measure(Path(directory), arguments.rounds), flush=True)

@@ -27,6 +27,8 @@ from tau2tui.tui.widgets.tab_line import View
 
 FOLLOW_S = 1.0
 """How often the open log is looked at."""
+LIST_S = 5.0
+"""How often it is looked for logs that are new."""
 
 
 class LogsScreen(Framed):
@@ -65,6 +67,7 @@ class LogsScreen(Framed):
 
     def on_mount(self) -> None:
         self.watch(self.query_one(LogView), "follow", self._followed)
+        self.set_interval(LIST_S, self._list_again)
 
     def on_screen_resume(self) -> None:
         self._looked_at.set()
@@ -147,6 +150,11 @@ class LogsScreen(Framed):
 
     def action_look(self) -> None:
         self._list()
+
+    def _list_again(self) -> None:
+        """Logs that were begun since the last look show up by themselves."""
+        if self._looked_at.is_set():
+            self._list()
 
     def _go_to(self, start: int, step: int) -> None:
         """Go to the hit next to a line."""

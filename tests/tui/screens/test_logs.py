@@ -202,3 +202,11 @@ async def test_a_directory_without_logs_says_so(tmp_path: Path) -> None:
         (tmp_path / "late.log").write_bytes(b"x\n")
         await pilot.press("r")
         await until(pilot, lambda: "late.log" in screen_text(app))
+
+
+async def test_a_log_that_is_begun_later_shows_up_by_itself(log: Path) -> None:
+    async with run_on_logs(log.parent) as (app, pilot):
+        await pilot.press("6")
+        await until(pilot, lambda: "server.log" in screen_text(app))
+        log.with_name("another.log").write_bytes(b"hello\n")
+        await until(pilot, lambda: "another.log" in screen_text(app))
