@@ -19,6 +19,7 @@ from tau2tui.core.command import (
     Launch,
     Relaunch,
     RelaunchJob,
+    RequestValue,
     StartEval,
     SteerEval,
     Stop,
@@ -61,7 +62,7 @@ class Request:
     verb: str
     targets: tuple[str, ...]
     """Jobs, replicas, or "eval"; they are asked at the same time."""
-    value: int | None = None
+    value: RequestValue = None
     timeout_s: float = 90.0
 
     def __str__(self) -> str:
@@ -358,7 +359,9 @@ def _steer_eval(command: SteerEval, situation: Situation) -> Plan:
     if not _driver_runs(situation):
         raise Refused(f"no evaluation of run {situation.run_id} is running", "start one: tau2tui eval")
     step = Request(command.verb, ("eval",), command.value)
-    destructive = command.verb == "stop"
+    destructive = command.verb in ("stop", "skip")
+    if command.verb == "skip":
+        return Plan(command, (step,), destructive, (f"{command.value} is given up; the next start runs it again",))
     return Plan(command, (step,), destructive, _in_flight(situation) if destructive else ())
 
 
