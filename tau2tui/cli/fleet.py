@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.doctor import refuse_if_fatal
+from tau2tui.cli.evaluate import account_lines, trouble_lines
 from tau2tui.cli.session import (
     Session,
     carry_out,
@@ -208,7 +209,10 @@ def show_status(ops: Ops) -> None:
     if progress is not None:
         done = f"{progress.finished}/{progress.total} units"
         errors = sum(domain.errors for domain in progress.domains)
-        put(f"evaluation {progress.state}: {done}, {errors} ended in errors, {progress.retries} retries")
+        why = f" ({progress.why})" if progress.why else ""
+        put(f"evaluation {progress.state}{why}: {done}, {errors} ended in errors, {progress.retries} retries")
+        for line in (*account_lines(progress), *trouble_lines(progress, run.clock if run else None)):
+            put(f"  {line}")
 
 
 def _cells(row: FleetRow) -> tuple[str, ...]:

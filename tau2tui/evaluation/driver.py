@@ -21,6 +21,7 @@ from tau2tui.evaluation.control import Reply, Request, RequestBox
 from tau2tui.evaluation.evaluator import Evaluator, evaluated, processes_by_default
 from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
+from tau2tui.evaluation.openfiles import raise_limit
 from tau2tui.evaluation.participants import Cast, api_keys, cast_of
 from tau2tui.evaluation.progress import StateFile, Tally
 from tau2tui.evaluation.results import Outcome, ResultsFile, finished_before, save
@@ -292,6 +293,8 @@ class Driver:
             f"Evaluation starts: {progress.total} units, {progress.finished} of them finished before, "
             f"at most {self._schedule.limit} at once"
         )
+        if warning := raise_limit(self._schedule.limit):
+            self._journal.say(warning)
 
     def _show(self, state: EvalState) -> None:
         self._state_file.show(self._progress(state))
