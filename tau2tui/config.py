@@ -311,6 +311,18 @@ class BudgetConfig(_Section):
     """What is counted: the models of other people's servers, which are paid for, or those of the fleet as well."""
 
 
+class EvalJobConfig(_Section):
+    """The job in which the evaluation runs, if it does not run on the login node: a small one, without GPUs."""
+
+    partition: Line = ""
+    """Empty: that of the fleet."""
+    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    cpus: Annotated[int, Field(ge=1)] = 4
+    mem: Line = "8G"
+    extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
+    """More options, one string each."""
+
+
 Split = Literal["base", "train", "test", "small", "full"]
 
 
@@ -349,6 +361,9 @@ class EvaluationConfig(_Section):
     """A simulation in which nothing happened for so long is named as stalled."""
     stream: bool = True
     """Stream answers, so that prefill (time to first token) and decode are measured."""
+    where: Literal["login", "job"] = "login"
+    """Where the driver runs: on the login node, or as a job of its own."""
+    job: EvalJobConfig = EvalJobConfig()
     budget: BudgetConfig = BudgetConfig()
     user: UserConfig = UserConfig()
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int)
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
 @click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")
+@click.option("--as-job", is_flag=True, help="Run it as a job of its own, not on the login node.")
 @click.option("--detach", is_flag=True, help="Return when it runs, instead of following it to its end.")
 @click.option("--follow", is_flag=True, help="Follow the evaluation that runs already.")
 @click.option("--pause", "steer", flag_value="pause", help="Begin no more simulations.")
@@ -56,6 +57,7 @@ def evaluate(
     budget_usd: float | None,
     budget_tokens: int | None,
     task_ids: tuple[str, ...],
+    as_job: bool,
     as_json: bool,
     dry_run: bool,
     yes: bool,
@@ -63,14 +65,16 @@ def evaluate(
 ) -> None:
     """Run tau2-bench against the fleet.
 
-    What was finished before is not run again. The evaluation is a process of its own on the login node: it goes on
-    when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4 if a
-    unit ended in an error. With --resume a budget is raised before it goes on.
+    What was finished before is not run again. The evaluation is a process of its own on the login node, or a job: it
+    goes on when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4
+    if a unit ended in an error. With --resume a budget is raised before it goes on.
     """
     if gently and steer != "stop":
         raise click.UsageError("--gently needs --stop")
     budget = {"usd": budget_usd, "tokens": budget_tokens}
     steering = _steering("finish" if gently else steer, skip, concurrency, budget)
+    if as_job:
+        settings["where"] = "job"
     if task_ids:
         settings |= _tasks(task_ids, settings["domains"])
 

@@ -25,6 +25,7 @@ from tau2tui.cli.session import (
 from tau2tui.cli.settings import changed_experts, save_settings
 from tau2tui.core.command import Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.layout import EVAL_JOB
 from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, Unreachable
@@ -206,6 +207,9 @@ def show_status(ops: Ops) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    for job in ops.snapshot.jobs.value or ():
+        if job.name == EVAL_JOB and job.may_live:
+            put(" ".join(filter(None, (f"evaluation as job {job.id}: {job.raw_state}", job.nodes, job.reason))))
     if progress is not None:
         done = f"{progress.finished}/{progress.total} units"
         errors = sum(domain.errors for domain in progress.domains)

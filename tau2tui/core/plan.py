@@ -29,6 +29,8 @@ from tau2tui.core.placement import plan_jobs
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import Refused
 
+EVAL_QUEUE_S = 3600.0
+"""How long the start of an evaluation that is a job is waited for: it may have to queue."""
 DRIVER_TIMEOUT_S = 30.0
 """An evaluation driver writes its state at least every few seconds; after this it may be taken for gone."""
 
@@ -336,26 +338,37 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
 def _start_eval(command: StartEval, situation: Situation) -> Plan:
     if _driver_runs(situation):
         raise Refused(f"an evaluation of run {situation.run_id} is running", "stop it first: tau2tui eval --stop")
+    if waiting := _eval_jobs(situation):
+        raise Refused(
+            f"the evaluation of run {situation.run_id} is submitted as job {waiting[0]}",
+            "wait for it, or cancel it: tau2tui eval --stop",
+        )
     verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
     ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
     missing = [name for name in situation.config.experts if name not in ready]
     if missing:
         raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
-    request = command.evaluation.model_dump_json(indent=1)
+    request = WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), command.evaluation.model_dump_json(indent=1))
     run = situation.snapshot.run.value
-    return Plan(
-        command,
-        (
-            WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), request),
-            Do(situation.driver_argv),
-            AwaitEval(run.evaluation.started_at if run and run.evaluation else None),
-        ),
-    )
+    before = run.evaluation.started_at if run and run.evaluation else None
+    if command.evaluation.where == "login":
+        return Plan(command, (request, Do(situation.driver_argv), AwaitEval(before)))
+    script = tuple(WriteFile(str(situation.run_dir / file.path), file.text) for file in situation.files)
+    submit = situation.scheduler.submit_argv(situation.run_dir, situation.run_id, layout.sbatch_file(layout.EVAL_JOB))
+    return Plan(command, (request, *script, Do(submit), AwaitEval(before, EVAL_QUEUE_S)))
+
+
+def _eval_jobs(situation: Situation) -> tuple[str, ...]:
+    """Ids of the evaluation's own jobs that are queued or running."""
+    jobs = situation.snapshot.jobs.value or ()
+    return tuple(job.id for job in jobs if job.name == layout.EVAL_JOB and job.may_live)
 
 
 def _steer_eval(command: SteerEval, situation: Situation) -> Plan:
     if command.verb not in EVAL_VERBS:
         raise Refused(f"unknown request {command.verb!r}", f"one of {', '.join(EVAL_VERBS)}")
+    if command.verb == "stop" and not _driver_runs(situation) and (waiting := _eval_jobs(situation)):
+        return Plan(command, (Do(situation.scheduler.cancel_argv(waiting)), AwaitJobsGone(job=layout.EVAL_JOB)), True)
     if not _driver_runs(situation):
         raise Refused(f"no evaluation of run {situation.run_id} is running", "start one: tau2tui eval")
     step = Request(command.verb, ("eval",), command.value)

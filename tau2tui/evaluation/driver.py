@@ -134,6 +134,8 @@ class Driver:
     def run(self) -> EvalProgress:
         """Run to the end, or until a stop; the final counts. Raises OSError when results can not be kept."""
         self._announce()
+        if any(self._workload.domains[unit.domain].costly for unit in self._schedule.waiting):
+            self._evaluator.prepare()
         while not self._stop.is_set() and not self._schedule.done:
             self._requests.answer(self._decide)
             self._keep_to_budget()

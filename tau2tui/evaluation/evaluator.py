@@ -40,7 +40,7 @@ def processes_by_default() -> int:
 class Evaluator:
     """Evaluates conversations for any number of threads.
 
-    The processes start with the first conversation that is handed over, from a server process that loads tau2 once,
+    The processes start when they are first needed, from a server process that loads tau2 once,
     and end with the driver, however that ends. A process that dies loses nothing: what it had is evaluated again.
     """
 
@@ -63,6 +63,12 @@ class Evaluator:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
+
+    def prepare(self) -> None:
+        """Let the first process load tau2 now, in time of its own, rather than when there is something to evaluate."""
+        if self._processes:
+            with contextlib.suppress(RuntimeError):
+                self._current().submit(os.getpid)
 
     def evaluate(self, domain: str, task: Any, simulation: Any) -> Evaluated:
         """Evaluate in another process, or here if that fails. Raises Abandoned after the end, and whatever tau2 may."""

@@ -55,9 +55,9 @@ class Schedule:
         return len(self._running) - len(self._conversing)
 
     @property
-    def waiting(self) -> int:
-        """How many units have not started."""
-        return len(self._waiting)
+    def waiting(self) -> tuple[Unit, ...]:
+        """The units that have not started."""
+        return tuple(self._waiting)
 
     @property
     def done(self) -> bool:

@@ -109,7 +109,7 @@ def test_while_finishing_nothing_new_starts_and_it_is_done_when_what_runs_has_en
     schedule.finishing = True
     end_one(schedule, runner)
     schedule.start_more()
-    assert (schedule.running, schedule.waiting, schedule.done) == (1, 4, False)
+    assert (schedule.running, len(schedule.waiting), schedule.done) == (1, 4, False)
     end_one(schedule, runner)
     assert schedule.done
 
