@@ -22,6 +22,10 @@ class Budget:
     counts: tuple[str, ...]
     """The series that count."""
 
+    @property
+    def unlimited(self) -> bool:
+        return self.usd is None and self.tokens is None
+
     def exceeded(self, progress: EvalProgress) -> str:
         """Which limit is reached, in words; empty if none is."""
         if self.usd is not None and progress.spent_usd >= self.usd:

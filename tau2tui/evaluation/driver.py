@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tau2tui.config import Config, EvaluationConfig
-from tau2tui.core.command import EVAL_VERBS
 from tau2tui.core.eta import seed_eta_s
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
-from tau2tui.evaluation.budget import Budget, budget_of, kept_costs
+from tau2tui.evaluation.budget import budget_of, kept_costs
 from tau2tui.evaluation.calls import Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient
-from tau2tui.evaluation.control import Reply, Request, RequestBox
+from tau2tui.evaluation.control import RequestBox
 from tau2tui.evaluation.evaluator import Evaluator, evaluated, processes_by_default
 from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
@@ -28,6 +27,7 @@ from tau2tui.evaluation.results import Outcome, ResultsFile, finished_before, sa
 from tau2tui.evaluation.routing import FleetReader, Router
 from tau2tui.evaluation.schedule import Schedule
 from tau2tui.evaluation.simulation import converse
+from tau2tui.evaluation.steering import Steering
 from tau2tui.evaluation.unitlog import UnitLog
 from tau2tui.evaluation.units import Unit
 from tau2tui.evaluation.watch import Watch
@@ -38,7 +38,6 @@ _GRACE_S = 1.0
 """How long a stop waits for units that are just being finished."""
 _EVALUATION_GRACE_S = 20.0
 """How long it waits for conversations that are over and only have to be evaluated: seconds of work, hours to repeat."""
-_MOST_UNITS_AT_ONCE = 512
 _STDOUT = 1
 
 
@@ -125,11 +124,16 @@ class Driver:
             evaluation.max_concurrency,
             one_domain_at_a_time=evaluation.schedule == "per-domain",
         )
-        self._budget: Budget = budget_of(evaluation.budget, cast)
+        self._steering = Steering(
+            self._schedule,
+            budget_of(evaluation.budget, cast),
+            self._stop,
+            lambda: self._progress(EvalState.RUNNING),
+            self._give_up,
+        )
         self._watch = Watch(tally, journal, stall_s=evaluation.stall_s, unit_timeout_s=evaluation.unit_timeout_s)
         self._started = time.monotonic()
         self._ended_here = 0
-        self._why = ""
 
     def run(self) -> EvalProgress:
         """Run to the end, or until a stop; the final counts. Raises OSError when results can not be kept."""
@@ -137,10 +141,11 @@ class Driver:
         if any(self._workload.domains[unit.domain].costly for unit in self._schedule.waiting):
             self._evaluator.prepare()
         while not self._stop.is_set() and not self._schedule.done:
-            self._requests.answer(self._decide)
-            self._keep_to_budget()
+            self._requests.answer(self._steering.decide)
+            if why := self._steering.keep_to_budget():
+                self._journal.say(f"Paused: {why}; raise it: tau2tui eval --resume --budget-usd N (or --budget-tokens)")
             self._schedule.start_more()
-            self._show(self._state)
+            self._show(self._steering.state)
             for unit in self._watch.overdue():
                 limit_s = self._exchange.evaluation.unit_timeout_s
                 self._give_up(unit, "deadline", f"it took longer than {limit_s:.0f} s and waited for {unit.waits_for}")
@@ -183,7 +188,7 @@ class Driver:
         self._ended_here += 1
         self._results[outcome.unit.domain].write()
         self._journal.outcome(outcome, self._tally.domain(outcome.unit.domain))
-        progress = self._progress(self._state)
+        progress = self._progress(self._steering.state)
         elapsed_s = time.monotonic() - self._started
         # What earlier drivers finished was no work of this one's time.
         total_here = self._ended_here + progress.total - progress.finished
@@ -198,70 +203,6 @@ class Driver:
         """Let go of a unit that runs, and record that no model failed in it."""
         if unit := self._schedule.give_up(running.name):
             self._settle(Outcome(unit, running.started_at, time.time(), error_class=error_class, error=error))
-
-    def _keep_to_budget(self) -> None:
-        """Pause when the budget is spent: what runs may come to its end, which is cheaper than to run it again."""
-        if self._schedule.paused or self._schedule.finishing:
-            return
-        if why := self._budget.exceeded(self._progress(EvalState.RUNNING)):
-            self._schedule.paused = True
-            self._why = why
-            self._journal.say(
-                f"Paused: {why}; raise it with: tau2tui eval --resume --budget-usd N or --budget-tokens N"
-            )
-
-    def _decide(self, request: Request) -> Reply:
-        """Do what is asked, if it can be done."""
-        running = f"{self._schedule.running} units are running"
-        match request:
-            case Request("pause"):
-                self._schedule.paused = True
-                return Reply(True, f"paused: no new units start, {running} to their end")
-            case Request("resume"):
-                return self._resume()
-            case Request("stop"):
-                self._stop.set()
-                return Reply(True, f"stopping: {running} and are given up")
-            case Request("finish"):
-                self._schedule.finishing = True
-                self._why = "it ends when what runs has ended"
-                return Reply(True, f"finishing: no new units start, {running} to their end")
-            case Request("concurrency", int(limit)) if limit is not True and 1 <= limit <= _MOST_UNITS_AT_ONCE:
-                self._schedule.limit = limit
-                return Reply(True, f"at most {limit} units at once, {running}")
-            case Request("concurrency"):
-                return Reply(False, f"concurrency is a whole number from 1 to {_MOST_UNITS_AT_ONCE}")
-            case Request("skip", str(name)):
-                return self._skip(name)
-            case Request("budget_usd", int(usd) | float(usd)) if usd is not True and usd > 0:
-                self._budget.usd = float(usd)
-                return Reply(True, f"the budget is ${usd:.2f}, spent are ${self._progress(self._state).spent_usd:.2f}")
-            case Request("budget_tokens", int(tokens)) if tokens is not True and tokens > 0:
-                self._budget.tokens = tokens
-                return Reply(True, f"the budget is {tokens} tokens")
-            case Request("skip" | "budget_usd" | "budget_tokens"):
-                return Reply(False, f"{request.verb} needs a value: the name of a unit, or a number above 0")
-        return Reply(False, f"unknown: the evaluation takes {', '.join(EVAL_VERBS)}")
-
-    def _resume(self) -> Reply:
-        if why := self._budget.exceeded(self._progress(self._state)):
-            return Reply(False, f"{why}: raise it with --budget-usd or --budget-tokens")
-        self._schedule.paused = self._schedule.finishing = False
-        self._why = ""
-        return Reply(True, "resumed")
-
-    def _skip(self, name: str) -> Reply:
-        running = {unit.name: unit for unit in self._tally.running()}
-        if name not in running:
-            return Reply(False, f"no unit {name} is running")
-        self._give_up(running[name], "skipped", f"skipped on request while it waited for {running[name].waits_for}")
-        return Reply(True, f"{name} is given up; the next start runs it again")
-
-    @property
-    def _state(self) -> EvalState:
-        if self._schedule.finishing:
-            return EvalState.STOPPING
-        return EvalState.PAUSED if self._schedule.paused else EvalState.RUNNING
 
     def _give_up_running(self) -> None:
         """Let go of what runs, but not of what is finished in this moment."""
@@ -303,10 +244,10 @@ class Driver:
 
     def _progress(self, state: EvalState) -> EvalProgress:
         progress = self._tally.progress(state, self._schedule.limit)
-        budget = self._budget
+        budget = self._steering.budget
         return replace(
             progress,
-            why=self._why,
+            why="" if self._schedule.finishing and state.over else self._steering.why,
             budget_usd=budget.usd,
             budget_tokens=budget.tokens,
             budget_counts=budget.counts,
