@@ -302,17 +302,50 @@ class UserConfig(_Section):
     price_out: Annotated[float, Field(ge=0)] = 10.0
 
 
+class BudgetConfig(_Section):
+    """What the models may cost; when it is reached, the evaluation pauses and says so."""
+
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """US dollars, by the configured prices; None: no limit."""
+    tokens: Annotated[int, Field(gt=0)] | None = None
+    """Input and output tokens together; None: no limit."""
+    counts: Literal["outside", "all"] = "outside"
+    """What is counted: the models of other people's servers, which are paid for, or those of the fleet as well."""
+
+
+class EvalJobConfig(_Section):
+    """The job in which the evaluation runs, if it does not run on the login node: a small one, without GPUs."""
+
+    partition: Line = ""
+    """Empty: that of the fleet."""
+    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    cpus: Annotated[int, Field(ge=1)] = 4
+    mem: Line = "8G"
+    extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
+    """More options, one string each."""
+
+
+Split = Literal["base", "train", "test", "small", "full"]
+
+
 class EvaluationConfig(_Section):
     """What is evaluated, and how hard the fleet is driven."""
 
     domains: tuple[Domain, ...] = ("retail", "telecom", "airline")
+    split: Split = "base"
+    """tau2's split of each domain's tasks; base is what results are compared on (114, 114 and 50 tasks)."""
     tasks: dict[Domain, tuple[str, ...]] = {}
-    """Task ids by domain; a domain that is not named runs its whole base split (114, 114 and 50 tasks)."""
+    """Task ids by domain; a domain that is not named runs its whole split."""
     num_tasks: Annotated[int, Field(ge=1)] | None = None
     """At most so many tasks of each domain."""
     trials: Annotated[int, Field(ge=1)] = 1
     seed: int = 300
+    schedule: Literal["per-domain", "global"] = "per-domain"
+    """One domain after the other, as the seed did, or the tasks of all mixed, which leaves no replica idle between."""
     max_concurrency: Annotated[int, Field(ge=1, le=512)] = 10
+    """Most conversations at once, over all domains."""
+    evaluator_processes: Annotated[int, Field(ge=0, le=64)] | None = None
+    """Processes that evaluate finished conversations; None: one for every two cores, at most 4; 0: in the driver."""
     max_steps: Annotated[int, Field(ge=1)] = 200
     max_errors: Annotated[int, Field(ge=1)] = 10
     mode: Annotated[str, Field(pattern=r"^(experts|solo|always:[A-Za-z0-9_.-]+)$")] = "experts"
@@ -324,8 +357,16 @@ class EvaluationConfig(_Section):
     call_timeout_s: Seconds = 600
     """For one model call with all its attempts."""
     max_attempts: Annotated[int, Field(ge=1)] = 5
+    unit_timeout_s: Seconds = 7200
+    """For one simulation as a whole; one that takes longer is given up, and run again by the next start."""
+    stall_s: Seconds = 300
+    """A simulation in which nothing happened for so long is named as stalled."""
     stream: bool = True
     """Stream answers, so that prefill (time to first token) and decode are measured."""
+    where: Literal["login", "job"] = "login"
+    """Where the driver runs: on the login node, or as a job of its own."""
+    job: EvalJobConfig = EvalJobConfig()
+    budget: BudgetConfig = BudgetConfig()
     user: UserConfig = UserConfig()
 
 

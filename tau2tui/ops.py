@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar, assert_never
 
 from tau2tui.config import Config
 from tau2tui.core import layout
-from tau2tui.core.command import Command, Launch, Relaunch
+from tau2tui.core.command import Command, Launch, Relaunch, StartEval
 from tau2tui.core.gpus import NodeGpus
 from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState, Phase, RunState, Snapshot
 from tau2tui.core.placement import PlannedJob, endpoint_addresses, plan_jobs
@@ -44,7 +44,7 @@ from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError, Unanswe
 from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.local import SPOOL, Local
 from tau2tui.remote.logfiles import RunLogs
-from tau2tui.remote.render import changed_files, launch_files
+from tau2tui.remote.render import changed_files, eval_job_file, launch_files
 from tau2tui.remote.rundir import LATEST, RunDirectory, dirty_nodes, find_run, run_ids
 from tau2tui.remote.shell import LocalShell, Shell, open_shell
 from tau2tui.remote.slurm import Slurm
@@ -185,7 +185,8 @@ class Ops:
     def nodes(self) -> tuple[str, ...]:
         """The nodes on which jobs or replicas of the run are, by what was seen last."""
         run = self.snapshot.run.value
-        named = [job.nodes for job in self.snapshot.jobs.value or () if job.state is JobState.RUNNING]
+        fleet = (job for job in self.snapshot.jobs.value or () if job.name != layout.EVAL_JOB)
+        named = [job.nodes for job in fleet if job.state is JobState.RUNNING]
         named += [replica.node for replica in run.replicas] if run else []
         return tuple(dict.fromkeys(node for node in named if node))
 
@@ -201,9 +202,6 @@ class Ops:
 
     def plan(self, command: Command) -> Plan:
         """The steps for a command, by what was seen last. Raises Refused."""
-        driver = self.config.cluster.tau2tui or (
-            (sys.executable, "-m", "tau2tui") if isinstance(self.shell, LocalShell) else ("tau2tui",)
-        )
         directory = self.run.path
         spawn = (self.run.python, str(directory / layout.NODE_AGENT), "spawn", str(directory / layout.EVAL_OUT), "--")
         situation = Situation(
@@ -213,9 +211,16 @@ class Ops:
             snapshot=self.snapshot,
             scheduler=self.scheduler,
             files=self._files(command),
-            driver_argv=(*spawn, *driver, "drive", str(directory)),
+            driver_argv=(*spawn, *self._driver()),
         )
         return make_plan(command, situation)
+
+    def _driver(self) -> tuple[str, ...]:
+        """The command line that runs the evaluation to its end."""
+        program = self.config.cluster.tau2tui or (
+            (sys.executable, "-m", "tau2tui") if isinstance(self.shell, LocalShell) else ("tau2tui",)
+        )
+        return (*program, "drive", str(self.run.path))
 
     def _files(self, command: Command) -> tuple[WriteFile, ...]:
         """The files that a command writes into the run directory."""
@@ -225,6 +230,8 @@ class Ops:
             case Relaunch(experts=experts) if experts:
                 changed = self.config.model_copy(update={"experts": {**self.config.experts, **experts}})
                 return changed_files(changed, self.run.path, datetime.now().astimezone())
+            case StartEval(evaluation) if evaluation.where == "job":
+                return (eval_job_file(self.config, evaluation, self._driver()),)
             case _:
                 return ()
 
@@ -334,7 +341,7 @@ class Ops:
                 if new:
                     return f"{new[0]} (found in the queue: {error.message})"
             raise CommandFailed(
-                f"{step.job} was not submitted: {error.message}", "tau2tui relaunch --job submits it"
+                f"{step.job} was not submitted: {error.message}", "submit it again: tau2tui relaunch --job, or eval"
             ) from None
 
     async def _cancel(self, step: Cancel, report: Report) -> str:

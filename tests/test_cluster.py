@@ -178,3 +178,35 @@ def test_a_laptop_reaches_every_endpoint_through_the_login_node(idle_lab: Lab, t
             process.send_signal(signal.SIGINT)
             _, said = process.communicate(timeout=30)
     assert process.returncode == 130 and b"Traceback" not in said
+
+
+def test_the_evaluation_as_a_job_of_its_own_is_seen_stopped_and_resumed(idle_lab: Lab, tau2tui: CommandLine) -> None:
+    small = {"cpus": 1, "mem": "800", "time": "00:30:00"}
+    tau2tui.change(slurm={"exclusive": False, "gpus_per_node": 8}, evaluation={"job": small})
+    tau2tui.run("launch")
+    run = run_directory(idle_lab, tau2tui)
+
+    tau2tui.run("eval", "--as-job", "--domain", "mock", "--num-tasks", "9", "--trials", "3", "--detach")
+    status = tau2tui.status()
+    (job,) = [job for job in status["jobs"] if job["name"] == "tau2_eval"]
+    assert job["state"] == "running"
+    assert status["evaluation"]["host"] == job["nodes"] != "login"
+    # It is none of the fleet's: nothing of that changes, and a second one is refused.
+    assert {row["standing"] for row in status["replicas"]} == {"ready"}
+    assert f"evaluation as job {job['id']}: RUNNING" in tau2tui.run("status").stdout
+    assert "is running" in tau2tui.run("eval", "--detach", status=5).stderr
+
+    tau2tui.run("eval", "--stop", "--yes")
+    wait_for(lambda: tau2tui.status()["evaluation"]["state"] == "stopped", "the evaluation stops")
+    wait_for(lambda: "tau2_eval" not in idle_lab.queue(), "its job ends")
+
+    # The time limit, or a cancel, ends it in good order too; what was finished is kept.
+    tau2tui.run("eval", "--as-job", "--domain", "mock", "--num-tasks", "9", "--trials", "3", "--detach")
+    (again,) = [job for job in tau2tui.status()["jobs"] if job["name"] == "tau2_eval" and job["state"] == "running"]
+    assert again["id"] != job["id"]
+    tau2tui.run("eval", "--follow")
+    (mock,) = tau2tui.status()["evaluation"]["domains"]
+    assert (mock["total"], mock["ok"], mock["errors"]) == (27, 27, 0)
+    assert len(list((run / "eval/units/mock").iterdir())) == 27
+    tau2tui.run("stop", "--yes")
+    assert not idle_lab.queue()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put_json, run_async, say, yes_option
-from tau2tui.config import DOMAINS, EvaluationConfig
-from tau2tui.core.command import EVAL_VERBS, StartEval, SteerEval
+from tau2tui.config import DOMAINS, EvaluationConfig, Split
+from tau2tui.core.command import StartEval, SteerEval
 from tau2tui.core.eta import time_left
 from tau2tui.errors import CommandFailed, ConfigError
 
@@ -21,15 +23,23 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.option("-d", "--domain", "domains", multiple=True, type=click.Choice(DOMAINS), help="May be repeated.")
 @click.option("--num-tasks", type=click.IntRange(min=1), help="At most so many tasks of each domain.")
+@click.option("--task-ids", multiple=True, metavar="DOMAIN/ID", help="Exactly this task; may be repeated.")
+@click.option("--split", type=click.Choice(get_args(Split)), help="tau2's split of each domain's tasks.")
+@click.option("--schedule", type=click.Choice(("per-domain", "global")), help="Domains one by one, or mixed.")
 @click.option("--trials", type=click.IntRange(min=1), help="Times that each task is run.")
 @click.option("--max-concurrency", type=click.IntRange(1, 512), help="Simulations at once.")
 @click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
 @click.option("--seed", type=int)
+@click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
+@click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")
+@click.option("--as-job", is_flag=True, help="Run it as a job of its own, not on the login node.")
 @click.option("--detach", is_flag=True, help="Return when it runs, instead of following it to its end.")
 @click.option("--follow", is_flag=True, help="Follow the evaluation that runs already.")
 @click.option("--pause", "steer", flag_value="pause", help="Begin no more simulations.")
 @click.option("--resume", "steer", flag_value="resume", help="Go on.")
 @click.option("--stop", "steer", flag_value="stop", help="End it now; what was in flight is run again by the next.")
+@click.option("--gently", is_flag=True, help="With --stop: start nothing new, and let what runs come to its end.")
+@click.option("--skip", metavar="DOMAIN/ID#TRIAL", help="Give up one simulation that is stuck; the next start runs it.")
 @click.option("--concurrency", type=click.IntRange(1, 512), help="Change how many run at once, now.")
 @json_option
 @dry_run_option
@@ -41,7 +51,13 @@ def evaluate(
     detach: bool,
     follow: bool,
     steer: str | None,
+    gently: bool,
+    skip: str | None,
     concurrency: int | None,
+    budget_usd: float | None,
+    budget_tokens: int | None,
+    task_ids: tuple[str, ...],
+    as_job: bool,
     as_json: bool,
     dry_run: bool,
     yes: bool,
@@ -49,21 +65,26 @@ def evaluate(
 ) -> None:
     """Run tau2-bench against the fleet.
 
-    What was finished before is not run again. The evaluation is a process of its own on the login node: it goes on
-    when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4 if a
-    unit ended in an error.
+    What was finished before is not run again. The evaluation is a process of its own on the login node, or a job: it
+    goes on when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4
+    if a unit ended in an error. With --resume a budget is raised before it goes on.
     """
+    if gently and steer != "stop":
+        raise click.UsageError("--gently needs --stop")
+    budget = {"usd": budget_usd, "tokens": budget_tokens}
+    steering = _steering("finish" if gently else steer, skip, concurrency, budget)
+    if as_job:
+        settings["where"] = "job"
+    if task_ids:
+        settings |= _tasks(task_ids, settings["domains"])
 
     async def act() -> None:
         async with session.ops() as ops:
             await ops.look()
-            if steer or concurrency is not None:
-                command: StartEval | SteerEval = SteerEval(steer or EVAL_VERBS[-1], concurrency)
-            else:
-                command = StartEval(_replaced(session.config().evaluation, settings))
-            if not follow:
+            start = StartEval(_replaced(session.config().evaluation, settings, budget))
+            for command in () if follow else steering or (start,):
                 await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
-            if dry_run or detach or (isinstance(command, SteerEval) and not follow):
+            if dry_run or detach or (steering and not follow):
                 return
             last = await ops.follow_eval(_Teller())
             if as_json:
@@ -85,29 +106,63 @@ def judge_end(last: EvalProgress) -> None:
         )
 
 
-def _replaced(evaluation: EvaluationConfig, settings: dict[str, Any]) -> EvaluationConfig:
+def _steering(
+    verb: str | None, skip: str | None, concurrency: int | None, budget: Mapping[str, float | None]
+) -> tuple[SteerEval, ...]:
+    """What is asked of the evaluation that runs, in order; nothing: one is to be started, with its budget."""
+    requests = [SteerEval("skip", skip)] if skip else []
+    if concurrency is not None:
+        requests.append(SteerEval("concurrency", concurrency))
+    if verb is not None:
+        requests += [SteerEval(f"budget_{unit}", limit) for unit, limit in budget.items() if limit is not None]
+        requests.append(SteerEval(verb))
+    return tuple(requests)
+
+
+def _tasks(named: tuple[str, ...], domains: tuple[str, ...]) -> dict[str, Any]:
+    """The settings that DOMAIN/ID pairs mean: the tasks, and their domains unless others are said too."""
+    tasks: dict[str, list[str]] = {}
+    for name in named:
+        domain, slash, task_id = name.partition("/")
+        if not slash or domain not in DOMAINS:
+            raise click.UsageError(f"--task-ids takes DOMAIN/ID such as retail/17, not {name!r}")
+        tasks.setdefault(domain, []).append(task_id)
+    return {"tasks": tasks, "domains": domains or tuple(tasks)}
+
+
+def _replaced(
+    evaluation: EvaluationConfig, settings: dict[str, Any], budget: Mapping[str, float | None]
+) -> EvaluationConfig:
     """The configured evaluation with what was said on the command line, checked like the file itself."""
     from pydantic import ValidationError
 
     said = {key: value for key, value in settings.items() if value not in (None, ())}
+    limits = {unit: limit for unit, limit in budget.items() if limit is not None}
+    configured = evaluation.model_dump()
     try:
-        return EvaluationConfig.model_validate({**evaluation.model_dump(), **said})
+        return EvaluationConfig.model_validate(
+            {**configured, **said, "budget": {**configured["budget"], **limits}},
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"--{'-'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
 class _Teller:
-    """One line whenever the count of finished units changes."""
+    """One line whenever the count of finished units changes, it pauses, or a unit stalls."""
 
     def __init__(self) -> None:
-        self.finished = -1
+        self.told: object = None
 
     def __call__(self, progress: EvalProgress) -> None:
-        if progress.finished == self.finished and not progress.state.over:
+        stalled = [unit.name for unit in progress.running if unit.stalled]
+        news = (progress.finished, progress.state, stalled)
+        if news == self.told and not progress.state.over:
             return
-        self.finished = progress.finished
+        self.told = news
         say(progress_line(progress))
+        for line in trouble_lines(progress):
+            say(line)
 
 
 def progress_line(progress: EvalProgress) -> str:
@@ -116,7 +171,8 @@ def progress_line(progress: EvalProgress) -> str:
     evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
         return f"evaluation {progress.state}"
-    parts = [f"evaluation {progress.state}: {progress.finished}/{progress.total}"]
+    state = f"{progress.state} ({progress.why})" if progress.why and not progress.state.over else str(progress.state)
+    parts = [f"evaluation {state}: {progress.finished}/{progress.total}"]
     if evaluated:
         parts.append(f"passed {passed}/{evaluated}")
     if errors := sum(domain.errors for domain in progress.domains):
@@ -126,6 +182,42 @@ def progress_line(progress: EvalProgress) -> str:
         low, middle, high = (timedelta(seconds=round(value)) for value in (left.low_s, left.middle_s, left.high_s))
         parts.append(f"ETA {middle} ({low}–{high})")
     return ", ".join(parts)
+
+
+def trouble_lines(progress: EvalProgress, clock: float | None = None) -> list[str]:
+    """The simulations that are stalled, one line each. `clock`: of the machine that looked, in Unix seconds."""
+    now = progress.updated_at if clock is None else clock
+    return [
+        f"stalled: {unit.name} waits for {unit.waits_for} for {timedelta(seconds=round(now - unit.last_event_at))} "
+        f"after {unit.steps} steps; tau2tui eval --skip {shlex.quote(unit.name)} gives it up"
+        for unit in progress.running
+        if unit.stalled
+    ]
+
+
+def account_lines(progress: EvalProgress) -> list[str]:
+    """Which failures are kept and which are run again, and what it cost, as far as there is any of it."""
+    lines = []
+    evaluated, passed = (sum(getattr(domain, key) for domain in progress.domains) for key in ("ok", "passed"))
+    if evaluated > passed:
+        own = {reason: count for reason, count in progress.terminations.items() if not reason.endswith("_stop")}
+        lines.append(f"kept without full reward: {evaluated - passed}{_in_brackets(own)}")
+    if progress.unit_errors:
+        lines.append(f"to be run again: {sum(progress.unit_errors.values())}{_in_brackets(progress.unit_errors)}")
+    if progress.budget_counts or progress.cost_usd:
+        lines.append(f"cost ${sum(progress.cost_usd.values()):.2f}, {sum(progress.tokens.values())} tokens")
+    for limit, spent, form in (
+        (progress.budget_usd, progress.spent_usd, "${:.2f}"),
+        (progress.budget_tokens, progress.spent_tokens, "{} tokens"),
+    ):
+        if limit is not None:
+            counted = ", ".join(progress.budget_counts) or "nothing"
+            lines.append(f"budget {form.format(spent)} of {form.format(limit)} (counts {counted})")
+    return lines
+
+
+def _in_brackets(counts: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{name} {count}' for name, count in sorted(counts.items()))})" if counts else ""
 
 
 @click.command(hidden=True)

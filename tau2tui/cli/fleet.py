@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.doctor import refuse_if_fatal
+from tau2tui.cli.evaluate import account_lines, trouble_lines
 from tau2tui.cli.hygiene import dirty_line
 from tau2tui.cli.session import (
     Session,
@@ -25,6 +26,7 @@ from tau2tui.cli.session import (
 from tau2tui.cli.settings import changed_experts, save_settings
 from tau2tui.core.command import HandOver, Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.layout import EVAL_JOB
 from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, Unreachable
@@ -226,10 +228,16 @@ def show_status(ops: Ops) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    for job in ops.snapshot.jobs.value or ():
+        if job.name == EVAL_JOB and job.may_live:
+            put(" ".join(filter(None, (f"evaluation as job {job.id}: {job.raw_state}", job.nodes, job.reason))))
     if progress is not None:
         done = f"{progress.finished}/{progress.total} units"
         errors = sum(domain.errors for domain in progress.domains)
-        put(f"evaluation {progress.state}: {done}, {errors} ended in errors, {progress.retries} retries")
+        why = f" ({progress.why})" if progress.why else ""
+        put(f"evaluation {progress.state}{why}: {done}, {errors} ended in errors, {progress.retries} retries")
+        for line in (*account_lines(progress), *trouble_lines(progress, run.clock if run else None)):
+            put(f"  {line}")
 
 
 def _cells(row: FleetRow) -> tuple[str, ...]:

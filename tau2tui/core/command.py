@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from tau2tui.config import EvaluationConfig, ExpertConfig
 from tau2tui.core.gpus import NodeGpus
 
+RequestValue = int | float | str | None
+"""What a request may carry: a number, or the name of a unit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -64,10 +67,10 @@ class StartEval:
 
 @dataclass(frozen=True, slots=True)
 class SteerEval:
-    """Pause, resume or stop the evaluation, or change how many units run at once."""
+    """Change the evaluation while it runs: one of EVAL_VERBS, with the value that it needs, if any."""
 
     verb: str
-    value: int | None = None
+    value: RequestValue = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +81,5 @@ class CleanGpus:
 
 
 Command = Launch | Relaunch | RelaunchJob | HandOver | Stop | StartEval | SteerEval | CleanGpus
-EVAL_VERBS = ("pause", "resume", "stop", "concurrency")
+EVAL_VERBS = ("pause", "resume", "stop", "finish", "concurrency", "skip", "budget_usd", "budget_tokens")
+"""`stop` ends it now, `finish` when what runs has ended; `skip` takes the name of a unit, the last two a number."""

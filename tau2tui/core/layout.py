@@ -31,6 +31,8 @@ EVAL_REQUEST = "eval/request.json"
 EVAL_CONTROL = "eval/control"
 EVAL_UNITS = "eval/units"
 EVAL_OUT = "eval/driver.out"
+EVAL_JOB = "tau2_eval"
+"""Name of the evaluation's own job, which is none of the fleet's: those are numbered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,25 @@ class RunningUnit:
     last_event_at: float
     steps: int = 0
     doing: str = ""
-    """The series it waits for: orchestrator, expert-1, user, tool."""
+    """What it waits for: the series of a model (orchestrator, expert-1, user), tool, or evaluator."""
     replica: str = ""
+    stalled: bool = False
+    """Nothing has happened in it for longer than the evaluation's stall_s."""
+
+    @property
+    def name(self) -> str:
+        """As people and requests name it."""
+        return unit_name(self.domain, self.task_id, self.trial)
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, and where."""
+        return f"{self.doing or 'its start'} at {self.replica}" if self.replica else self.doing or "its start"
+
+
+def unit_name(domain: str, task_id: str, trial: int) -> str:
+    """The name of a unit of work: task ids are unique in their domain only."""
+    return f"{domain}/{task_id}#{trial}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +212,19 @@ class EvalProgress:
     calls: dict[str, int] = field(default_factory=dict)
     """Model calls by series."""
     retries: int = 0
+    unit_errors: dict[str, int] = field(default_factory=dict)
+    """Units by the class of the infrastructure error that ended them; the next start runs these again."""
+    terminations: dict[str, int] = field(default_factory=dict)
+    """Evaluated units by tau2's termination reason; max_steps and too_many_errors are the models' own failures."""
+    cost_usd: dict[str, float] = field(default_factory=dict)
+    """Cost of the model calls by series, at the configured prices."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Input and output tokens by series."""
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    """The limits; None: there is none."""
+    budget_counts: tuple[str, ...] = ()
+    """The series that count towards the limits."""
     why: str = ""
     finished_at: float | None = None
     pid: int | None = None
@@ -207,6 +237,16 @@ class EvalProgress:
     @property
     def finished(self) -> int:
         return sum(domain.finished for domain in self.domains)
+
+    @property
+    def spent_usd(self) -> float:
+        """What counts towards the budget, in US dollars."""
+        return sum(self.cost_usd.get(series, 0.0) for series in self.budget_counts)
+
+    @property
+    def spent_tokens(self) -> int:
+        """The same in tokens."""
+        return sum(self.tokens.get(series, 0) for series in self.budget_counts)
 
 
 @dataclass(frozen=True, slots=True)

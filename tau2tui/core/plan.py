@@ -22,6 +22,7 @@ from tau2tui.core.command import (
     Launch,
     Relaunch,
     RelaunchJob,
+    RequestValue,
     StartEval,
     SteerEval,
     Stop,
@@ -31,6 +32,8 @@ from tau2tui.core.placement import PlannedJob, plan_jobs
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import Refused
 
+EVAL_QUEUE_S = 3600.0
+"""How long the start of an evaluation that is a job is waited for: it may have to queue."""
 DRIVER_TIMEOUT_S = 30.0
 """An evaluation driver writes its state at least every few seconds; after this it may be taken for gone."""
 
@@ -98,7 +101,7 @@ class Request:
     verb: str
     targets: tuple[str, ...]
     """Jobs, replicas, or "eval"; they are asked at the same time."""
-    value: int | None = None
+    value: RequestValue = None
     timeout_s: float = 90.0
 
     def __str__(self) -> str:
@@ -297,7 +300,7 @@ def _cancel(jobs: Iterable[Job], situation: Situation) -> Cancel:
 
 def _agents(jobs: Iterable[Job]) -> tuple[str, ...]:
     """How the agents of these jobs are called: by the job's name, or by its id while two have the same name."""
-    running = [job for job in jobs if job.state is JobState.RUNNING]
+    running = [job for job in jobs if job.state is JobState.RUNNING and job.name != layout.EVAL_JOB]
     names = Counter(job.name for job in running)
     return tuple(job.name if names[job.name] == 1 else job.id for job in running)
 
@@ -431,30 +434,42 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
 def _start_eval(command: StartEval, situation: Situation) -> Plan:
     if _driver_runs(situation):
         raise Refused(f"an evaluation of run {situation.run_id} is running", "stop it first: tau2tui eval --stop")
+    if waiting := _eval_jobs(situation):
+        raise Refused(
+            f"the evaluation of run {situation.run_id} is submitted as job {waiting[0].id}",
+            "wait for it, or cancel it: tau2tui eval --stop",
+        )
     verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
     ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
     missing = [name for name in situation.config.experts if name not in ready]
     if missing:
         raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
-    request = command.evaluation.model_dump_json(indent=1)
+    request = WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), command.evaluation.model_dump_json(indent=1))
     run = situation.snapshot.run.value
-    return Plan(
-        command,
-        (
-            WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), request),
-            Do(situation.driver_argv),
-            AwaitEval(run.evaluation.started_at if run and run.evaluation else None),
-        ),
-    )
+    before = run.evaluation.started_at if run and run.evaluation else None
+    if command.evaluation.where == "login":
+        return Plan(command, (request, Do(situation.driver_argv), AwaitEval(before)))
+    script = tuple(WriteFile(str(situation.run_dir / file.path), file.text) for file in situation.files)
+    return Plan(command, (request, *script, _submit(layout.EVAL_JOB, situation), AwaitEval(before, EVAL_QUEUE_S)))
+
+
+def _eval_jobs(situation: Situation) -> tuple[Job, ...]:
+    """The evaluation's own jobs that are queued or running."""
+    jobs = situation.snapshot.jobs.value or ()
+    return tuple(job for job in jobs if job.name == layout.EVAL_JOB and job.may_live)
 
 
 def _steer_eval(command: SteerEval, situation: Situation) -> Plan:
     if command.verb not in EVAL_VERBS:
         raise Refused(f"unknown request {command.verb!r}", f"one of {', '.join(EVAL_VERBS)}")
+    if command.verb == "stop" and not _driver_runs(situation) and (waiting := _eval_jobs(situation)):
+        return Plan(command, (_cancel(waiting, situation), AwaitJobsGone(job=layout.EVAL_JOB)), True)
     if not _driver_runs(situation):
         raise Refused(f"no evaluation of run {situation.run_id} is running", "start one: tau2tui eval")
     step = Request(command.verb, ("eval",), command.value)
-    destructive = command.verb == "stop"
+    destructive = command.verb in ("stop", "skip")
+    if command.verb == "skip":
+        return Plan(command, (step,), destructive, (f"{command.value} is given up; the next start runs it again",))
     return Plan(command, (step,), destructive, _in_flight(situation) if destructive else ())
 
 

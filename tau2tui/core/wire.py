@@ -95,6 +95,7 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
                 steps=_integer(unit, "steps") or 0,
                 doing=_text(unit, "doing"),
                 replica=_text(unit, "replica"),
+                stalled=bool(unit.get("stalled")),
             )
             for unit in data.get("running") or ()
         ),
@@ -104,6 +105,13 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
         errors_by_replica=_counts(data, "errors_by_replica"),
         calls=_counts(data, "calls"),
         retries=_integer(data, "retries") or 0,
+        unit_errors=_counts(data, "unit_errors"),
+        terminations=_counts(data, "terminations"),
+        cost_usd=_numbers(data, "cost_usd"),
+        tokens=_counts(data, "tokens"),
+        budget_usd=_number(data, "budget_usd"),
+        budget_tokens=_integer(data, "budget_tokens"),
+        budget_counts=tuple(str(series) for series in data.get("budget_counts") or ()),
         why=_text(data, "why"),
         finished_at=_number(data, "finished_at"),
         pid=_integer(data, "pid"),
@@ -134,3 +142,8 @@ def _number(data: Mapping[str, Any], key: str) -> float | None:
 def _counts(data: Mapping[str, Any], key: str) -> dict[str, int]:
     counts = data.get(key)
     return {str(name): int(count) for name, count in counts.items()} if isinstance(counts, Mapping) else {}
+
+
+def _numbers(data: Mapping[str, Any], key: str) -> dict[str, float]:
+    numbers = data.get(key)
+    return {str(name): float(value) for name, value in numbers.items()} if isinstance(numbers, Mapping) else {}

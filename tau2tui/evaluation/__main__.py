@@ -139,6 +139,8 @@ def _starting(before: EvalProgress | None, evaluation: EvaluationConfig) -> Eval
         errors_by_replica=before.errors_by_replica,
         calls=before.calls,
         retries=before.retries,
+        cost_usd=before.cost_usd,
+        tokens=before.tokens,
     )
 
 

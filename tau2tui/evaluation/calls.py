@@ -49,14 +49,16 @@ class Exchange:
 class UnitCaller:
     """The calls of one unit; used by the one thread that runs it."""
 
-    def __init__(self, exchange: Exchange, log: UnitLog) -> None:
+    def __init__(self, exchange: Exchange, log: UnitLog, abandoned: threading.Event | None = None) -> None:
+        """`abandoned`: set when this unit is given up; by default only when everything is."""
         self._exchange = exchange
         self._log = log
+        self._abandoned = abandoned or exchange.abandoned
 
     def __call__(
         self, participant: Participant, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]
     ) -> Answer:
-        """Ask until there is an answer. Raises CallError when there will be none, Abandoned when the driver stops."""
+        """Ask until there is an answer. Raises CallError when there will be none, Abandoned when it is given up."""
         request = self._request(participant, messages, tools)
         attempts = self._exchange.evaluation.max_attempts
         deadline = time.monotonic() + self._exchange.evaluation.call_timeout_s
@@ -65,7 +67,7 @@ class UnitCaller:
             try:
                 answer = self._attempt(participant, _varied(request, attempt), deadline, tried)
             except CallError as error:
-                if self._exchange.abandoned.is_set():
+                if self._given_up:
                     raise Abandoned from None
                 replica = tried[-1] if len(tried) == attempt else ""
                 wait_s = self._wait_s(participant, attempt, tried)
@@ -74,7 +76,7 @@ class UnitCaller:
                     self._log.gave_up(participant, replica, error, attempt)
                     raise
                 self._log.retrying(participant, replica, error, attempt, attempts, wait_s)
-                if self._exchange.abandoned.wait(wait_s):
+                if self._abandoned.wait(wait_s) or self._given_up:
                     raise Abandoned from None
             else:
                 self._log.answered(participant, answer)
@@ -89,9 +91,15 @@ class UnitCaller:
         router = self._exchange.router
         conversation = self._log.unit.name
         with router.lease(participant.name, conversation, deadline, tried) as endpoint:
+            if self._given_up:
+                raise Abandoned
             tried.append(endpoint.replica)
             self._log.calling(participant, endpoint.replica)
             return self._ask(endpoint, request, deadline)
+
+    @property
+    def _given_up(self) -> bool:
+        return self._abandoned.is_set() or self._exchange.abandoned.is_set()
 
     def _ask(self, endpoint: Endpoint, request: ChatRequest, deadline: float) -> Answer:
         try:

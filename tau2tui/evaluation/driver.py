@@ -6,31 +6,38 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tau2tui.config import Config, EvaluationConfig
 from tau2tui.core.eta import seed_eta_s
 from tau2tui.core.layout import RunLayout
-from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
+from tau2tui.evaluation.budget import budget_of, kept_costs
 from tau2tui.evaluation.calls import Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient
-from tau2tui.evaluation.control import Reply, Request, RequestBox
+from tau2tui.evaluation.control import RequestBox
+from tau2tui.evaluation.evaluator import Evaluator, evaluated, processes_by_default
 from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
+from tau2tui.evaluation.openfiles import raise_limit
 from tau2tui.evaluation.participants import Cast, api_keys, cast_of
 from tau2tui.evaluation.progress import StateFile, Tally
 from tau2tui.evaluation.results import Outcome, ResultsFile, finished_before, save
 from tau2tui.evaluation.routing import FleetReader, Router
 from tau2tui.evaluation.schedule import Schedule
-from tau2tui.evaluation.simulation import simulate
+from tau2tui.evaluation.simulation import converse
+from tau2tui.evaluation.steering import Steering
 from tau2tui.evaluation.unitlog import UnitLog
 from tau2tui.evaluation.units import Unit
+from tau2tui.evaluation.watch import Watch
 from tau2tui.evaluation.workload import Workload, load_workload
 
 _TICK_S = 0.5
 _GRACE_S = 1.0
 """How long a stop waits for units that are just being finished."""
-_MOST_UNITS_AT_ONCE = 512
+_EVALUATION_GRACE_S = 20.0
+"""How long it waits for conversations that are over and only have to be evaluated: seconds of work, hours to repeat."""
 _STDOUT = 1
 
 
@@ -55,7 +62,9 @@ def drive(
     workload = load_workload(evaluation)
     router = Router({name: expert.max_concurrency for name, expert in config.experts.items()})
     layout = RunLayout(config.run.logs, config.run.outputs)
+    processes = evaluation.evaluator_processes
     with (
+        Evaluator(processes_by_default() if processes is None else processes) as evaluator,
         Journal(run_dir, layout, tuple(workload.domains), echo=_STDOUT) as journal,
         ChatClient(fleet_key, stream=evaluation.stream, abandoned=stop) as fleet,
         # Not streamed: its phases are nobody's concern, and OpenAI refuses to stream some models to some customers.
@@ -73,7 +82,7 @@ def drive(
             for name in workload.domains
         }
         tally = Tally(workload.totals, start)
-        return Driver(run_dir, workload, cast, exchange, journal, tally, results, requests, state).run()
+        return Driver(run_dir, workload, cast, exchange, evaluator, journal, tally, results, requests, state).run()
 
 
 class Driver:
@@ -85,6 +94,7 @@ class Driver:
         workload: Workload,
         cast: Cast,
         exchange: Exchange,
+        evaluator: Evaluator,
         journal: Journal,
         tally: Tally,
         results: Mapping[str, ResultsFile],
@@ -95,45 +105,71 @@ class Driver:
         self._workload = workload
         self._cast = cast
         self._exchange = exchange
+        self._evaluator = evaluator
         self._journal = journal
         self._results = results
         self._requests = requests
         self._state_file = state
         self._stop = exchange.abandoned
         self._tally = tally
+        evaluation = exchange.evaluation
         before = finished_before(run_dir, workload.units)
         for outcome in before:
             self._count(outcome)
+        tally.spent_at_least(*kept_costs(before, cast))
         finished = {outcome.unit for outcome in before}
-        waiting = [unit for unit in workload.units if unit not in finished]
-        self._schedule = Schedule(waiting, self._run_unit, exchange.evaluation.max_concurrency)
+        self._schedule = Schedule(
+            [unit for unit in workload.units if unit not in finished],
+            self._run_unit,
+            evaluation.max_concurrency,
+            one_domain_at_a_time=evaluation.schedule == "per-domain",
+        )
+        self._steering = Steering(
+            self._schedule,
+            budget_of(evaluation.budget, cast),
+            self._stop,
+            lambda: self._progress(EvalState.RUNNING),
+            self._give_up,
+        )
+        self._watch = Watch(tally, journal, stall_s=evaluation.stall_s, unit_timeout_s=evaluation.unit_timeout_s)
         self._started = time.monotonic()
         self._ended_here = 0
 
     def run(self) -> EvalProgress:
         """Run to the end, or until a stop; the final counts. Raises OSError when results can not be kept."""
         self._announce()
+        if any(self._workload.domains[unit.domain].costly for unit in self._schedule.waiting):
+            self._evaluator.prepare()
         while not self._stop.is_set() and not self._schedule.done:
-            self._requests.answer(self._decide)
+            self._requests.answer(self._steering.decide)
+            if why := self._steering.keep_to_budget():
+                self._journal.say(f"Paused: {why}; raise it: tau2tui eval --resume --budget-usd N (or --budget-tokens)")
             self._schedule.start_more()
-            self._show(EvalState.PAUSED if self._schedule.paused else EvalState.RUNNING)
+            self._show(self._steering.state)
+            for unit in self._watch.overdue():
+                limit_s = self._exchange.evaluation.unit_timeout_s
+                self._give_up(unit, "deadline", f"it took longer than {limit_s:.0f} s and waited for {unit.waits_for}")
             if outcome := self._schedule.next_ended(_TICK_S):
                 self._settle(outcome)
         if self._stop.is_set():
             self._give_up_running()
         return self._close()
 
-    def _run_unit(self, unit: Unit) -> Outcome:
+    def _run_unit(self, unit: Unit, abandoned: threading.Event) -> Outcome:
         """Run one unit, in its own thread. Raises Abandoned."""
         started_at = time.time()
         self._tally.started(unit)
         self._journal.say(f"{unit.name} starts", unit.domain)
         log = UnitLog(unit, self._journal, self._tally)
         domain = self._workload.domains[unit.domain]
-        call = UnitCaller(self._exchange, log)
+        call = UnitCaller(self._exchange, log, abandoned)
         try:
-            simulation = simulate(domain, self._cast, self._exchange.evaluation, call, log, self._stop)
-            return Outcome(unit, started_at, time.time(), simulation.model_dump(mode="json"))
+            simulation = converse(domain, self._cast, self._exchange.evaluation, call, log, abandoned)
+            log.evaluating()
+            self._schedule.conversed(unit)
+            evaluate = self._evaluator.evaluate if domain.costly else evaluated
+            result = evaluate(unit.domain, domain.tasks[unit.task_id], simulation)
+            return Outcome(unit, started_at, time.time(), result)
         except Abandoned:
             raise
         except CallError as error:
@@ -152,7 +188,7 @@ class Driver:
         self._ended_here += 1
         self._results[outcome.unit.domain].write()
         self._journal.outcome(outcome, self._tally.domain(outcome.unit.domain))
-        progress = self._progress(EvalState.RUNNING)
+        progress = self._progress(self._steering.state)
         elapsed_s = time.monotonic() - self._started
         # What earlier drivers finished was no work of this one's time.
         total_here = self._ended_here + progress.total - progress.finished
@@ -160,41 +196,30 @@ class Driver:
         self._journal.eta(progress.finished, progress.total, elapsed_s, eta_s)
 
     def _count(self, outcome: Outcome) -> None:
-        self._tally.finished(outcome.unit, outcome.reward, outcome.finished_at - outcome.started_at)
+        self._tally.finished(outcome)
         self._results[outcome.unit.domain].add(outcome)
 
-    def _decide(self, request: Request) -> Reply:
-        """Do what is asked, if it can be done."""
-        running = f"{self._schedule.running} units are running"
-        match request:
-            case Request("pause"):
-                self._schedule.paused = True
-                return Reply(True, f"paused: no new units start, {running} to their end")
-            case Request("resume"):
-                self._schedule.paused = False
-                return Reply(True, "resumed")
-            case Request("stop"):
-                self._stop.set()
-                return Reply(True, f"stopping: {running} and are given up")
-            case Request("concurrency", int(limit)) if limit is not True and 1 <= limit <= _MOST_UNITS_AT_ONCE:
-                self._schedule.limit = limit
-                return Reply(True, f"at most {limit} units at once, {running}")
-            case Request("concurrency"):
-                return Reply(False, f"concurrency is a whole number from 1 to {_MOST_UNITS_AT_ONCE}")
-        return Reply(False, "unknown: the evaluation takes pause, resume, stop and concurrency")
+    def _give_up(self, running: RunningUnit, error_class: str, error: str) -> None:
+        """Let go of a unit that runs, and record that no model failed in it."""
+        if unit := self._schedule.give_up(running.name):
+            self._settle(Outcome(unit, running.started_at, time.time(), error_class=error_class, error=error))
 
     def _give_up_running(self) -> None:
         """Let go of what runs, but not of what is finished in this moment."""
         self._show(EvalState.STOPPING)
+        self._schedule.give_up_all()
         self._exchange.router.close()
-        until = time.monotonic() + _GRACE_S
-        while self._schedule.running and (left_s := until - time.monotonic()) > 0:
-            if outcome := self._schedule.next_ended(left_s):
+        began = time.monotonic()
+        while self._schedule.running:
+            grace_s = _EVALUATION_GRACE_S if self._schedule.evaluating else _GRACE_S
+            if (left_s := began + grace_s - time.monotonic()) <= 0:
+                break
+            if outcome := self._schedule.next_ended(min(left_s, _GRACE_S)):
                 self._settle(outcome)
         self._tally.abandoned()
 
     def _close(self) -> EvalProgress:
-        stopped = self._stop.is_set() and not self._schedule.done
+        stopped = bool(self._schedule.running or self._schedule.waiting)
         for results in self._results.values():
             results.write(now=True)
         state = EvalState.STOPPED if stopped else EvalState.FINISHED
@@ -211,9 +236,19 @@ class Driver:
             f"Evaluation starts: {progress.total} units, {progress.finished} of them finished before, "
             f"at most {self._schedule.limit} at once"
         )
+        if warning := raise_limit(self._schedule.limit):
+            self._journal.say(warning)
 
     def _show(self, state: EvalState) -> None:
         self._state_file.show(self._progress(state))
 
     def _progress(self, state: EvalState) -> EvalProgress:
-        return self._tally.progress(state, self._schedule.limit)
+        progress = self._tally.progress(state, self._schedule.limit)
+        budget = self._steering.budget
+        return replace(
+            progress,
+            why="" if self._schedule.finishing and state.over else self._steering.why,
+            budget_usd=budget.usd,
+            budget_tokens=budget.tokens,
+            budget_counts=budget.counts,
+        )

@@ -15,6 +15,7 @@ from tau2tui.core.layout import EVAL_STATE
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit
 from tau2tui.core.wire import progress_from, progress_to
 from tau2tui.evaluation.files import replace_file
+from tau2tui.evaluation.results import Outcome
 from tau2tui.evaluation.units import Unit
 
 FULL_REWARD = 1 - 1e-6
@@ -51,6 +52,10 @@ class Tally:
         self._errors = Counter(start.errors)
         self._errors_by_replica = Counter(start.errors_by_replica)
         self._retries = start.retries
+        self._unit_errors: Counter[str] = Counter()
+        self._terminations: Counter[str] = Counter()
+        self._cost_usd = dict(start.cost_usd)
+        self._tokens = Counter(start.tokens)
 
     def started(self, unit: Unit) -> None:
         """The unit runs."""
@@ -66,10 +71,20 @@ class Tally:
         """The unit has gone through so many steps."""
         self._event(unit, steps=steps)
 
-    def called(self, series: str) -> None:
-        """A model call was answered."""
+    def called(self, series: str, cost_usd: float = 0.0, tokens: int = 0) -> None:
+        """A model call was answered, at this cost."""
         with self._lock:
             self._calls[series] += 1
+            self._cost_usd[series] = self._cost_usd.get(series, 0.0) + cost_usd
+            self._tokens[series] += tokens
+
+    def spent_at_least(self, cost_usd: Mapping[str, float], tokens: Mapping[str, int]) -> None:
+        """What is known to have been spent by series; where the last state says more, that holds."""
+        with self._lock:
+            for series, usd in cost_usd.items():
+                self._cost_usd[series] = max(usd, self._cost_usd.get(series, 0.0))
+            for series, count in tokens.items():
+                self._tokens[series] = max(count, self._tokens[series])
 
     def failed(self, kind: str, replica: str, *, retried: bool) -> None:
         """An attempt at a model call failed."""
@@ -79,18 +94,33 @@ class Tally:
                 self._errors_by_replica[replica] += 1
             self._retries += retried
 
-    def finished(self, unit: Unit, reward: float | None, duration_s: float) -> None:
+    def finished(self, outcome: Outcome) -> None:
         """The unit is over; without a reward it ended in an infrastructure error."""
+        unit, reward = outcome.unit, outcome.reward
         with self._lock:
             self._running.pop(unit, None)
-            self._durations_s.append(duration_s)
+            self._durations_s.append(outcome.finished_at - outcome.started_at)
             domain = self._domains[unit.domain]
             if reward is None:
                 domain.errors += 1
+                self._unit_errors[outcome.error_class or "unknown"] += 1
             else:
                 domain.ok += 1
                 domain.passed += reward >= FULL_REWARD
                 domain.reward_sum += reward
+                self._terminations[outcome.termination] += 1
+
+    def running(self) -> tuple[RunningUnit, ...]:
+        """What runs at this moment."""
+        with self._lock:
+            return tuple(self._running.values())
+
+    def stalled(self, name: str) -> None:
+        """The unit of this name is stalled, until its next event."""
+        with self._lock:
+            for unit, running in self._running.items():
+                if running.name == name:
+                    self._running[unit] = replace(running, stalled=True)
 
     def abandoned(self) -> None:
         """Nothing runs any more; what ran has not ended."""
@@ -119,6 +149,10 @@ class Tally:
                 errors_by_replica=dict(self._errors_by_replica),
                 calls=dict(self._calls),
                 retries=self._retries,
+                unit_errors=dict(self._unit_errors),
+                terminations=dict(self._terminations),
+                cost_usd=dict(self._cost_usd),
+                tokens=dict(self._tokens),
                 finished_at=now if state.over else None,
             )
 
@@ -131,7 +165,7 @@ class Tally:
     def _event(self, unit: Unit, **changes: Any) -> None:
         with self._lock:
             if running := self._running.get(unit):
-                self._running[unit] = replace(running, last_event_at=time.time(), **changes)
+                self._running[unit] = replace(running, last_event_at=time.time(), stalled=False, **changes)
 
 
 class StateFile:

@@ -40,6 +40,11 @@ class Outcome:
         return float(reward) if isinstance(reward, (int, float)) else None
 
     @property
+    def termination(self) -> str:
+        """tau2's reason why the conversation ended, such as user_stop or max_steps."""
+        return str((self.simulation or {}).get("termination_reason") or "unknown")
+
+    @property
     def status(self) -> str:
         return INFRA_ERROR if self.reward is None else OK
 

@@ -28,7 +28,8 @@ class UnitLog:
 
     def answered(self, participant: Participant, answer: Answer) -> None:
         """A model answered. The orchestrator's time is its own: that of an expert it called is another event."""
-        self._tally.called(participant.series)
+        tokens = (answer.input_tokens or 0) + (answer.output_tokens or 0)
+        self._tally.called(participant.series, participant.cost(answer) or 0.0, tokens)
         values: dict[str, Value] = {
             "step": self.step,
             "model": participant.model,
@@ -67,7 +68,7 @@ class UnitLog:
 
     def evaluating(self) -> None:
         """The conversation is over, and waits for nobody any more."""
-        self._tally.doing(self.unit, "")
+        self._tally.doing(self.unit, "evaluator")
 
     def tool_running(self) -> None:
         """The environment is asked."""

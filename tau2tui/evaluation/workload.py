@@ -52,7 +52,11 @@ class Workload:
 
 
 def load_workload(evaluation: EvaluationConfig) -> Workload:
-    """Load the domains; takes a few seconds. Raises ConfigError for a task that does not exist."""
-    domains: dict[str, Domain] = {name: load_domain(name) for name in dict.fromkeys(evaluation.domains)}
+    """Load the domains; takes a few seconds. Raises ConfigError for a task or a split that does not exist, and
+    for a base split that is not the one of the published runs.
+    """
+    domains: dict[str, Domain] = {
+        name: load_domain(name, evaluation.split) for name in dict.fromkeys(evaluation.domains)
+    }
     tasks = {name: chosen_tasks(name, list(domain.tasks), evaluation) for name, domain in domains.items()}
     return Workload(domains, tasks, all_units(tasks, evaluation))

@@ -7,6 +7,7 @@ import json
 import math
 import shlex
 import socket
+from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import PurePosixPath
@@ -17,7 +18,7 @@ import tomlkit
 
 from tau2tui import __version__
 from tau2tui.chat_templates import template_text
-from tau2tui.config import Config, SlurmConfig
+from tau2tui.config import Config, EvaluationConfig, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
 from tau2tui.core.plan import WriteFile
@@ -55,8 +56,43 @@ def _job_spec_file(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> W
     return WriteFile(layout.job_spec(job.name), json.dumps(job_spec(config, job, run_dir, address), indent=1))
 
 
+def eval_job_file(config: Config, evaluation: EvaluationConfig, driver: Sequence[str]) -> WriteFile:
+    """The script of the evaluation's own job. `driver`: the command line that runs the evaluation to its end."""
+    slurm, job = config.slurm, evaluation.job
+    partition = job.partition or slurm.partition
+    options = [
+        f"--job-name={layout.EVAL_JOB}",
+        *(
+            f"--{name}={shlex.quote(value)}"
+            for name, value in (("partition", partition), ("account", slurm.account), ("qos", slurm.qos))
+            if value
+        ),
+        f"--time={job.time}",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={job.cpus}",
+        *((f"--mem={shlex.quote(job.mem)}",) if job.mem else ()),
+        f"--output={layout.job_output(layout.EVAL_JOB)}",
+        f"--error={layout.job_output(layout.EVAL_JOB, 'err')}",
+        "--open-mode=append",
+        f"--signal=B:TERM@{math.ceil(slurm.grace_s)}",
+        *job.extra,
+    ]
+    text = _templates().get_template("eval.sbatch.j2").render(options=options, driver=driver, output=layout.EVAL_OUT)
+    return WriteFile(layout.sbatch_file(layout.EVAL_JOB), text)
+
+
 def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:
     """The text of one job script."""
+    agent = [config.cluster.python, str(run_dir / layout.NODE_AGENT), "run", str(run_dir / layout.job_spec(job.name))]
+    return (
+        _templates()
+        .get_template("job.sbatch.j2")
+        .render(options=sbatch_options(config, job), environment=config.environment, agent=agent)
+    )
+
+
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tau2tui.remote"),
         autoescape=False,  # noqa: S701 - shell, not HTML: every value goes through `quote`
@@ -64,10 +100,7 @@ def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = shlex.quote
-    agent = [config.cluster.python, str(run_dir / layout.NODE_AGENT), "run", str(run_dir / layout.job_spec(job.name))]
-    return environment.get_template("job.sbatch.j2").render(
-        options=sbatch_options(config, job), environment=config.environment, agent=agent
-    )
+    return environment
 
 
 def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:

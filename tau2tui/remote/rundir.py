@@ -58,7 +58,7 @@ class RunDirectory:
         except ValueError as error:
             raise CommandFailed(f"the state of {self.path} is not readable: {error}") from None
 
-    async def ask(self, target: str, verb: str, value: int | str | None, by: str, timeout_s: float) -> str:
+    async def ask(self, target: str, verb: str, value: float | str | None, by: str, timeout_s: float) -> str:
         """Drop a request and wait for the answer beside it; returns what it says.
 
         An agent that only just started does not know whether a request was meant for it or for one before it; it asks
@@ -80,7 +80,7 @@ class RunDirectory:
             answer = await self._drop(target, verb, value, by)
         raise GaveUp(f"{verb} {target}: no answer within {timeout_s:.0f} s", "is its job still running? tau2tui status")
 
-    async def _drop(self, target: str, verb: str, value: int | str | None, by: str) -> str:
+    async def _drop(self, target: str, verb: str, value: float | str | None, by: str) -> str:
         """Write one request; returns where its answer will be."""
         number = time.time_ns()
         name = layout.eval_request_file(number, verb) if target == "eval" else layout.request_file(number, verb)

@@ -265,6 +265,14 @@ def command_words(command: Command) -> str:
             return "start the evaluation"
         case SteerEval("concurrency", value):
             return f"run {value} simulations at once"
+        case SteerEval("skip", value):
+            return f"skip {value}"
+        case SteerEval("finish"):
+            return "stop the evaluation when what runs has ended"
+        case SteerEval("budget_usd", value):
+            return f"set the evaluation's budget to ${value}"
+        case SteerEval("budget_tokens", value):
+            return f"set the evaluation's budget to {value} tokens"
         case SteerEval(verb):
             return f"{verb} the evaluation"
         case _:

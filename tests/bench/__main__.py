@@ -5,13 +5,20 @@ from __future__ import annotations
 import argparse
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import parse, prefix, relaunch, status
+from tests.bench import harness, kills, parse, prefix, relaunch, status
 
 
 def main() -> None:
     """Run one of the benches."""
+    with tempfile.TemporaryDirectory() as directory:
+        for line in measured(_arguments(), Path(directory)):
+            print(line, flush=True)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     words = parser.add_subparsers(dest="word", required=True)
     word = words.add_parser("parse", help="parse and aggregate a log, against a Python loop over its lines")
@@ -24,22 +31,41 @@ def main() -> None:
     word.add_argument("--replicas", type=int, default=2)
     word.add_argument("--conversations", type=int, default=24)
     word.add_argument("--turns", type=int, default=8)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        if arguments.word == "parse":
-            print(parse.HEAD, flush=True)
-            for mib in arguments.mib:
-                sample = parse.make_sample(Path(directory) / "tau2_retail.log", mib)
-                print(parse.compare(sample, arguments.rounds), flush=True)
-        elif arguments.word == "status":
+    word = words.add_parser("harness", help="our driver against tau2's own runner, on the same servers")
+    word.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 128])
+    word.add_argument("--latency-s", type=float, default=0.5, help="how long a server takes for an answer")
+    word = words.add_parser("kills", help="a driver that is killed again and again, against one that is not")
+    word.add_argument("--kills", type=int, default=100)
+    word.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
+    """The lines of a bench, as they are measured."""
+    match said.word:
+        case "parse":
+            yield parse.HEAD
+            for mib in said.mib:
+                sample = parse.make_sample(directory / "tau2_retail.log", mib)
+                yield parse.compare(sample, said.rounds)
+        case "relaunch":
+            yield relaunch.HEAD
+            yield relaunch.measure(directory, said.rounds)
+        case "status":
             asyncio.run(status.measure())
-        elif arguments.word == "prefix":
-            print(prefix.HEAD, flush=True)
-            size = (arguments.replicas, arguments.conversations, arguments.turns)
-            print(prefix.measure(Path(directory), *size), flush=True)
-        else:
-            print(relaunch.HEAD, flush=True)
-            print(relaunch.measure(Path(directory), arguments.rounds), flush=True)
+        case "prefix":
+            yield prefix.HEAD
+            yield prefix.measure(directory, said.replicas, said.conversations, said.turns)
+        case "harness":
+            harness.write_script(directory / "script.json")
+            yield harness.STEP_HEAD
+            yield from harness.cost_of_a_step(directory, tasks=32)
+            yield harness.THROUGHPUT_HEAD
+            for at_once in said.at_once:
+                yield harness.throughput(directory, at_once, said.latency_s)
+        case "kills":
+            yield kills.HEAD
+            yield kills.measure(directory, said.kills, said.seed)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ class Words:
 def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> Plan:
     writes = isinstance(command, Launch) or (isinstance(command, Relaunch) and command.experts)
     files = (WriteFile("run.toml", "text"),) if writes else ()
+    if command == AS_JOB:
+        files = (WriteFile("jobs/tau2_eval.sbatch", "text"),)
     return make_plan(
         command,
         Situation(config or small_config(), "one", PurePosixPath("/runs/one"), snapshot, Words(), files, ("drive",)),
@@ -148,6 +150,48 @@ def test_only_a_running_evaluation_is_steered() -> None:
     made = plan(SteerEval("concurrency", 8), make_snapshot(ALL_READY, evaluation=evaluation()))
     assert made.steps == (Request("concurrency", ("eval",), 8),)
     assert plan(SteerEval("stop"), make_snapshot(ALL_READY, evaluation=evaluation())).destructive
+
+
+def test_a_gentle_stop_asks_nobody_and_a_skip_says_what_it_costs() -> None:
+    snapshot = make_snapshot(ALL_READY, evaluation=evaluation())
+    assert not plan(SteerEval("finish"), snapshot).destructive
+    skip = plan(SteerEval("skip", "retail/0#0"), snapshot)
+    assert skip.steps == (Request("skip", ("eval",), "retail/0#0"),)
+    assert skip.lines == ("request skip eval retail/0#0",)
+    assert skip.destructive and "the next start runs it again" in skip.affects[0]
+
+
+AS_JOB = StartEval(EvaluationConfig(where="job"))
+EVAL_JOB = make_job("tau2_eval", JobState.PENDING, id="9")
+
+
+def test_an_evaluation_as_a_job_is_submitted_instead_of_started() -> None:
+    made = plan(AS_JOB, make_snapshot(ALL_READY, BOTH_JOBS))
+    assert made.lines[0].startswith("write /runs/one/eval/request.json")
+    assert made.lines[1] == "write /runs/one/jobs/tau2_eval.sbatch (4 bytes)"
+    assert made.lines[2] == "submit one /runs/one/jobs/tau2_eval.sbatch"
+    assert made.lines[3] == "wait until the evaluation runs (at most 3600 s)"
+
+
+def test_an_evaluation_that_queues_is_not_submitted_twice_and_can_be_cancelled() -> None:
+    queued = make_snapshot(ALL_READY, (*BOTH_JOBS, EVAL_JOB))
+    for start in (AS_JOB, StartEval(EvaluationConfig())):
+        with pytest.raises(Refused, match="submitted as job 9"):
+            plan(start, queued)
+    made = plan(SteerEval("stop"), queued)
+    assert made.steps == (Do(("cancel", "9")), AwaitJobsGone(job="tau2_eval"))
+    running = make_snapshot(ALL_READY, (*BOTH_JOBS, EVAL_JOB), evaluation=evaluation())
+    assert plan(SteerEval("stop"), running).lines == ("request stop eval",)
+
+
+def test_a_stop_of_everything_cancels_the_evaluations_job_and_asks_no_agent_in_it() -> None:
+    jobs = (*BOTH_JOBS, make_job("tau2_eval", id="9"))
+    made = plan(Stop(), make_snapshot(ALL_READY, jobs, evaluation=evaluation()))
+    assert made.lines[:3] == (
+        "request stop eval",
+        "request stop oss_eval_node1 oss_eval_node2",
+        "cancel 7 8 9",
+    )
 
 
 def test_a_changed_setting_is_written_before_the_restart_and_only_what_a_command_line_says_can_change() -> None:

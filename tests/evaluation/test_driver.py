@@ -250,3 +250,115 @@ def test_an_unknown_task_is_refused_and_the_state_says_so(run: PracticeRun) -> N
     assert progress is not None
     assert progress.state is EvalState.FAILED
     assert "create_task_99" in progress.why
+
+
+def test_a_gentle_stop_lets_what_runs_come_to_its_end_and_the_rest_is_done_later(slow_run: PracticeRun) -> None:
+    run = slow_run
+    run.ask_for(domains=["mock"], max_concurrency=3, trials=2)
+    driver = run.start_driver()
+    running = run.wait_for(lambda progress: len(progress.running) == 3, "units run").running
+    assert run.request("finish")["ok"]
+    assert driver.wait(PATIENCE_S) == 0
+    progress = run.progress()
+    assert progress is not None
+    assert (progress.state, progress.running) == (EvalState.STOPPED, ())
+    assert progress.finished < progress.total
+    assert {(unit.domain, unit.task_id, unit.trial) for unit in running} <= run.units().keys()
+    assert run.evaluate() == 0, run.output
+    assert len(run.units()) == 18
+
+
+def test_a_stuck_unit_is_named_and_can_be_skipped_and_is_run_again(run: PracticeRun) -> None:
+    for name in ("orchestrator-0", "orchestrator-1"):
+        run.fault(name, "hang")
+    run.ask_for(domains=["mock"], tasks={"mock": ["create_task_1", "update_task_1"]}, max_concurrency=2, stall_s=1)
+    driver = run.start_driver()
+    stalled = run.wait_for(
+        lambda progress: len([unit for unit in progress.running if unit.stalled]) == 2, "both units stall"
+    )
+    name = "mock/create_task_1#0"
+    assert name in {unit.name for unit in stalled.running}
+    wait_until(lambda: run.log().count(" stalled: no event for ") == 2, "the log names them")
+    assert re.search(rf"{name} stalled: no event for \d+ s, it waits for orchestrator at orchestrator-\d ", run.log())
+
+    assert not run.request("skip")["ok"]
+    assert "no unit mock/nothing#0" in run.request("skip", "mock/nothing#0")["message"]
+    assert run.request("skip", name)["ok"]
+    progress = run.wait_for(lambda progress: len(progress.running) == 1, "it is given up")
+    assert progress.unit_errors == {"skipped": 1}
+    unit = run.units()["mock", "create_task_1", 0]
+    assert (unit["status"], unit["reward"], unit["error"]["class"]) == ("infra_error", None, "skipped")
+    assert run.request("stop")["ok"]
+    assert driver.wait(PATIENCE_S) == 0
+
+    for name in ("orchestrator-0", "orchestrator-1"):
+        run.fault(name, "none")
+    assert run.evaluate() == 0, run.output
+    assert {unit["reward"] for unit in run.units().values()} == {1.0}
+    assert (run.progress() or pytest.fail("no state")).unit_errors == {}
+
+
+def test_a_unit_that_takes_too_long_is_given_up_as_nobodys_failure(run: PracticeRun) -> None:
+    for name in ("orchestrator-0", "orchestrator-1"):
+        run.fault(name, "hang")
+    run.ask_for(domains=["mock"], num_tasks=2, max_concurrency=2, unit_timeout_s=2)
+    assert run.evaluate() == 4
+    assert {unit["error"]["class"] for unit in run.units().values()} == {"deadline"}
+    progress = run.progress()
+    assert progress is not None
+    assert (progress.state, progress.unit_errors) == (EvalState.FINISHED, {"deadline": 2})
+    assert run.log().count("Task failed: mock/") == 2
+
+
+def test_a_budget_pauses_the_run_until_it_is_raised_and_is_counted_over_drivers(slow_run: PracticeRun) -> None:
+    run = slow_run
+    run.ask_for(domains=["mock"], max_concurrency=2, trials=2, budget={"usd": 0.003, "counts": "all"})
+    driver = run.start_driver()
+    spent = run.wait_for(
+        lambda progress: progress.state is EvalState.PAUSED and not progress.running, "the budget is spent"
+    )
+    assert 0 < spent.finished < 18
+    assert spent.spent_usd >= 0.003
+    assert "the budget of $0.00 is spent" in spent.why
+    assert "the budget of" in run.request("resume")["message"]
+    assert not run.request("budget_usd", -1)["ok"]
+    assert not run.request("budget_tokens", "many")["ok"]
+    assert run.request("stop")["ok"]
+    assert driver.wait(PATIENCE_S) == 0
+
+    # Another driver knows what was spent before it, even from the results alone.
+    (run.directory / "eval/state.json").unlink()
+    driver = run.start_driver()
+    again = run.wait_for(lambda progress: progress.state is EvalState.PAUSED, "nothing starts")
+    assert again.finished == spent.finished
+    assert again.spent_usd == pytest.approx(spent.spent_usd)
+    assert run.request("budget_usd", 1000)["ok"]
+    assert run.request("resume")["ok"]
+    assert driver.wait(PATIENCE_S) == 0
+    assert len(run.units()) == 18
+    assert {unit["reward"] for unit in run.units().values()} == {1.0}
+
+
+def test_failures_of_the_models_are_kept_and_visible(run: PracticeRun) -> None:
+    run.ask_for(domains=["mock"], num_tasks=3, max_concurrency=3, max_steps=2)
+    assert run.evaluate() == 0, run.output
+    progress = run.progress()
+    assert progress is not None
+    assert (progress.domains[0].ok, progress.domains[0].passed, progress.unit_errors) == (3, 0, {})
+    assert progress.terminations == {"max_steps": 3}
+    before = {key: unit["simulation"]["id"] for key, unit in run.units().items()}
+    assert run.evaluate() == 0, run.output
+    assert {key: unit["simulation"]["id"] for key, unit in run.units().items()} == before
+
+
+def test_one_domain_is_over_before_the_next_begins_unless_they_are_mixed(run: PracticeRun) -> None:
+    wanted = {"domains": ["mock", "telecom"], "num_tasks": 4, "max_concurrency": 3}
+    run.ask_for(**wanted)
+    assert run.evaluate() == 0, run.output
+    starts = re.findall(r"\] (\w+)/\S+ starts", run.log())
+    assert starts == ["mock"] * 4 + ["telecom"] * 4
+    ends = run.log().partition("] telecom/")[0].count("[TAU2_TASK_COMPLETE] domain=mock")
+    assert ends == 4
+    run.ask_for(**wanted, schedule="global", seed=1)
+    assert run.evaluate() == 0, run.output
+    assert re.findall(r"\] (\w+)/\S+ starts", run.log())[8:] == ["mock", "telecom"] * 4

@@ -177,6 +177,16 @@ def test_lines_of_many_threads_are_never_torn(tmp_path: Path) -> None:
     assert all(line == line[0] * 5000 for line in written)
 
 
+def test_a_line_that_a_kill_cut_short_does_not_swallow_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    path.write_text("a whole line\nhalf a li")
+    for line in ("first", "second"):
+        file = LineFile(path)
+        file.write(line)
+        file.close()
+    assert path.read_text() == "a whole line\nhalf a li\nfirst\nsecond\n"
+
+
 def test_a_thread_that_outlives_its_log_harms_no_other_file(tmp_path: Path) -> None:
     file = LineFile(tmp_path / "x.log")
     file.close()

@@ -23,12 +23,13 @@ class Runner:
     def __init__(self) -> None:
         self.order: list[Unit] = []
         self.may_end = threading.Semaphore(0)
-        self.abandon = False
+        self.abandoned: dict[Unit, threading.Event] = {}
 
-    def __call__(self, unit: Unit) -> Outcome:
+    def __call__(self, unit: Unit, abandoned: threading.Event) -> Outcome:
         self.order.append(unit)
+        self.abandoned[unit] = abandoned
         self.may_end.acquire()
-        if self.abandon:
+        if abandoned.is_set():
             raise Abandoned
         return Outcome(unit, 0.0, 1.0)
 
@@ -38,6 +39,15 @@ def runner() -> Iterator[Runner]:
     runner = Runner()
     yield runner
     runner.may_end.release(len(UNITS))
+
+
+def runner_started(runner: Runner, count: int) -> list[Unit]:
+    """The units that have begun, as soon as there are so many."""
+    deadline = time.monotonic() + PATIENCE_S
+    while len(runner.abandoned) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return runner.order
 
 
 def end_one(schedule: Schedule, runner: Runner) -> Unit:
@@ -93,10 +103,62 @@ def test_while_paused_nothing_new_starts_and_what_runs_goes_on(runner: Runner) -
     assert schedule.running == 2
 
 
-def test_a_unit_that_is_given_up_has_no_outcome(runner: Runner) -> None:
+def test_while_finishing_nothing_new_starts_and_it_is_done_when_what_runs_has_ended(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=2)
+    schedule.start_more()
+    schedule.finishing = True
+    end_one(schedule, runner)
+    schedule.start_more()
+    assert (schedule.running, len(schedule.waiting), schedule.done) == (1, 4, False)
+    end_one(schedule, runner)
+    assert schedule.done
+
+
+def test_a_conversation_that_is_over_makes_room_while_it_is_evaluated(runner: Runner) -> None:
+    schedule = Schedule(UNITS, runner, limit=1)
+    schedule.start_more()
+    schedule.conversed(UNITS[0])
+    assert schedule.next_ended(PATIENCE_S) is None
+    schedule.start_more()
+    assert (schedule.running, schedule.evaluating) == (2, 1)
+    # No more of them than may be held in memory.
+    for unit in UNITS[1:3]:
+        schedule.conversed(unit)
+        schedule.next_ended(PATIENCE_S)
+        schedule.start_more()
+    assert (schedule.running, schedule.evaluating) == (2, 2)
+
+
+def test_one_domain_is_over_before_the_next_begins(runner: Runner) -> None:
+    units = [Unit("retail", "0", 0, 7), Unit("airline", "0", 0, 7), Unit("airline", "1", 0, 7)]
+    schedule = Schedule(units, runner, limit=3, one_domain_at_a_time=True)
+    schedule.start_more()
+    assert runner_started(runner, 1) == units[:1]
+    end_one(schedule, runner)
+    schedule.start_more()
+    assert set(runner_started(runner, 3)) == set(units)
+
+
+def test_a_unit_that_is_given_up_ends_at_once_and_its_late_outcome_is_none(runner: Runner) -> None:
+    schedule = Schedule(UNITS[:2], runner, limit=2)
+    schedule.start_more()
+    runner_started(runner, 2)
+    assert schedule.give_up("retail/9#0") is None
+    assert schedule.give_up(UNITS[0].name) == UNITS[0]
+    assert (schedule.running, runner.abandoned[UNITS[0]].is_set()) == (1, True)
+    # A thread that does not see the event in time ends with an outcome, which nobody wants any more.
+    runner.abandoned[UNITS[0]].clear()
+    runner.may_end.release(2)
+    ended = [schedule.next_ended(PATIENCE_S) for _ in range(2)]
+    assert [outcome.unit for outcome in ended if outcome] == [UNITS[1]]
+    assert schedule.done
+
+
+def test_when_all_is_given_up_nothing_has_an_outcome(runner: Runner) -> None:
     schedule = Schedule(UNITS[:1], runner, limit=1)
     schedule.start_more()
-    runner.abandon = True
+    runner_started(runner, 1)
+    schedule.give_up_all()
     runner.may_end.release()
     deadline = time.monotonic() + PATIENCE_S
     while any(thread.name == UNITS[0].name for thread in threading.enumerate()):

@@ -55,7 +55,7 @@ class ScriptedModels:
 def mock() -> Domain:
     from tau2tui.evaluation.simulation import load_domain
 
-    return load_domain("mock")
+    return load_domain("mock", "base")
 
 
 @pytest.fixture
@@ -65,13 +65,16 @@ def log(tmp_path: Path) -> Iterator[UnitLog]:
 
 
 def run(mock: Domain, log: UnitLog, models: ScriptedModels, *, stopped: bool = False, **settings: int) -> Any:
-    from tau2tui.evaluation.simulation import simulate
+    from tau2tui.evaluation.evaluator import evaluated
+    from tau2tui.evaluation.simulation import converse
 
     abandoned = threading.Event()
     if stopped:
         abandoned.set()
     cast = Cast(AGENT, (EXPERT,), USER)
-    return simulate(mock, cast, EvaluationConfig.model_validate(settings), models, log, abandoned)
+    simulation = converse(mock, cast, EvaluationConfig.model_validate(settings), models, log, abandoned)
+    evaluated(mock.name, mock.tasks[UNIT.task_id], simulation)
+    return simulation
 
 
 def test_a_task_that_is_done_right_has_full_reward(mock: Domain, log: UnitLog) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tau2tui.config import EvaluationConfig
 from tau2tui.errors import ConfigError
-from tau2tui.evaluation.units import Unit, all_units, chosen_tasks, trial_seeds
+from tau2tui.evaluation.units import Unit, all_units, check_base_split, chosen_tasks, trial_seeds
 
 IDS = ["0", "1", "2", "3"]
 
@@ -44,13 +44,49 @@ def test_a_task_that_does_not_exist_is_named() -> None:
         chosen_tasks("retail", IDS, evaluation(tasks={"retail": ["1", "114"]}))
 
 
-def test_the_first_trial_of_all_domains_runs_before_the_second() -> None:
+def test_one_domain_after_the_other_with_all_its_trials() -> None:
     units = all_units({"retail": ["0"], "airline": ["0", "1"]}, evaluation(trials=2))
     assert [(unit.domain, unit.task_id, unit.trial) for unit in units] == [
-        ("retail", "0", 0), ("airline", "0", 0), ("airline", "1", 0),
-        ("retail", "0", 1), ("airline", "0", 1), ("airline", "1", 1),
+        ("retail", "0", 0), ("retail", "0", 1),
+        ("airline", "0", 0), ("airline", "1", 0), ("airline", "0", 1), ("airline", "1", 1),
     ]  # fmt: skip
     assert {unit.trial: unit.seed for unit in units} == {0: 626729, 1: 373753}
+
+
+def test_a_global_schedule_mixes_the_domains_in_proportion_trial_by_trial() -> None:
+    tasks = {"retail": IDS, "airline": ["0", "1"]}
+    units = all_units(tasks, evaluation(trials=2, schedule="global"))
+    assert [unit.domain[0] for unit in units] == ["r", "a", "r", "r", "a", "r"] * 2
+    assert [unit.trial for unit in units] == [0] * 6 + [1] * 6
+    assert set(units) == set(all_units(tasks, evaluation(trials=2)))
+
+
+@pytest.mark.parametrize(
+    ("task_ids", "said"),
+    [
+        ([str(number) for number in range(113)], "it has 113 tasks instead of 114; lacks 113"),
+        ([*(str(number) for number in range(113)), "x"], "it has 114 tasks instead of 114; lacks 113; adds x"),
+    ],
+)
+def test_a_base_split_that_is_not_the_published_one_is_refused_with_what_differs(
+    task_ids: list[str], said: str
+) -> None:
+    with pytest.raises(ConfigError, match="the base split of retail in the installed tau2 is not") as caught:
+        check_base_split("retail", task_ids)
+    assert said in str(caught.value)
+    with pytest.raises(ConfigError, match="it has 20 tasks instead of 114"):
+        check_base_split("telecom", task_ids[:20])
+
+
+@pytest.mark.slow
+def test_the_installed_tau2_has_the_278_tasks_of_the_published_runs() -> None:
+    from tau2tui.evaluation.simulation import load_domain
+
+    sizes = {name: len(load_domain(name, "base").tasks) for name in ("retail", "telecom", "airline", "mock")}
+    assert sizes == {"retail": 114, "telecom": 114, "airline": 50, "mock": 9}
+    assert len(load_domain("telecom", "small").tasks) == 20
+    with pytest.raises(ConfigError, match="mock has no split 'test'"):
+        load_domain("mock", "test")
 
 
 def test_file_names_are_safe_and_no_two_units_share_one() -> None:

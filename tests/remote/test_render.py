@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import tomli
 
-from tau2tui.config import submitted
+from tau2tui.config import EvaluationConfig, submitted
 from tau2tui.core.placement import plan_jobs, server_argv
-from tau2tui.remote.render import launch_files, run_toml, sbatch_options, sbatch_text
+from tau2tui.remote.render import eval_job_file, launch_files, run_toml, sbatch_options, sbatch_text
 from tests.processes import wait_for
 from tests.sample import small_config
 
@@ -205,3 +205,20 @@ def test_the_script_of_a_job_is_good_shell(tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("shellcheck")), "--exclude=SC1091", str(script)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_the_evaluations_own_job_asks_for_no_gpu_and_becomes_the_driver(tmp_path: Path) -> None:
+    config = small_config(slurm={"partition": "gpu", "account": "it's", "gpus_per_node": 8})
+    evaluation = EvaluationConfig.model_validate({"job": {"partition": "cpu", "cpus": 6, "extra": ["--nice=10"]}})
+    program = ("sh", "-c", 'printf "%s ran in %s\\n" "$0" "$PWD"', f"drive {HOSTILE}")
+    file = eval_job_file(config, evaluation, program)
+    assert file.path == "jobs/tau2_eval.sbatch"
+    options = [line.removeprefix("#SBATCH ") for line in file.text.splitlines() if line.startswith("#SBATCH")]
+    assert {"--job-name=tau2_eval", "--partition=cpu", "--cpus-per-task=6", "--mem=8G", "--nice=10"} <= set(options)
+    assert "--signal=B:TERM@120" in options and not any("gpu" in option for option in options)
+    (tmp_path / "eval").mkdir()
+    script = tmp_path / "eval.sbatch"
+    script.write_text(file.text)
+    subprocess.run(["bash", str(script)], cwd=tmp_path, check=True)
+    assert (tmp_path / "eval/driver.out").read_text() == f"drive {HOSTILE} ran in {tmp_path}\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["eval", "eval.sbatch"]

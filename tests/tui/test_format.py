@@ -138,6 +138,10 @@ def test_what_would_move_the_cursor_is_taken_out() -> None:
         (StartEval(EvaluationConfig()), "start the evaluation"),
         (SteerEval("pause"), "pause the evaluation"),
         (SteerEval("concurrency", 12), "run 12 simulations at once"),
+        (SteerEval("skip", "retail/[b]17#0"), "skip retail/[b]17#0"),
+        (SteerEval("finish"), "stop the evaluation when what runs has ended"),
+        (SteerEval("budget_usd", 80.0), "set the evaluation's budget to $80.0"),
+        (SteerEval("budget_tokens", 5), "set the evaluation's budget to 5 tokens"),
     ],
 )
 def test_commands_have_words(command: Command, words: str) -> None:
