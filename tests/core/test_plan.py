@@ -179,7 +179,7 @@ def test_an_evaluation_that_queues_is_not_submitted_twice_and_can_be_cancelled()
         with pytest.raises(Refused, match="submitted as job 9"):
             plan(start, queued)
     made = plan(SteerEval("stop"), queued)
-    assert made.steps == (Do(("cancel", "9")), AwaitJobsGone(job="tau2_eval"))
+    assert made.steps == (Cancel(("9",), ("cancel", "9")), AwaitJobsGone(job="tau2_eval"))
     running = make_snapshot(ALL_READY, (*BOTH_JOBS, EVAL_JOB), evaluation=evaluation())
     assert plan(SteerEval("stop"), running).lines == ("request stop eval",)
 
