@@ -324,6 +324,14 @@ class EvaluationConfig(_Section):
     max_attempts: Annotated[int, Field(ge=1)] = 5
     stream: bool = True
     """Stream answers, so that prefill (time to first token) and decode are measured."""
+    log_level: Literal["DEBUG", "PROFILE"] = "PROFILE"
+    """`DEBUG` also writes every request and every answer into the domain's log; the smoke test always does."""
+    smoke: Literal["full", "always", "never"] = "full"
+    """Which evaluations begin with a smoke test: those of a whole domain, all, or none. One that was passed by the same
+    fleet and settings is not repeated in a run."""
+    smoke_tasks: Annotated[int, Field(ge=1)] = 2
+    """Tasks of each domain, and of the practice domain, in a smoke test."""
+    smoke_timeout_s: Seconds = 1800
     user: UserConfig = UserConfig()
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 @click.option("--max-concurrency", type=click.IntRange(1, 512), help="Simulations at once.")
 @click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
 @click.option("--seed", type=int)
+@click.option(
+    "--smoke/--no-smoke", "smoke_first", default=None, help="Begin with a smoke test, whatever is run; or with none."
+)
 @click.option("--detach", is_flag=True, help="Return when it runs, instead of following it to its end.")
 @click.option("--follow", is_flag=True, help="Follow the evaluation that runs already.")
 @click.option("--pause", "steer", flag_value="pause", help="Begin no more simulations.")
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 def evaluate(
     session: Session,
     /,
+    smoke_first: bool | None,
     detach: bool,
     follow: bool,
     steer: str | None,
@@ -50,8 +54,8 @@ def evaluate(
     """Run tau2-bench against the fleet.
 
     What was finished before is not run again. The evaluation is a process of its own on the login node: it goes on
-    when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4 if a
-    unit ended in an error.
+    when this word or the screen ends. Before it runs a whole domain, a smoke test must be passed. Options replace those
+    of [evaluation] in the configuration. Exits with 4 if a unit ended in an error.
     """
 
     async def act() -> None:
@@ -60,7 +64,8 @@ def evaluate(
             if steer or concurrency is not None:
                 command: StartEval | SteerEval = SteerEval(steer or EVAL_VERBS[-1], concurrency)
             else:
-                command = StartEval(_replaced(session.config().evaluation, settings))
+                said = {None: None, True: "always", False: "never"}[smoke_first]
+                command = StartEval(replaced(session.config().evaluation, {**settings, "smoke": said}))
             if not follow:
                 await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
             if dry_run or detach or (isinstance(command, SteerEval) and not follow):
@@ -77,6 +82,8 @@ def evaluate(
 
 def judge_end(last: EvalProgress) -> None:
     """Raise CommandFailed unless every unit was evaluated."""
+    if last.state == "failed":
+        raise CommandFailed(f"the evaluation failed: {last.why}")
     errors = sum(domain.errors for domain in last.domains)
     if errors or last.finished < last.total:
         raise CommandFailed(
@@ -85,7 +92,7 @@ def judge_end(last: EvalProgress) -> None:
         )
 
 
-def _replaced(evaluation: EvaluationConfig, settings: dict[str, Any]) -> EvaluationConfig:
+def replaced(evaluation: EvaluationConfig, settings: dict[str, Any]) -> EvaluationConfig:
     """The configured evaluation with what was said on the command line, checked like the file itself."""
     from pydantic import ValidationError
 
@@ -98,15 +105,16 @@ def _replaced(evaluation: EvaluationConfig, settings: dict[str, Any]) -> Evaluat
 
 
 class _Teller:
-    """One line whenever the count of finished units changes."""
+    """One line whenever the count of finished units changes, or what it says of itself."""
 
     def __init__(self) -> None:
-        self.finished = -1
+        self.told = (-1, "")
 
     def __call__(self, progress: EvalProgress) -> None:
-        if progress.finished == self.finished and not progress.state.over:
+        told = (progress.finished, progress.why)
+        if told == self.told and not progress.state.over:
             return
-        self.finished = progress.finished
+        self.told = told
         say(progress_line(progress))
 
 
@@ -115,7 +123,7 @@ def progress_line(progress: EvalProgress) -> str:
     passed = sum(domain.passed for domain in progress.domains)
     evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
-        return f"evaluation {progress.state}"
+        return f"evaluation {progress.state}" + (f": {progress.why}" if progress.why else "")
     parts = [f"evaluation {progress.state}: {progress.finished}/{progress.total}"]
     if evaluated:
         parts.append(f"passed {passed}/{evaluated}")
@@ -130,8 +138,9 @@ def progress_line(progress: EvalProgress) -> str:
 
 @click.command(hidden=True)
 @click.argument("run_dir", type=click.Path(path_type=Path))
-def drive(run_dir: Path) -> None:
-    """The evaluation itself, in this process: what `eval` starts on the login node."""
+@click.option("--smoke", is_flag=True)
+def drive(run_dir: Path, smoke: bool) -> None:
+    """The evaluation itself, in this process: what `eval` and `smoke` start on the login node."""
     from tau2tui.evaluation.__main__ import main
 
-    raise click.exceptions.Exit(main([str(run_dir)]))
+    raise click.exceptions.Exit(main([str(run_dir), *(["--smoke"] if smoke else [])]))

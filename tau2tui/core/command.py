@@ -49,6 +49,15 @@ class StartEval:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSmoke:
+    """Run a few tasks of each domain and of each expert alone, and check what comes back; results stay as they are."""
+
+    evaluation: EvaluationConfig
+    request: str
+    """A mark by which its report is known among others."""
+
+
+@dataclass(frozen=True, slots=True)
 class SteerEval:
     """Pause, resume or stop the evaluation, or change how many units run at once."""
 
@@ -63,5 +72,5 @@ class CleanGpus:
     nodes: tuple[NodeGpus, ...]
 
 
-Command = Launch | Relaunch | RelaunchJob | Stop | StartEval | SteerEval | CleanGpus
+Command = Launch | Relaunch | RelaunchJob | Stop | StartEval | StartSmoke | SteerEval | CleanGpus
 EVAL_VERBS = ("pause", "resume", "stop", "concurrency")

@@ -27,6 +27,11 @@ EVAL_REQUEST = "eval/request.json"
 EVAL_CONTROL = "eval/control"
 EVAL_UNITS = "eval/units"
 EVAL_OUT = "eval/driver.out"
+SMOKE = "eval/smoke"
+"""Its small evaluations, each in a directory that is built like a run's."""
+SMOKE_REQUEST = "eval/smoke-request.json"
+SMOKE_REPORT = "eval/smoke.json"
+SMOKE_OUT = "eval/smoke.out"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ A step reads as something that you could have typed: the dry run and the confirm
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ from tau2tui.core.command import (
     Relaunch,
     RelaunchJob,
     StartEval,
+    StartSmoke,
     SteerEval,
     Stop,
 )
@@ -133,7 +135,18 @@ class AwaitEndpoints:
         return f"wait until {layout.ENDPOINTS} holds every replica that is ready"
 
 
-Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitEndpoints
+@dataclass(frozen=True, slots=True)
+class AwaitSmoke:
+    """Wait until the smoke test that bears this mark is over."""
+
+    request: str
+    timeout_s: float
+
+    def __str__(self) -> str:
+        return f"wait until the smoke test is over (at most {self.timeout_s:.0f} s)"
+
+
+Step = Do | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitSmoke | AwaitEndpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +188,8 @@ class Situation:
     """What the command writes into the run directory; paths relative to it."""
     driver_argv: tuple[str, ...] = ()
     """How the evaluation is started on the login node."""
+    smoke_argv: tuple[str, ...] = ()
+    """How the smoke test is."""
 
 
 def make_plan(command: Command, situation: Situation) -> Plan:
@@ -190,6 +205,8 @@ def make_plan(command: Command, situation: Situation) -> Plan:
             return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
         case StartEval():
             return _start_eval(command, situation)
+        case StartSmoke():
+            return _start_smoke(command, situation)
         case SteerEval():
             return _steer_eval(command, situation)
         case CleanGpus():
@@ -335,11 +352,7 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
 def _start_eval(command: StartEval, situation: Situation) -> Plan:
     if _driver_runs(situation):
         raise Refused(f"an evaluation of run {situation.run_id} is running", "stop it first: tau2tui eval --stop")
-    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
-    ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
-    missing = [name for name in situation.config.experts if name not in ready]
-    if missing:
-        raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
+    _refuse_without_fleet(situation)
     request = command.evaluation.model_dump_json(indent=1)
     run = situation.snapshot.run.value
     return Plan(
@@ -350,6 +363,29 @@ def _start_eval(command: StartEval, situation: Situation) -> Plan:
             AwaitEval(run.evaluation.started_at if run and run.evaluation else None),
         ),
     )
+
+
+def _start_smoke(command: StartSmoke, situation: Situation) -> Plan:
+    _refuse_without_fleet(situation)
+    request = {"request": command.request, "evaluation": command.evaluation.model_dump(mode="json")}
+    limit_s = command.evaluation.smoke_timeout_s + 60
+    return Plan(
+        command,
+        (
+            WriteFile(str(situation.run_dir / layout.SMOKE_REQUEST), json.dumps(request, indent=1)),
+            Do(situation.smoke_argv),
+            AwaitSmoke(command.request, limit_s),
+        ),
+    )
+
+
+def _refuse_without_fleet(situation: Situation) -> None:
+    """Raises Refused unless a replica of every model is ready."""
+    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
+    ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
+    missing = [name for name in situation.config.experts if name not in ready]
+    if missing:
+        raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
 
 
 def _steer_eval(command: SteerEval, situation: Situation) -> Plan:

@@ -58,6 +58,7 @@ class UnitCaller:
     ) -> Answer:
         """Ask until there is an answer. Raises CallError when there will be none, Abandoned when the driver stops."""
         request = self._request(participant, messages, tools)
+        self._log.asked(participant, request)
         attempts = self._exchange.evaluation.max_attempts
         deadline = time.monotonic() + self._exchange.evaluation.call_timeout_s
         tried: list[str] = []

@@ -56,7 +56,7 @@ def drive(
     router = Router({name: expert.max_concurrency for name, expert in config.experts.items()})
     layout = RunLayout(config.run.logs, config.run.outputs)
     with (
-        Journal(run_dir, layout, tuple(workload.domains), echo=_STDOUT) as journal,
+        Journal(run_dir, layout, tuple(workload.domains), echo=_STDOUT, level=evaluation.log_level) as journal,
         ChatClient(fleet_key, stream=evaluation.stream, abandoned=stop) as fleet,
         # Not streamed: its phases are nobody's concern, and OpenAI refuses to stream some models to some customers.
         ChatClient(outside_key, stream=False, abandoned=stop) as outside,

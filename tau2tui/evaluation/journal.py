@@ -15,6 +15,7 @@ from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
 from tau2tui.evaluation.results import OK, Outcome
 
+DEBUG = "DEBUG"
 PROFILE = "PROFILE"
 USER_JUDGE = "USER_JUDGE"
 
@@ -51,8 +52,20 @@ class LineFile:
 class Journal:
     """Where everything that happens is written: one file for the whole run, two for each domain."""
 
-    def __init__(self, run_dir: Path, layout: RunLayout, domains: tuple[str, ...], *, echo: int | None = None) -> None:
-        """`echo`: a file descriptor that gets the driver's lines as well, such as that of stdout."""
+    def __init__(
+        self,
+        run_dir: Path,
+        layout: RunLayout,
+        domains: tuple[str, ...],
+        *,
+        echo: int | None = None,
+        level: str = PROFILE,
+    ) -> None:
+        """`echo`: a file descriptor that gets the driver's lines as well, such as that of stdout.
+
+        `level`: DEBUG or PROFILE, the lowest that is written.
+        """
+        self.debugging = level == DEBUG
         self._full = LineFile(run_dir / layout.full_log)
         self._profile = {domain: LineFile(run_dir / layout.profile_log(domain)) for domain in domains}
         self._eval = {domain: LineFile(run_dir / layout.eval_log(domain)) for domain in domains}
@@ -105,12 +118,13 @@ class Journal:
 
     def event(self, level: str, kind: str, domain: str, task_id: str, values: Mapping[str, Value]) -> None:
         """A profile line: what was done for this task, with its timings. Values that are None are left out."""
-        now = datetime.now()
         pairs = " ".join(f"{key}={_value(value)}" for key, value in values.items() if value is not None)
-        self._profile[domain].write(
-            f"[{level}] {now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d} task={_value(task_id)} "
-            f"thread={threading.get_ident()} type={kind} {pairs}"
-        )
+        self._profile[domain].write(f"{_head(level, task_id)} type={kind} {pairs}")
+
+    def debug(self, domain: str, task_id: str, message: str) -> None:
+        """A line for those who look for a mistake, at level DEBUG only."""
+        if self.debugging:
+            self._profile[domain].write(f"{_head(DEBUG, task_id)} {one_line(message)}")
 
     def _put(self, line: str, domain: str = "") -> None:
         self._full.write(line)
@@ -122,6 +136,14 @@ class Journal:
                     os.write(self._echo, encoded(line))
                 except OSError:  # nobody listens any more, which must not end the evaluation
                     self._echo = None
+
+
+def _head(level: str, task_id: str) -> str:
+    now = datetime.now()
+    return (
+        f"[{level}] {now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d} task={_value(task_id)} "
+        f"thread={threading.get_ident()}"
+    )
 
 
 def encoded(line: str) -> bytes:

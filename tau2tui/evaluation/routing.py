@@ -140,11 +140,12 @@ def _usable(replicas: list[Replica]) -> tuple[Endpoint, ...]:
     for phase in (Phase.READY, Phase.DEGRADED):
         chosen = [replica for replica in replicas if replica.phase is phase and (replica.address or replica.node)]
         if chosen:
-            return tuple(_endpoint(replica) for replica in chosen)
+            return tuple(endpoint_of(replica) for replica in chosen)
     return ()
 
 
-def _endpoint(replica: Replica) -> Endpoint:
+def endpoint_of(replica: Replica) -> Endpoint:
+    """Where this replica answers: at its address, or at its node if it knows none."""
     address = replica.address or replica.node
     host = f"[{address}]" if ":" in address else address
     return Endpoint(replica.name, f"http://{host}:{replica.port}/v1", (replica.attempt, replica.ready_at))

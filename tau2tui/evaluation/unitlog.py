@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from tau2tui.evaluation.answer import Answer
+from tau2tui.evaluation.client import ChatRequest
 from tau2tui.evaluation.faults import CallError
 from tau2tui.evaluation.journal import PROFILE, USER_JUDGE, Journal, Value
 from tau2tui.evaluation.participants import Participant
@@ -26,9 +30,18 @@ class UnitLog:
         """A model is asked, or, without a replica, one is waited for."""
         self._tally.doing(self.unit, participant.series, replica)
 
+    def asked(self, participant: Participant, request: ChatRequest) -> None:
+        """What is asked, word for word; at level DEBUG only."""
+        if self._journal.debugging:
+            body = json.dumps(request.arguments(stream=False), ensure_ascii=False)
+            self._journal.debug(self.unit.domain, self.unit.task_id, f"request to {participant.series}: {body}")
+
     def answered(self, participant: Participant, answer: Answer) -> None:
         """A model answered. The orchestrator's time is its own: that of an expert it called is another event."""
         self._tally.called(participant.series)
+        if self._journal.debugging:
+            said = json.dumps(asdict(answer), ensure_ascii=False)
+            self._journal.debug(self.unit.domain, self.unit.task_id, f"answer of {participant.series}: {said}")
         values: dict[str, Value] = {
             "step": self.step,
             "model": participant.model,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 
 import pytest
 
 from tau2tui.config import Config, EvaluationConfig
-from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalProgress, EvalState, JobState, Phase, Reading, RunningUnit, Snapshot
-from tau2tui.core.plan import Await, AwaitJobsGone, Do, Plan, Request, Situation, WriteFile, make_plan
+from tau2tui.core.plan import Await, AwaitJobsGone, AwaitSmoke, Do, Plan, Request, Situation, WriteFile, make_plan
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
 from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config
@@ -32,7 +33,16 @@ def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> 
     files = (WriteFile("run.toml", "text"),) if writes else ()
     return make_plan(
         command,
-        Situation(config or small_config(), "one", PurePosixPath("/runs/one"), snapshot, Words(), files, ("drive",)),
+        Situation(
+            config or small_config(),
+            "one",
+            PurePosixPath("/runs/one"),
+            snapshot,
+            Words(),
+            files,
+            ("drive",),
+            ("smoke",),
+        ),
     )
 
 
@@ -165,3 +175,14 @@ def test_a_job_that_has_ended_is_simply_submitted_again() -> None:
     jobs = (make_job(state=JobState.ENDED, raw_state="NODE_FAIL"),)
     made = plan(RelaunchJob("oss_eval_node2"), make_snapshot(jobs=jobs))
     assert made.lines[0].startswith("submit one /runs/one/jobs/") and not made.destructive
+
+
+def test_a_smoke_test_needs_the_whole_fleet_and_bears_its_mark() -> None:
+    command = StartSmoke(EvaluationConfig(), "mark-1")
+    with pytest.raises(Refused, match="no replica of orchestrator is ready"):
+        plan(command, make_snapshot(ALL_READY[1:], BOTH_JOBS))
+    request, start, wait = plan(command, make_snapshot(ALL_READY, BOTH_JOBS)).steps
+    assert isinstance(request, WriteFile) and json.loads(request.text)["request"] == "mark-1"
+    assert request.path == "/runs/one/eval/smoke-request.json"
+    assert start == Do(("smoke",))
+    assert wait == AwaitSmoke("mark-1", 1860.0)
