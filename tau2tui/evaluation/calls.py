@@ -99,8 +99,11 @@ class UnitCaller:
             answer = self._exchange.fleet.complete(endpoint.url, request, deadline)
         except CallError as error:
             if error.kind.of_replica:
-                self._exchange.router.avoid(endpoint)
+                self._exchange.router.failed(endpoint, error.kind)
+            else:
+                self._exchange.router.answered(endpoint)
             raise
+        self._exchange.router.answered(endpoint)
         return replace(answer, replica=endpoint.replica)
 
     def _wait_s(self, participant: Participant, attempt: int, tried: Sequence[str]) -> float:

@@ -62,6 +62,7 @@ def drive(
         ChatClient(outside_key, stream=False, abandoned=stop) as outside,
     ):
         exchange = Exchange(evaluation, router, fleet, outside, config.serve.engine == "rehearsal", stop)
+        router.listen(journal.say)
         FleetReader(run_dir, router, stop).start()
         order = {unit: place for place, unit in enumerate(workload.units)}
         results = {
