@@ -25,6 +25,7 @@ from tau2tui.evaluation.schedule import Schedule
 from tau2tui.evaluation.simulation import simulate
 from tau2tui.evaluation.unitlog import UnitLog
 from tau2tui.evaluation.units import Unit
+from tau2tui.evaluation.windows import Windows
 from tau2tui.evaluation.workload import Workload, load_workload
 
 _TICK_S = 0.5
@@ -61,7 +62,9 @@ def drive(
         # Not streamed: its phases are nobody's concern, and OpenAI refuses to stream some models to some customers.
         ChatClient(outside_key, stream=False, abandoned=stop) as outside,
     ):
-        exchange = Exchange(evaluation, router, fleet, outside, config.serve.engine == "rehearsal", stop)
+        windows = Windows(fleet_key)
+        exchange = Exchange(evaluation, router, fleet, outside, config.serve.engine == "rehearsal", stop, windows)
+        exchange.latencies.read_logs(run_dir / layout.profile_log(name) for name in workload.domains)
         router.listen(journal.say)
         FleetReader(run_dir, router, stop).start()
         order = {unit: place for place, unit in enumerate(workload.units)}
@@ -133,7 +136,8 @@ class Driver:
         domain = self._workload.domains[unit.domain]
         call = UnitCaller(self._exchange, log)
         try:
-            simulation = simulate(domain, self._cast, self._exchange.evaluation, call, log, self._stop)
+            cast = self._exchange.latencies.informed(self._cast)
+            simulation = simulate(domain, cast, self._exchange.evaluation, call, log, self._stop)
             return Outcome(unit, started_at, time.time(), simulation.model_dump(mode="json"))
         except Abandoned:
             raise

@@ -17,8 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
 from tau2tui.config import Config, EvaluationConfig
 from tau2tui.core.layout import EVAL_OUT, EVAL_REQUEST, EVAL_UNITS, REPLICAS, RUN_CONFIG, SMOKE, SMOKE_REPORT
 from tau2tui.core.model import Phase
@@ -28,13 +26,13 @@ from tau2tui.errors import CommandFailed
 from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.participants import FLEET_KEY_VARIABLE, NO_KEY
 from tau2tui.evaluation.routing import FleetReader, Router, endpoint_of
+from tau2tui.evaluation.windows import Windows
 
 Beat = Callable[[str], None]
 """Called every second or so with how far it is, in words."""
 
 _TICK_S = 1.0
 _WRITE_EVERY_S = 3.0
-_ASK_S = 10.0
 UNITS_FAILED = 4
 """Exit code of a driver: everything was run, but some units ended in errors."""
 _END_S = 20.0
@@ -186,18 +184,8 @@ def served_windows(run_dir: Path, api_key: str) -> dict[str, dict[str, int | Non
     """The context length that each ready replica serves, by expert; None where it does not say."""
     replicas = FleetReader(run_dir, Router({}), threading.Event()).read()
     windows: dict[str, dict[str, int | None]] = {}
-    headers = {"Authorization": f"Bearer {api_key}"}
-    with httpx2.Client(timeout=_ASK_S, headers=headers) as client:
-        for replica in replicas:
-            if replica.phase in (Phase.READY, Phase.DEGRADED):
-                window = _window(client, endpoint_of(replica).url)
-                windows.setdefault(replica.expert, {})[replica.name] = window
+    ask = Windows(api_key)
+    for replica in replicas:
+        if replica.phase in (Phase.READY, Phase.DEGRADED):
+            windows.setdefault(replica.expert, {})[replica.name] = ask.of(endpoint_of(replica))
     return windows
-
-
-def _window(client: httpx2.Client, url: str) -> int | None:
-    try:
-        card = client.get(f"{url}/models").raise_for_status().json()["data"][0]
-        return int(card["max_model_len"])
-    except (httpx2.HTTPError, ValueError, KeyError, TypeError, IndexError):
-        return None

@@ -72,6 +72,13 @@ class UnitLog:
             f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s..."
         )
 
+    def stood_in(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
+        """A model said nothing in any attempt: a neutral text stands for it, and the conversation goes on."""
+        self._tally.failed(error.kind, replica, retried=False)
+        self._say(
+            f"{self._where(participant, replica)}: {error}. Nothing in {attempts} attempts: a neutral text stands in"
+        )
+
     def gave_up(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
         """The last of `attempts` attempts failed, or one that no repetition would help."""
         self._tally.failed(error.kind, replica, retried=False)

@@ -19,6 +19,7 @@ from tau2tui.errors import CommandFailed
 from tau2tui.evaluation.smoke import read_report, run_smoke, served_windows
 from tests.evaluation.practice import PATIENCE_S, PracticeRun, practice_run, wait_until
 from tests.sample import make_replica
+from tests.test_config import SHIPPED
 
 
 class ModelsServer(ThreadingHTTPServer):
@@ -120,9 +121,9 @@ def test_the_gate_stops_an_evaluation_whose_expert_does_not_answer_and_names_it(
 @pytest.mark.slow
 def test_a_stop_ends_the_smoke_test_and_its_drivers(tmp_path: Path) -> None:
     with practice_run(tmp_path, speed=1) as run:
-        run.ask_for(domains=["mock"], smoke="always")
+        run.ask_for(domains=["mock"], mode="solo", smoke="always")
         driver = run.start_driver()
-        units = run.directory / "eval/smoke/experts/eval/state.json"
+        units = run.directory / "eval/smoke/solo/eval/state.json"
         wait_until(units.exists, "the smoke test goes on")
         assert not run.request("pause")["ok"]
         assert run.request("stop")["ok"]
@@ -134,11 +135,11 @@ def test_a_stop_ends_the_smoke_test_and_its_drivers(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_is_not_over_in_time_has_failed(tmp_path: Path) -> None:
-    with practice_run(tmp_path, speed=1) as run:
-        report = smoke(run, smoke_timeout_s=1)
+    (tmp_path / "run.toml").write_text(SHIPPED.read_text())
+    (tmp_path / "replicas").mkdir()
+    report = smoke(PracticeRun(tmp_path, 1.0), mode="solo", smoke_timeout_s=0.5)
     assert not report.passed
-    late = [check.subject for check in report.checks if check.check == "in time"]
-    assert set(late) == MOCK_LEGS
+    assert [check.subject for check in report.checks if check.check == "in time"] == ["solo"]
 
 
 def smoke(run: PracticeRun, stop: threading.Event | None = None, **settings: Any) -> SmokeReport:
@@ -154,8 +155,6 @@ def smoke(run: PracticeRun, stop: threading.Event | None = None, **settings: Any
 
 
 def test_a_stop_that_was_asked_for_before_is_heeded(tmp_path: Path) -> None:
-    from tests.test_config import SHIPPED
-
     (tmp_path / "run.toml").write_text(SHIPPED.read_text())
     (tmp_path / "replicas").mkdir()
     stop = threading.Event()
