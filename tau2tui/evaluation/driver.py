@@ -119,6 +119,7 @@ class Driver:
         self._announce()
         while not self._stop.is_set() and not self._schedule.done:
             self._requests.answer(self._decide)
+            self._journal.heartbeat()
             self._schedule.start_more()
             self._show(EvalState.PAUSED if self._schedule.paused else EvalState.RUNNING)
             if outcome := self._schedule.next_ended(_TICK_S):

@@ -69,7 +69,9 @@ class UnitLog:
         """Attempt number `attempt` failed, and there will be another."""
         self._tally.failed(error.kind, replica, retried=True)
         self._say(
-            f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s..."
+            # The words in brackets are those that the recipes of the seed's notes count retries by.
+            f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s... "
+            "[Retrying in 5 seconds]"
         )
 
     def stood_in(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:

@@ -73,6 +73,7 @@ class Bench:
         return self.tally.progress(EvalState.RUNNING, 1)
 
     def log(self, name: str = "fullrun.log") -> str:
+        self.journal.flush()
         return (self.run_dir / "logs" / name).read_text()
 
 
