@@ -200,6 +200,7 @@ def _starting(before: EvalProgress | None, evaluation: EvaluationConfig) -> Eval
         durations_s=before.durations_s,
         errors=before.errors,
         errors_by_replica=before.errors_by_replica,
+        errors_by_role=before.errors_by_role,
         calls=before.calls,
         retries=before.retries,
     )

@@ -50,6 +50,7 @@ class Tally:
         self._calls = Counter(start.calls)
         self._errors = Counter(start.errors)
         self._errors_by_replica = Counter(start.errors_by_replica)
+        self._errors_by_role = Counter(start.errors_by_role)
         self._retries = start.retries
 
     def started(self, unit: Unit) -> None:
@@ -71,12 +72,14 @@ class Tally:
         with self._lock:
             self._calls[series] += 1
 
-    def failed(self, kind: str, replica: str, *, retried: bool) -> None:
-        """An attempt at a model call failed."""
+    def failed(self, kind: str, replica: str, *, retried: bool, role: str = "") -> None:
+        """An attempt at a model call failed; `role`: of whom was asked."""
         with self._lock:
             self._errors[kind] += 1
             if replica:
                 self._errors_by_replica[replica] += 1
+            if role:
+                self._errors_by_role[role] += 1
             self._retries += retried
 
     def finished(self, unit: Unit, reward: float | None, duration_s: float) -> None:
@@ -117,6 +120,7 @@ class Tally:
                 max_concurrency=max_concurrency,
                 errors=dict(self._errors),
                 errors_by_replica=dict(self._errors_by_replica),
+                errors_by_role=dict(self._errors_by_role),
                 calls=dict(self._calls),
                 retries=self._retries,
                 finished_at=now if state.over else None,

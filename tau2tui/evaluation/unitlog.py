@@ -67,7 +67,7 @@ class UnitLog:
         self, participant: Participant, replica: str, error: CallError, attempt: int, attempts: int, wait_s: float
     ) -> None:
         """Attempt number `attempt` failed, and there will be another."""
-        self._tally.failed(error.kind, replica, retried=True)
+        self._tally.failed(error.kind, replica, retried=True, role=participant.role)
         self._say(
             # The words in brackets are those that the recipes of the seed's notes count retries by.
             f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s... "
@@ -76,14 +76,14 @@ class UnitLog:
 
     def stood_in(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
         """A model said nothing in any attempt: a neutral text stands for it, and the conversation goes on."""
-        self._tally.failed(error.kind, replica, retried=False)
+        self._tally.failed(error.kind, replica, retried=False, role=participant.role)
         self._say(
             f"{self._where(participant, replica)}: {error}. Nothing in {attempts} attempts: a neutral text stands in"
         )
 
     def gave_up(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
         """The last of `attempts` attempts failed, or one that no repetition would help."""
-        self._tally.failed(error.kind, replica, retried=False)
+        self._tally.failed(error.kind, replica, retried=False, role=participant.role)
         where = self._where(participant, replica)
         self._say(f"{where}: LLM call failed permanently after {attempts} attempts: {error}")
 

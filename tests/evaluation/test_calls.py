@@ -326,6 +326,7 @@ def test_an_outside_model_is_tried_again_as_well(bench: Benches) -> None:
         fleet.ask(USER)
     assert len(fleet.outside.asked) == 2
     assert fleet.progress().errors_by_replica == {}
+    assert fleet.progress().errors_by_role == {"user": 2}
 
 
 def test_who_shall_not_think_gets_the_conversation_rendered_for_it(bench: Benches) -> None:
