@@ -24,7 +24,10 @@ class Target(Protocol):
 
 
 class LineFile:
-    """A log file; each line is one write, so that a kill tears none. Used by one thread at a time."""
+    """A log file; each line is one write. Used by one thread at a time.
+
+    Even one write may be cut short by a kill, between two pages of the file: what follows is not joined to that.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +50,7 @@ class LineFile:
 
 
 def _ends_a_line(path: Path) -> bool:
-    """Whether what is there ends at the end of a line: a machine that crashed may have left half of one."""
+    """Whether what is there ends at the end of a line: a kill may have left half of one."""
     with path.open("rb") as file:
         if file.seek(0, os.SEEK_END) == 0:
             return True
