@@ -244,11 +244,15 @@ class ExpertConfig(_Section):
     at once, and a table becomes JSON.
     """
     thinking: bool = True
-    """False: ask for non-thinking answers (Qwen3: `/no_think`)."""
+    """False: ask for non-thinking answers (Qwen3)."""
+    thinking_switch: Literal["suffix", "template"] = "suffix"
+    """How: `/no_think` after every user message, or `enable_thinking = false` for the server's chat template."""
     probe: Literal["tools", "text", "none"] = "tools"
     """The completion that proves a replica ready: one that must come back as a parsed tool call, any text, or none."""
     strengths: Line = ""
     """What the orchestrator is told about this expert."""
+    latency_s: Annotated[float, Field(gt=0)] | None = None
+    """What it is told of the expert's answers, in seconds, until enough of them were measured in the run."""
     price_in: Annotated[float, Field(ge=0)] = 0.0
     """US dollars for a million input tokens."""
     price_out: Annotated[float, Field(ge=0)] = 0.0
@@ -367,6 +371,14 @@ class EvaluationConfig(_Section):
     """Where the driver runs: on the login node, or as a job of its own."""
     job: EvalJobConfig = EvalJobConfig()
     budget: BudgetConfig = BudgetConfig()
+    log_level: Literal["DEBUG", "PROFILE"] = "PROFILE"
+    """`DEBUG` also writes every request and every answer into the domain's log; the smoke test always does."""
+    smoke: Literal["full", "always", "never"] = "full"
+    """Which evaluations begin with a smoke test: those of a whole domain, all, or none. One that was passed by the same
+    fleet and settings is not repeated in a run."""
+    smoke_tasks: Annotated[int, Field(ge=1)] = 2
+    """Tasks of each domain, and of the practice domain, in a smoke test."""
+    smoke_timeout_s: Seconds = 1800
     user: UserConfig = UserConfig()
 
 

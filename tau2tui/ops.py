@@ -26,6 +26,7 @@ from tau2tui.core.plan import (
     AwaitEndpoints,
     AwaitEval,
     AwaitJobsGone,
+    AwaitSmoke,
     Cancel,
     CleanNode,
     Do,
@@ -38,6 +39,7 @@ from tau2tui.core.plan import (
     WriteFile,
     make_plan,
 )
+from tau2tui.core.smoke import PRACTICE_DOMAIN, SmokeReport, report_from
 from tau2tui.core.store import Store
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Tau2TuiError, Unanswered
@@ -203,7 +205,7 @@ class Ops:
     def plan(self, command: Command) -> Plan:
         """The steps for a command, by what was seen last. Raises Refused."""
         directory = self.run.path
-        spawn = (self.run.python, str(directory / layout.NODE_AGENT), "spawn", str(directory / layout.EVAL_OUT), "--")
+        spawn = (self.run.python, str(directory / layout.NODE_AGENT), "spawn")
         situation = Situation(
             config=self.config,
             run_id=self.run.run_id,
@@ -211,16 +213,17 @@ class Ops:
             snapshot=self.snapshot,
             scheduler=self.scheduler,
             files=self._files(command),
-            driver_argv=(*spawn, *self._driver()),
+            driver_argv=(*spawn, str(directory / layout.EVAL_OUT), "--", *self._driver()),
+            smoke_argv=(*spawn, str(directory / layout.SMOKE_OUT), "--", *self._driver("--smoke")),
         )
         return make_plan(command, situation)
 
-    def _driver(self) -> tuple[str, ...]:
+    def _driver(self, *options: str) -> tuple[str, ...]:
         """The command line that runs the evaluation to its end."""
         program = self.config.cluster.tau2tui or (
             (sys.executable, "-m", "tau2tui") if isinstance(self.shell, LocalShell) else ("tau2tui",)
         )
-        return (*program, "drive", str(self.run.path))
+        return (*program, "drive", *options, str(self.run.path))
 
     def _files(self, command: Command) -> tuple[WriteFile, ...]:
         """The files that a command writes into the run directory."""
@@ -241,7 +244,8 @@ class Ops:
         if self.config.serve.engine == "rehearsal":
             from tau2tui.rehearsal.script import build_script
 
-            script = build_script(self.config.evaluation.domains)
+            # The practice domain as well: a smoke test begins with it.
+            script = build_script(dict.fromkeys((*self.config.evaluation.domains, PRACTICE_DOMAIN)))
         files = launch_files(self.config, self.run.path, datetime.now().astimezone(), script)
         return (*files, WriteFile(str(self.run.path.parent / LATEST), self.run.run_id))
 
@@ -302,6 +306,8 @@ class Ops:
                 return await self._await_jobs_gone(step)
             case AwaitEval():
                 return await self._await_eval(step)
+            case AwaitSmoke():
+                return await self._await_smoke(step, report)
             case CleanNode():
                 return await self._clean(step)
             case AwaitEndpoints():
@@ -425,6 +431,36 @@ class Ops:
                 return f"evaluation {run.evaluation.state} as pid {run.evaluation.pid} on {run.evaluation.host}"
         said = await self._last_line(layout.EVAL_OUT)
         raise GaveUp(f"the evaluation did not start within {step.timeout_s:.0f} s: {said}", f"see {layout.EVAL_OUT}")
+
+    async def _await_smoke(self, step: AwaitSmoke, report: Report) -> str:
+        """Tell how far it is until it is over, passed or not. Raises CommandFailed if it could not be carried out."""
+        began = self.clock()
+        told = ""
+        while self.clock() - began <= step.timeout_s:
+            await self._look_politely()
+            seen = await self.smoke_report()
+            run = self.snapshot.run
+            if seen is None or seen.request != step.request:
+                if self.clock() - began < DRIVER_TIMEOUT_S:
+                    continue
+                raise CommandFailed(f"the smoke test did not start: {await self._last_line(layout.SMOKE_OUT)}")
+            if seen.state == "failed":
+                raise CommandFailed(f"the smoke test was not carried out: {seen.why}")
+            if seen.state == "finished":
+                return f"{'passed' if seen.passed else 'failed'}, {len(seen.checks)} checks"
+            if run.value is not None and not run.error and run.value.clock - seen.updated_at > DRIVER_TIMEOUT_S:
+                raise GaveUp(f"no sign of life of the smoke test: {await self._last_line(layout.SMOKE_OUT)}")
+            if seen.why != told:
+                report(Progress(step, done=False, message=seen.why))
+                told = seen.why
+        raise GaveUp(f"the smoke test was not over after {step.timeout_s:.0f} s", f"see {layout.SMOKE_OUT}")
+
+    async def smoke_report(self) -> SmokeReport | None:
+        """What the last smoke test of the run found; None if there was none that can be read."""
+        try:
+            return report_from(json.loads(await self.shell.read(str(self.run.path / layout.SMOKE_REPORT))))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
 
     async def _last_line(self, name: str) -> str:
         try:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tau2tui.config import Config
-from tau2tui.core.command import Launch, Relaunch, Stop
+from tau2tui.config import Config, EvaluationConfig
+from tau2tui.core.command import Launch, Relaunch, StartSmoke, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
-from tau2tui.core.plan import Await, AwaitEndpoints, Cancel, Do, Follow, Plan, Step, Submit
+from tau2tui.core.plan import Await, AwaitEndpoints, AwaitSmoke, Cancel, Do, Follow, Plan, Step, Submit
+from tau2tui.core.smoke import Check, CheckResult, SmokeReport, report_to
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Unanswered, Unreachable
 from tau2tui.ops import Ops, Progress
@@ -289,3 +290,53 @@ async def test_a_hand_over_is_not_done_while_the_old_job_still_has_the_replica()
         await ops.perform(Plan(Launch(), (wait,)), ignore)
     moved = Cluster((make_replica("expert-1-0", job_id="9"),))
     await make_ops(moved, Queue(make_job(), make_job(id="9"))).perform(Plan(Launch(), (wait,)), ignore)
+
+
+def smoke_report(
+    cluster: Cluster, state: str, *, request: str = "mine", why: str = "", updated_at: float = NOW
+) -> None:
+    """What a smoke test last wrote."""
+    checks = (Check("answers", "expert-1", CheckResult.PASSED, "3 answers"),)
+    report = SmokeReport("f", request, state, NOW, updated_at, why, checks if state == "finished" else ())
+    cluster.files[str(RUN / "eval/smoke.json")] = json.dumps(report_to(report)).encode()
+
+
+async def awaited(cluster: Cluster, timeout_s: float = 900.0) -> list[str]:
+    """What is told while a smoke test is waited for."""
+    told: list[str] = []
+    ops = make_ops(cluster, Queue())
+    plan = Plan(StartSmoke(EvaluationConfig(), "mine"), (AwaitSmoke("mine", timeout_s),))
+    await ops.perform(plan, lambda progress: told.append(progress.message))
+    return told
+
+
+async def test_a_smoke_test_that_is_over_says_how_it_ended() -> None:
+    cluster = Cluster()
+    smoke_report(cluster, "finished")
+    assert await awaited(cluster) == ["", "passed, 1 checks"]
+
+
+@pytest.mark.parametrize(
+    ("state", "request_mark", "error", "said"),
+    [
+        ("failed", "mine", CommandFailed, "not carried out: no tau2 here"),
+        ("finished", "of someone else", CommandFailed, "did not start: error: a lock"),
+        ("running", "mine", GaveUp, "no sign of life of the smoke test: error: a lock"),
+    ],
+)
+async def test_a_smoke_test_that_does_not_come_to_its_end_is_told_from_one_that_failed(
+    state: str, request_mark: str, error: type[Exception], said: str
+) -> None:
+    cluster = Cluster()
+    cluster.now = NOW + 100
+    cluster.files[str(RUN / "eval/smoke.out")] = b"error: a lock\n"
+    smoke_report(cluster, state, request=request_mark, why="no tau2 here")
+    with pytest.raises(error, match=said):
+        await awaited(cluster)
+
+
+async def test_a_smoke_test_that_goes_on_and_on_is_given_up() -> None:
+    cluster = Cluster()
+    smoke_report(cluster, "running", why="3 tasks done", updated_at=NOW)
+    with pytest.raises(GaveUp, match="not over after 20 s"):
+        await awaited(cluster, timeout_s=20)

@@ -12,7 +12,7 @@ import pytest
 from tau2tui import errors
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("textual", "polars", "plotext", "matplotlib", "openai", "tau2", "litellm")
+HEAVY = ("textual", "polars", "plotext", "matplotlib", "openai", "tau2", "litellm", "pandas", "loguru")
 
 
 def loaded_by(code: str) -> set[str]:
@@ -22,7 +22,17 @@ def loaded_by(code: str) -> set[str]:
     return set(output.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["tau2tui.cli", "tau2tui.ops", "tau2tui.reporting", "tau2tui.demo"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tau2tui.cli",
+        "tau2tui.cli.smoke",
+        "tau2tui.ops",
+        "tau2tui.reporting",
+        "tau2tui.demo",
+        "tau2tui.core.smoke_checks",
+    ],
+)
 def test_words_start_without_the_screen_and_without_the_analysis(module: str) -> None:
     assert loaded_by(f"import {module}") == set()
 

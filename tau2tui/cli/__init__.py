@@ -17,6 +17,7 @@ from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
+from tau2tui.cli.smoke import smoke
 from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
 from tau2tui.errors import ConfigError, Tau2TuiError
@@ -67,6 +68,7 @@ for word in (
     stop,
     gpus,
     clean,
+    smoke,
     evaluate,
     report,
     tunnel,

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
 @click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")
 @click.option("--as-job", is_flag=True, help="Run it as a job of its own, not on the login node.")
+@click.option(
+    "--smoke/--no-smoke", "smoke_first", default=None, help="Begin with a smoke test, whatever is run; or with none."
+)
 @click.option("--detach", is_flag=True, help="Return when it runs, instead of following it to its end.")
 @click.option("--follow", is_flag=True, help="Follow the evaluation that runs already.")
 @click.option("--pause", "steer", flag_value="pause", help="Begin no more simulations.")
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
 def evaluate(
     session: Session,
     /,
+    smoke_first: bool | None,
     detach: bool,
     follow: bool,
     steer: str | None,
@@ -66,8 +70,9 @@ def evaluate(
     """Run tau2-bench against the fleet.
 
     What was finished before is not run again. The evaluation is a process of its own on the login node, or a job: it
-    goes on when this word or the screen ends. Options replace those of [evaluation] in the configuration. Exits with 4
-    if a unit ended in an error. With --resume a budget is raised before it goes on.
+    goes on when this word or the screen ends. Before it runs a whole domain, a smoke test must be passed. Options
+    replace those of [evaluation] in the configuration. Exits with 4 if a unit ended in an error. With --resume a budget
+    is raised before it goes on.
     """
     if gently and steer != "stop":
         raise click.UsageError("--gently needs --stop")
@@ -81,7 +86,8 @@ def evaluate(
     async def act() -> None:
         async with session.ops() as ops:
             await ops.look()
-            start = StartEval(_replaced(session.config().evaluation, settings, budget))
+            said = {None: None, True: "always", False: "never"}[smoke_first]
+            start = StartEval(replaced(session.config().evaluation, {**settings, "smoke": said}, budget))
             for command in () if follow else steering or (start,):
                 await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
             if dry_run or detach or (steering and not follow):
@@ -98,6 +104,8 @@ def evaluate(
 
 def judge_end(last: EvalProgress) -> None:
     """Raise CommandFailed unless every unit was evaluated."""
+    if last.state == "failed":
+        raise CommandFailed(f"the evaluation failed: {last.why}")
     errors = sum(domain.errors for domain in last.domains)
     if errors or last.finished < last.total:
         raise CommandFailed(
@@ -130,14 +138,14 @@ def _tasks(named: tuple[str, ...], domains: tuple[str, ...]) -> dict[str, Any]:
     return {"tasks": tasks, "domains": domains or tuple(tasks)}
 
 
-def _replaced(
-    evaluation: EvaluationConfig, settings: dict[str, Any], budget: Mapping[str, float | None]
+def replaced(
+    evaluation: EvaluationConfig, settings: dict[str, Any], budget: Mapping[str, float | None] | None = None
 ) -> EvaluationConfig:
     """The configured evaluation with what was said on the command line, checked like the file itself."""
     from pydantic import ValidationError
 
     said = {key: value for key, value in settings.items() if value not in (None, ())}
-    limits = {unit: limit for unit, limit in budget.items() if limit is not None}
+    limits = {unit: limit for unit, limit in (budget or {}).items() if limit is not None}
     configured = evaluation.model_dump()
     try:
         return EvaluationConfig.model_validate(
@@ -149,14 +157,14 @@ def _replaced(
 
 
 class _Teller:
-    """One line whenever the count of finished units changes, it pauses, or a unit stalls."""
+    """One line whenever the count of finished units changes, what it says of itself, or a unit stalls."""
 
     def __init__(self) -> None:
         self.told: object = None
 
     def __call__(self, progress: EvalProgress) -> None:
         stalled = [unit.name for unit in progress.running if unit.stalled]
-        news = (progress.finished, progress.state, stalled)
+        news = (progress.finished, progress.state, progress.why, stalled)
         if news == self.told and not progress.state.over:
             return
         self.told = news
@@ -170,7 +178,7 @@ def progress_line(progress: EvalProgress) -> str:
     passed = sum(domain.passed for domain in progress.domains)
     evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
-        return f"evaluation {progress.state}"
+        return f"evaluation {progress.state}" + (f": {progress.why}" if progress.why else "")
     state = f"{progress.state} ({progress.why})" if progress.why and not progress.state.over else str(progress.state)
     parts = [f"evaluation {state}: {progress.finished}/{progress.total}"]
     if evaluated:
@@ -222,8 +230,9 @@ def _in_brackets(counts: Mapping[str, int]) -> str:
 
 @click.command(hidden=True)
 @click.argument("run_dir", type=click.Path(path_type=Path))
-def drive(run_dir: Path) -> None:
-    """The evaluation itself, in this process: what `eval` starts on the login node."""
+@click.option("--smoke", is_flag=True)
+def drive(run_dir: Path, smoke: bool) -> None:
+    """The evaluation itself, in this process: what `eval` and `smoke` start on the login node."""
     from tau2tui.evaluation.__main__ import main
 
-    raise click.exceptions.Exit(main([str(run_dir)]))
+    raise click.exceptions.Exit(main([str(run_dir), *(["--smoke"] if smoke else [])]))

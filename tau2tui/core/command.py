@@ -66,6 +66,15 @@ class StartEval:
 
 
 @dataclass(frozen=True, slots=True)
+class StartSmoke:
+    """Run a few tasks of each domain and of each expert alone, and check what comes back; results stay as they are."""
+
+    evaluation: EvaluationConfig
+    request: str
+    """A mark by which its report is known among others."""
+
+
+@dataclass(frozen=True, slots=True)
 class SteerEval:
     """Change the evaluation while it runs: one of EVAL_VERBS, with the value that it needs, if any."""
 
@@ -80,6 +89,6 @@ class CleanGpus:
     nodes: tuple[NodeGpus, ...]
 
 
-Command = Launch | Relaunch | RelaunchJob | HandOver | Stop | StartEval | SteerEval | CleanGpus
+Command = Launch | Relaunch | RelaunchJob | HandOver | Stop | StartEval | StartSmoke | SteerEval | CleanGpus
 EVAL_VERBS = ("pause", "resume", "stop", "finish", "concurrency", "skip", "budget_usd", "budget_tokens")
 """`stop` ends it now, `finish` when what runs has ended; `skip` takes the name of a unit, the last two a number."""

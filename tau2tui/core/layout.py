@@ -33,6 +33,11 @@ EVAL_UNITS = "eval/units"
 EVAL_OUT = "eval/driver.out"
 EVAL_JOB = "tau2_eval"
 """Name of the evaluation's own job, which is none of the fleet's: those are numbered."""
+SMOKE = "eval/smoke"
+"""Its small evaluations, each in a directory that is built like a run's."""
+SMOKE_REQUEST = "eval/smoke-request.json"
+SMOKE_REPORT = "eval/smoke.json"
+SMOKE_OUT = "eval/smoke.out"
 
 
 @dataclass(frozen=True, slots=True)

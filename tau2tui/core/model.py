@@ -209,6 +209,8 @@ class EvalProgress:
     errors: dict[str, int] = field(default_factory=dict)
     """Failed attempts by error class, retried ones included."""
     errors_by_replica: dict[str, int] = field(default_factory=dict)
+    errors_by_role: dict[str, int] = field(default_factory=dict)
+    """Whose calls they were: agent, expert or user. Those of the user simulator never count against the agent."""
     calls: dict[str, int] = field(default_factory=dict)
     """Model calls by series."""
     retries: int = 0

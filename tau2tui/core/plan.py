@@ -5,6 +5,7 @@ A step reads as something that you could have typed: the dry run and the confirm
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from tau2tui.core.command import (
     RelaunchJob,
     RequestValue,
     StartEval,
+    StartSmoke,
     SteerEval,
     Stop,
 )
@@ -176,7 +178,30 @@ class AwaitEndpoints:
         return f"wait until {layout.ENDPOINTS} holds every replica that is ready"
 
 
-Step = Do | Submit | Cancel | WriteFile | Request | CleanNode | Await | AwaitJobsGone | AwaitEval | AwaitEndpoints
+@dataclass(frozen=True, slots=True)
+class AwaitSmoke:
+    """Wait until the smoke test that bears this mark is over."""
+
+    request: str
+    timeout_s: float
+
+    def __str__(self) -> str:
+        return f"wait until the smoke test is over (at most {self.timeout_s:.0f} s)"
+
+
+Step = (
+    Do
+    | Submit
+    | Cancel
+    | WriteFile
+    | Request
+    | CleanNode
+    | Await
+    | AwaitJobsGone
+    | AwaitEval
+    | AwaitSmoke
+    | AwaitEndpoints
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +248,8 @@ class Situation:
     """What the command writes into the run directory; paths relative to it."""
     driver_argv: tuple[str, ...] = ()
     """How the evaluation is started on the login node."""
+    smoke_argv: tuple[str, ...] = ()
+    """How the smoke test is."""
 
 
 def make_plan(command: Command, situation: Situation) -> Plan:
@@ -240,6 +267,8 @@ def make_plan(command: Command, situation: Situation) -> Plan:
             return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
         case StartEval():
             return _start_eval(command, situation)
+        case StartSmoke():
+            return _start_smoke(command, situation)
         case SteerEval():
             return _steer_eval(command, situation)
         case CleanGpus():
@@ -439,11 +468,7 @@ def _start_eval(command: StartEval, situation: Situation) -> Plan:
             f"the evaluation of run {situation.run_id} is submitted as job {waiting[0].id}",
             "wait for it, or cancel it: tau2tui eval --stop",
         )
-    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
-    ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
-    missing = [name for name in situation.config.experts if name not in ready]
-    if missing:
-        raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
+    _refuse_without_fleet(situation)
     request = WriteFile(str(situation.run_dir / layout.EVAL_REQUEST), command.evaluation.model_dump_json(indent=1))
     run = situation.snapshot.run.value
     before = run.evaluation.started_at if run and run.evaluation else None
@@ -457,6 +482,29 @@ def _eval_jobs(situation: Situation) -> tuple[Job, ...]:
     """The evaluation's own jobs that are queued or running."""
     jobs = situation.snapshot.jobs.value or ()
     return tuple(job for job in jobs if job.name == layout.EVAL_JOB and job.may_live)
+
+
+def _start_smoke(command: StartSmoke, situation: Situation) -> Plan:
+    _refuse_without_fleet(situation)
+    request = {"request": command.request, "evaluation": command.evaluation.model_dump(mode="json")}
+    limit_s = command.evaluation.smoke_timeout_s + 60
+    return Plan(
+        command,
+        (
+            WriteFile(str(situation.run_dir / layout.SMOKE_REQUEST), json.dumps(request, indent=1)),
+            Do(situation.smoke_argv),
+            AwaitSmoke(command.request, limit_s),
+        ),
+    )
+
+
+def _refuse_without_fleet(situation: Situation) -> None:
+    """Raises Refused unless a replica of every model is ready."""
+    verdicts = judge_all(plan_jobs(situation.config), situation.snapshot)
+    ready = {verdict.wanted.expert for verdict in verdicts if verdict.standing is Standing.READY}
+    missing = [name for name in situation.config.experts if name not in ready]
+    if missing:
+        raise Refused(f"no replica of {', '.join(missing)} is ready", "see `tau2tui status`, or wait: `tau2tui wait`")
 
 
 def _steer_eval(command: SteerEval, situation: Situation) -> Plan:

@@ -103,6 +103,7 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
         max_concurrency=_integer(data, "max_concurrency") or 1,
         errors=_counts(data, "errors"),
         errors_by_replica=_counts(data, "errors_by_replica"),
+        errors_by_role=_counts(data, "errors_by_role"),
         calls=_counts(data, "calls"),
         retries=_integer(data, "retries") or 0,
         unit_errors=_counts(data, "unit_errors"),

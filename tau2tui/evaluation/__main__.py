@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import gc
+import json
 import os
 import signal
 import socket
@@ -20,13 +21,15 @@ from types import FrameType
 from pydantic import ValidationError
 
 from tau2tui.config import Config, EvaluationConfig, load_submitted
-from tau2tui.core.layout import EVAL, EVAL_REQUEST, RUN_CONFIG
+from tau2tui.core.layout import EVAL, EVAL_REQUEST, RUN_CONFIG, SMOKE_REPORT, SMOKE_REQUEST
 from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.smoke import is_gated
 from tau2tui.errors import CommandFailed, ConfigError, Refused, Tau2TuiError
-from tau2tui.evaluation.control import RequestBox
+from tau2tui.evaluation.control import Reply, Request, RequestBox
 from tau2tui.evaluation.progress import StateFile
 
 LOCK = f"{EVAL}/driver.lock"
+SMOKE_LOCK = f"{EVAL}/smoke.lock"
 UNITS_FAILED = 4
 """Exit code: everything was run, but some units ended in infrastructure errors; a new start runs these again."""
 
@@ -35,11 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run an evaluation in the foreground; the exit code (see `tau2tui.errors` for those of errors)."""
     parser = argparse.ArgumentParser(prog="python -m tau2tui.evaluation", description=__doc__)
     parser.add_argument("run_dir", type=Path, help="the run directory, with run.toml and eval/request.json")
-    run_dir: Path = parser.parse_args(argv).run_dir
+    parser.add_argument(
+        "--smoke", action="store_true", help="only the smoke test that eval/smoke-request.json asks for"
+    )
+    options = parser.parse_args(argv)
+    run_dir: Path = options.run_dir
     try:
         config = load_submitted(run_dir / RUN_CONFIG)
+        if options.smoke:
+            return _smoke(run_dir, config)
         evaluation = _request(run_dir)
-        with _sole_driver(run_dir):
+        with _sole(run_dir / LOCK, f"{run_dir}: this run is being evaluated already"):
             progress = _evaluate(run_dir, config, evaluation)
     except Tau2TuiError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -61,6 +70,7 @@ def _evaluate(run_dir: Path, config: Config, evaluation: EvaluationConfig) -> Ev
     # The run makes few reference cycles and very many objects: by default the collector takes half of the CPU time.
     gc.set_threshold(200_000, 20, 100)
     try:
+        _pass_gate(run_dir, config, evaluation, start, requests, state, stop)
         from tau2tui.evaluation.driver import drive  # takes seconds: tau2 brings pandas and litellm
 
         return drive(
@@ -72,6 +82,60 @@ def _evaluate(run_dir: Path, config: Config, evaluation: EvaluationConfig) -> Ev
     except BaseException as error:
         state.fail(str(error) or type(error).__name__)
         raise
+
+
+def _smoke(run_dir: Path, config: Config) -> int:
+    """Carry out the smoke test that was asked for; its verdict is in its report. Raises ConfigError, Refused."""
+    from tau2tui.evaluation.smoke import run_smoke
+
+    path = run_dir / SMOKE_REQUEST
+    try:
+        asked = json.loads(path.read_bytes())
+        mark, evaluation = str(asked["request"]), EvaluationConfig.model_validate(asked["evaluation"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path}: not a request for a smoke test: {type(error).__name__}") from None
+    with _sole(run_dir / SMOKE_LOCK, f"{run_dir}: a smoke test of this run goes on already"):
+        stop = _stop_on_signals()
+        report = run_smoke(run_dir, config, evaluation, request=mark, environ=os.environ, stop=stop, beat=_print_line)
+    return 0 if report.passed else CommandFailed.exit_code
+
+
+def _print_line(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def _pass_gate(
+    run_dir: Path,
+    config: Config,
+    evaluation: EvaluationConfig,
+    start: EvalProgress,
+    requests: RequestBox,
+    state: StateFile,
+    stop: threading.Event,
+) -> None:
+    """Before a full evaluation: a smoke test, unless it is waived or was passed. Raises CommandFailed if it fails."""
+    if not is_gated(evaluation):
+        return
+    from tau2tui.evaluation.smoke import passed_before, run_smoke
+
+    def decide(request: Request) -> Reply:
+        if request.verb == "stop":
+            stop.set()
+            return Reply(True, "stopping: the smoke test is given up")
+        return Reply(False, "the smoke test goes on: it can only be stopped")
+
+    def beat(words: str) -> None:
+        requests.answer(decide)
+        state.show(replace(start, updated_at=time.time(), why=f"smoke test: {words}"))
+
+    if passed_before(run_dir, config, evaluation):
+        return
+    with _sole(run_dir / SMOKE_LOCK, f"{run_dir}: a smoke test of this run goes on already"):
+        report = run_smoke(run_dir, config, evaluation, request="", environ=os.environ, stop=stop, beat=beat)
+    if not report.passed:
+        said = "; ".join(f"{check.check}, {check.subject}: {check.evidence}" for check in report.failed[:3])
+        raise CommandFailed(f"the smoke test failed: {said}", f"see {SMOKE_REPORT}; tau2tui eval --no-smoke waives it")
 
 
 def _request(run_dir: Path) -> EvaluationConfig:
@@ -88,16 +152,15 @@ def _request(run_dir: Path) -> EvaluationConfig:
 
 
 @contextmanager
-def _sole_driver(run_dir: Path) -> Iterator[None]:
-    """Hold the run, so that no second driver runs its units. Raises Refused, naming the one who holds it."""
-    path = run_dir / LOCK
+def _sole(path: Path, taken: str) -> Iterator[None]:
+    """Hold a lock, so that nobody else does the same. Raises Refused, with `taken` and who holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise Refused(f"{run_dir}: this run is being evaluated already, by {file.read().strip()}") from None
+            raise Refused(f"{taken}, by {file.read().strip()}") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
@@ -137,6 +200,7 @@ def _starting(before: EvalProgress | None, evaluation: EvaluationConfig) -> Eval
         durations_s=before.durations_s,
         errors=before.errors,
         errors_by_replica=before.errors_by_replica,
+        errors_by_role=before.errors_by_role,
         calls=before.calls,
         retries=before.retries,
         cost_usd=before.cost_usd,

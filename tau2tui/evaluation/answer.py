@@ -37,6 +37,8 @@ class Answer:
     output_tokens: int | None = None
     replica: str = ""
     """The replica that answered; empty for a model outside the fleet."""
+    stand_in: bool = False
+    """The model said nothing whenever it was asked, and this text of ours stands for it."""
 
     @property
     def empty(self) -> bool:

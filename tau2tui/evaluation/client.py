@@ -18,7 +18,7 @@ import httpx2
 from openai import APIError, APIResponse, DefaultHttpxClient, OpenAI, Timeout
 
 from tau2tui.evaluation.answer import Answer, tool_request, visible_text
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass, classify, describe, reported
+from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass, classify, describe, reported, wait_asked_for_s
 
 ChatMessage = dict[str, Any]
 """A message in the form of the chat completions API."""
@@ -42,6 +42,8 @@ class ChatRequest:
     max_tokens: int | None = None
     seed: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    thinking: bool | None = None
+    """Told to the server's chat template, if it is not None."""
 
     def arguments(self, stream: bool) -> dict[str, Any]:
         """The arguments of the completion call; what is not set is left to the server."""
@@ -52,6 +54,8 @@ class ChatRequest:
             arguments["tools"] = list(self.tools)
         if stream:
             arguments["stream_options"] = {"include_usage": True}
+        if self.thinking is not None:
+            arguments["extra_body"] = {"chat_template_kwargs": {"enable_thinking": self.thinking}}
         if self.headers:
             arguments["extra_headers"] = dict(self.headers)
         return arguments
@@ -93,9 +97,10 @@ class ChatClient:
                     parts.add(chunk)
             return parts.answer(started, self._stream)
         except (APIError, httpx2.RequestError) as error:
-            raise CallError(classify(error), self._redacted(describe(error))) from None
+            wait_s = wait_asked_for_s(error, time.time())
+            raise CallError(classify(error), self._redacted(describe(error)), retry_after_s=wait_s) from None
         except CallError as error:
-            raise CallError(error.kind, self._redacted(error.message)) from None
+            raise CallError(error.kind, self._redacted(error.message), answer=error.answer) from None
 
     def _client(self, url: str) -> OpenAI:
         with self._lock:
@@ -146,6 +151,8 @@ class _Parts:
     """A completion while it comes in, whole or in deltas."""
 
     text: str = ""
+    reasoning: int = 0
+    """Characters of it. It is counted, to say why an answer is empty, and never shown: it is not meant for anyone."""
     names: dict[int, str] = field(default_factory=dict)
     arguments: dict[int, str] = field(default_factory=dict)
     usage: Mapping[str, Any] = field(default_factory=dict)
@@ -167,6 +174,7 @@ class _Parts:
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             delta = choice.get("delta") or choice.get("message") or {}
             self.text += delta.get("content") or ""
+            self.reasoning += len(delta.get("reasoning") or delta.get("reasoning_content") or "")
             for position, call in enumerate(delta.get("tool_calls") or ()):
                 self._add_call(call.get("index", position) or 0, call.get("function") or {})
 
@@ -191,7 +199,9 @@ class _Parts:
             output_tokens=_count(self.usage, "completion_tokens"),
         )
         if answer.empty:
-            raise CallError(ErrorClass.EMPTY, f"neither text nor tool calls (finish_reason {self.finish_reason!r})")
+            beside = f", {self.reasoning} characters of reasoning" if self.reasoning else ""
+            said = f"neither text nor tool calls{beside} (finish_reason {self.finish_reason!r})"
+            raise CallError(ErrorClass.EMPTY, said, answer=answer)
         return answer
 
 

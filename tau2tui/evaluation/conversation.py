@@ -40,12 +40,13 @@ def tool_call(call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, A
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
 
 
-def non_thinking(messages: Sequence[ChatMessage], *, agent: bool) -> list[ChatMessage]:
-    """The conversation for a model that shall not think aloud: the switch of the Qwen3 family on every user message.
+def non_thinking(messages: Sequence[ChatMessage], *, agent: bool, suffix: bool = True) -> list[ChatMessage]:
+    """The conversation for a model that shall not think aloud.
 
+    With `suffix` every user message bears the switch of the Qwen3 family; without, the server's chat template is told.
     For one who plays the agent, the system message also says how to answer without thoughts.
     """
-    suffixes = {"user": NO_THINK, "system": NON_THINKING_SYSTEM if agent else ""}
+    suffixes = {"user": NO_THINK if suffix else "", "system": NON_THINKING_SYSTEM if agent else ""}
     return [
         {**message, "content": message["content"] + suffixes[message["role"]]}
         if message["role"] in suffixes

@@ -76,7 +76,7 @@ def with_call_expert(tools: Sequence[ToolSchema], experts: Sequence[Participant]
         "description": (
             "Let an expert model take this turn: it sees the whole conversation, and its answer is sent as yours. "
             "Call one when you are not confident, a strong one for hard tasks, and weigh what it costs.\n"
-            f"Experts (US dollars for a million input / output tokens):\n{described}"
+            f"Experts (US dollars for a million input / output tokens, usual time):\n{described}"
         ),
         "parameters": {"type": "object", "properties": {"expert": expert}, "required": ["expert"]},
     }
@@ -84,5 +84,6 @@ def with_call_expert(tools: Sequence[ToolSchema], experts: Sequence[Participant]
 
 
 def _described(expert: Participant) -> str:
-    price = f"{expert.name} ({expert.price_in:g} / {expert.price_out:g})"
-    return f"{price}: {expert.strengths}" if expert.strengths else price
+    latency = "" if expert.latency_s is None else f", {float(f'{expert.latency_s:.2g}'):g} s"
+    figures = f"{expert.name} ({expert.price_in:g} / {expert.price_out:g}{latency})"
+    return f"{figures}: {expert.strengths}" if expert.strengths else figures

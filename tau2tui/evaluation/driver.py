@@ -31,6 +31,7 @@ from tau2tui.evaluation.steering import Steering
 from tau2tui.evaluation.unitlog import UnitLog
 from tau2tui.evaluation.units import Unit
 from tau2tui.evaluation.watch import Watch
+from tau2tui.evaluation.windows import Windows
 from tau2tui.evaluation.workload import Workload, load_workload
 
 _TICK_S = 0.5
@@ -65,12 +66,15 @@ def drive(
     processes = evaluation.evaluator_processes
     with (
         Evaluator(processes_by_default() if processes is None else processes) as evaluator,
-        Journal(run_dir, layout, tuple(workload.domains), echo=_STDOUT) as journal,
+        Journal(run_dir, layout, tuple(workload.domains), echo=_STDOUT, level=evaluation.log_level) as journal,
         ChatClient(fleet_key, stream=evaluation.stream, abandoned=stop) as fleet,
         # Not streamed: its phases are nobody's concern, and OpenAI refuses to stream some models to some customers.
         ChatClient(outside_key, stream=False, abandoned=stop) as outside,
     ):
-        exchange = Exchange(evaluation, router, fleet, outside, config.serve.engine == "rehearsal", stop)
+        windows = Windows(fleet_key)
+        exchange = Exchange(evaluation, router, fleet, outside, config.serve.engine == "rehearsal", stop, windows)
+        exchange.latencies.read_logs(run_dir / layout.profile_log(name) for name in workload.domains)
+        router.listen(journal.say)
         FleetReader(run_dir, router, stop).start()
         order = {unit: place for place, unit in enumerate(workload.units)}
         results = {
@@ -142,6 +146,7 @@ class Driver:
             self._evaluator.prepare()
         while not self._stop.is_set() and not self._schedule.done:
             self._requests.answer(self._steering.decide)
+            self._journal.heartbeat()
             if why := self._steering.keep_to_budget():
                 self._journal.say(f"Paused: {why}; raise it: tau2tui eval --resume --budget-usd N (or --budget-tokens)")
             self._schedule.start_more()
@@ -164,7 +169,8 @@ class Driver:
         domain = self._workload.domains[unit.domain]
         call = UnitCaller(self._exchange, log, abandoned)
         try:
-            simulation = converse(domain, self._cast, self._exchange.evaluation, call, log, abandoned)
+            cast = self._exchange.latencies.informed(self._cast)
+            simulation = converse(domain, cast, self._exchange.evaluation, call, log, abandoned)
             log.evaluating()
             self._schedule.conversed(unit)
             evaluate = self._evaluator.evaluate if domain.costly else evaluated

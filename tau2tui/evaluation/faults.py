@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError
+
+from tau2tui.evaluation.answer import Answer
 
 
 class ErrorClass(StrEnum):
@@ -23,11 +26,14 @@ class ErrorClass(StrEnum):
     CONTEXT_LENGTH = "context_length"
     BAD_REQUEST = "bad_request"
     AUTH = "auth"
+    BUDGET = "budget"
+    """The account has no money left: waiting does not help, whatever the status says."""
 
     @property
     def transient(self) -> bool:
         """Another attempt may succeed."""
-        return self not in (ErrorClass.CONTEXT_LENGTH, ErrorClass.BAD_REQUEST, ErrorClass.AUTH)
+        permanent = (ErrorClass.CONTEXT_LENGTH, ErrorClass.BAD_REQUEST, ErrorClass.AUTH, ErrorClass.BUDGET)
+        return self not in permanent
 
     @property
     def of_replica(self) -> bool:
@@ -38,10 +44,15 @@ class ErrorClass(StrEnum):
 class CallError(Exception):
     """A call that brought no answer."""
 
-    def __init__(self, kind: ErrorClass, message: str) -> None:
+    def __init__(
+        self, kind: ErrorClass, message: str, *, retry_after_s: float = 0.0, answer: Answer | None = None
+    ) -> None:
+        """`retry_after_s`: how long the server wants to be left alone; `answer`: an EMPTY one, for its tokens."""
         super().__init__(f"{kind}: {message}")
         self.kind = kind
         self.message = message
+        self.retry_after_s = retry_after_s
+        self.answer = answer
 
 
 class Abandoned(Exception):
@@ -57,6 +68,25 @@ def classify(error: Exception) -> ErrorClass:
     return ErrorClass.CONNECTION
 
 
+def wait_asked_for_s(error: Exception, now: float) -> float:
+    """What the header Retry-After of a response asks for, in seconds from `now` (Unix time); 0 if it asks for nothing.
+
+    It is a number of seconds or a date (RFC 9110, 10.2.3); OpenAI also sends milliseconds in a header of its own.
+    """
+    if not isinstance(error, APIStatusError):
+        return 0.0
+    headers = error.response.headers
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit_s)
+        except (KeyError, ValueError):
+            continue
+    try:
+        return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - now)
+    except (KeyError, ValueError):
+        return 0.0
+
+
 def describe(error: Exception) -> str:
     """The error's own words and, for the package's nondescript "Connection error.", what lies beneath."""
     beneath = error.__cause__ if isinstance(error, APIConnectionError) else None
@@ -68,10 +98,12 @@ def reported(error: object) -> CallError:
     fields = error if isinstance(error, dict) else {"message": error}
     code = str(fields.get("code") or "")
     message = str(fields.get("message") or "an error without a message")
-    return CallError(_class_of(message, int(code) if code.isdecimal() else 500), message)
+    kind = _class_of(f"{message} {code}", int(code) if code.isdecimal() else 500)
+    return CallError(kind, message)
 
 
 _HARMONY = re.compile("unexpected tokens remaining in message header|harmony", re.IGNORECASE)
+_BUDGET = re.compile("insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active")
 _CONTEXT = re.compile("context_length_exceeded|context length|input tokens exceed", re.IGNORECASE)
 
 
@@ -81,6 +113,8 @@ def _class_of(message: str, status: int) -> ErrorClass:
         return ErrorClass.HARMONY
     if _CONTEXT.search(message):
         return ErrorClass.CONTEXT_LENGTH
+    if _BUDGET.search(message):
+        return ErrorClass.BUDGET
     if status in (401, 403):
         return ErrorClass.AUTH
     if status == 408:

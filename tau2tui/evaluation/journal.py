@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,62 +14,66 @@ from typing import Self
 
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
+from tau2tui.evaluation.faults import ErrorClass
+from tau2tui.evaluation.logwriter import Echo, LineFile, LogWriter, Target
 from tau2tui.evaluation.results import OK, Outcome
 
+DEBUG = "DEBUG"
 PROFILE = "PROFILE"
 USER_JUDGE = "USER_JUDGE"
 
 Value = str | int | float | bool | None
+
+HEARTBEAT_S = 30.0
 
 _RED = "\x1b[31m"
 _RESET = "\x1b[0m"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
-class LineFile:
-    """A log file that any number of threads append to; every line is one write, so none is torn or mixed."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-        # A kill may cut even one write short, between two pages of the file: what follows must not be joined to that.
-        size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            os.write(self._descriptor, b"\n")
-        self._lock = threading.Lock()
-
-    def write(self, line: str) -> None:
-        """Append one line. Raises OSError."""
-        with self._lock:
-            # A thread that was given up may outlive its log, and the descriptor's number be another file's by then.
-            if self._descriptor is not None:
-                os.write(self._descriptor, encoded(line))
-
-    def close(self) -> None:
-        """Take no more lines."""
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-            self._descriptor = None
-
-
 class Journal:
     """Where everything that happens is written: one file for the whole run, two for each domain."""
 
-    def __init__(self, run_dir: Path, layout: RunLayout, domains: tuple[str, ...], *, echo: int | None = None) -> None:
-        """`echo`: a file descriptor that gets the driver's lines as well, such as that of stdout."""
+    def __init__(
+        self,
+        run_dir: Path,
+        layout: RunLayout,
+        domains: tuple[str, ...],
+        *,
+        echo: int | None = None,
+        level: str = PROFILE,
+    ) -> None:
+        """`echo`: a file descriptor that gets the driver's lines as well, such as that of stdout.
+
+        `level`: DEBUG or PROFILE, the lowest that is written.
+        """
+        self.debugging = level == DEBUG
+        self._writer = LogWriter(self._lost)
         self._full = LineFile(run_dir / layout.full_log)
         self._profile = {domain: LineFile(run_dir / layout.profile_log(domain)) for domain in domains}
         self._eval = {domain: LineFile(run_dir / layout.eval_log(domain)) for domain in domains}
-        self._echo = echo
-        self._lock = threading.Lock()
+        self._echo = Echo(echo) if echo is not None else None
+        self._said_at = self._beat_at = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for file in (self._full, *self._profile.values(), *self._eval.values()):
-            file.close()
+        if self._writer.close():  # else the writer may still be in the middle of a file
+            for file in (self._full, *self._profile.values(), *self._eval.values()):
+                file.close()
+
+    def flush(self) -> bool:
+        """Wait until everything that was said is in the files; whether it was in good time."""
+        return self._writer.flush()
+
+    def heartbeat(self, now: float | None = None) -> None:
+        """A sign of life after every half minute in which there was nothing to say. `now`: on the monotonic clock."""
+        now = time.monotonic() if now is None else now
+        if now - max(self._said_at, self._beat_at) >= HEARTBEAT_S:
+            silent_s, said_at = now - self._said_at, self._said_at
+            self.say(f"evaluation still running (pid={os.getpid()}); no output for {silent_s:.0f}s...")
+            self._said_at, self._beat_at = said_at, now
 
     def say(self, message: str, domain: str = "") -> None:
         """A line of the driver: in the run's log and, if it is about one domain, in that domain's."""
@@ -76,7 +81,7 @@ class Journal:
 
     def trace(self, domain: str, text: str) -> None:
         """Many lines that belong together, such as a traceback: in the log of their domain only."""
-        self._eval[domain].write("\n".join(_CONTROL.sub(" ", line) for line in text.splitlines()))
+        self._write(self._eval[domain], "\n".join(_CONTROL.sub(" ", line) for line in text.splitlines()))
 
     def outcome(self, outcome: Outcome, domain: DomainProgress) -> None:
         """How a unit ended, and the marker that progress is counted by; `domain` counts this unit too."""
@@ -85,7 +90,9 @@ class Journal:
             what = f"Domain: {unit.domain}, Task: {unit.task_id}, Agent: DelegatingAgent, User: SimulatedUser"
             self.say(f"FINISHED SIMULATION: {what}. Reward: {outcome.reward}", unit.domain)
         else:
-            self.say(f"Task failed: {unit.name}: {outcome.error_class}: {outcome.error}", unit.domain)
+            # A harmony error stands in the line of its attempt: those who grep for its words count attempts.
+            why = "" if outcome.error_class == ErrorClass.HARMONY else f": {outcome.error}"
+            self.say(f"Task failed: {unit.name}: {outcome.error_class}{why}", unit.domain)
         status = "ok" if outcome.status == OK else "error"
         marker = (
             f"[TAU2_TASK_COMPLETE] domain={unit.domain} trial={unit.trial} task_id={one_line(unit.task_id)} "
@@ -109,23 +116,35 @@ class Journal:
 
     def event(self, level: str, kind: str, domain: str, task_id: str, values: Mapping[str, Value]) -> None:
         """A profile line: what was done for this task, with its timings. Values that are None are left out."""
-        now = datetime.now()
         pairs = " ".join(f"{key}={_value(value)}" for key, value in values.items() if value is not None)
-        self._profile[domain].write(
-            f"[{level}] {now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d} task={_value(task_id)} "
-            f"thread={threading.get_ident()} type={kind} {pairs}"
-        )
+        self._write(self._profile[domain], f"{_head(level, task_id)} type={kind} {pairs}")
+
+    def debug(self, domain: str, task_id: str, message: str) -> None:
+        """A line for those who look for a mistake, at level DEBUG only."""
+        if self.debugging:
+            self._write(self._profile[domain], f"{_head(DEBUG, task_id)} {one_line(message)}")
 
     def _put(self, line: str, domain: str = "") -> None:
-        self._full.write(line)
+        self._said_at = time.monotonic()
+        self._write(self._full, line)
         if domain:
-            self._eval[domain].write(line)
-        with self._lock:
-            if self._echo is not None:
-                try:
-                    os.write(self._echo, encoded(line))
-                except OSError:  # nobody listens any more, which must not end the evaluation
-                    self._echo = None
+            self._write(self._eval[domain], line)
+        if self._echo:
+            self._write(self._echo, line)
+
+    def _write(self, target: Target, line: str) -> None:
+        self._writer.put(target, encoded(line))
+
+    def _lost(self, lines: int, why: str) -> None:
+        self.say(f"{lines} log lines were lost: {why}")
+
+
+def _head(level: str, task_id: str) -> str:
+    now = datetime.now()
+    return (
+        f"[{level}] {now:%Y-%m-%d %H:%M:%S}.{now.microsecond // 1000:03d} task={_value(task_id)} "
+        f"thread={threading.get_ident()}"
+    )
 
 
 def encoded(line: str) -> bytes:

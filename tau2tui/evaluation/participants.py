@@ -29,7 +29,11 @@ class Participant:
     fleet: bool = True
     """Served by replicas of this run, rather than by someone else's server."""
     thinking: bool = True
+    thinking_switch: str = "suffix"
+    """How it is told not to think: suffix or template."""
     strengths: str = ""
+    latency_s: float | None = None
+    """How long it usually takes, as configured or measured; None: not known."""
     price_in: float = 0.0
     """US dollars for a million input tokens."""
     price_out: float = 0.0
@@ -65,6 +69,8 @@ def cast_of(config: Config, evaluation: EvaluationConfig) -> Cast:
             role=expert.role,
             model=expert.model,
             thinking=expert.thinking,
+            thinking_switch=expert.thinking_switch,
+            latency_s=expert.latency_s,
             strengths=expert.strengths,
             price_in=expert.price_in,
             price_out=expert.price_out,

@@ -51,6 +51,7 @@ class Tally:
         self._calls = Counter(start.calls)
         self._errors = Counter(start.errors)
         self._errors_by_replica = Counter(start.errors_by_replica)
+        self._errors_by_role = Counter(start.errors_by_role)
         self._retries = start.retries
         self._unit_errors: Counter[str] = Counter()
         self._terminations: Counter[str] = Counter()
@@ -86,12 +87,14 @@ class Tally:
             for series, count in tokens.items():
                 self._tokens[series] = max(count, self._tokens[series])
 
-    def failed(self, kind: str, replica: str, *, retried: bool) -> None:
-        """An attempt at a model call failed."""
+    def failed(self, kind: str, replica: str, *, retried: bool, role: str = "") -> None:
+        """An attempt at a model call failed; `role`: of whom was asked."""
         with self._lock:
             self._errors[kind] += 1
             if replica:
                 self._errors_by_replica[replica] += 1
+            if role:
+                self._errors_by_role[role] += 1
             self._retries += retried
 
     def finished(self, outcome: Outcome) -> None:
@@ -147,6 +150,7 @@ class Tally:
                 max_concurrency=max_concurrency,
                 errors=dict(self._errors),
                 errors_by_replica=dict(self._errors_by_replica),
+                errors_by_role=dict(self._errors_by_role),
                 calls=dict(self._calls),
                 retries=self._retries,
                 unit_errors=dict(self._unit_errors),

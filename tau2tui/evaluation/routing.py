@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from pathlib import Path
 from tau2tui.core.layout import REPLICAS
 from tau2tui.core.model import Phase, Replica
 from tau2tui.core.wire import replica_from
+from tau2tui.evaluation.breaker import Breaker
 from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
 
 READ_EVERY_S = 2.0
-AVOID_S = 3.0
-"""About as long as the node agent needs to notice that a replica died."""
+_ROUTING = "[ROUTING]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Endpoint:
     replica: str
     url: str
     life: tuple[int, float | None] = (0, None)
-    """Attempt and time of readiness: a replica that was started anew is not avoided for the faults of its past."""
+    """Attempt and time of readiness: a replica that was started anew does not pay for the faults of its past."""
 
 
 class Router:
@@ -36,7 +36,7 @@ class Router:
 
     A conversation stays with its replica, so that vLLM's prefix cache holds its beginning; otherwise the replica with
     the fewest requests in flight is chosen, and among equals the one with the fewest conversations. Callers wait while
-    nobody can take the call.
+    nobody can take the call, and go on in the order in which they came.
     """
 
     def __init__(self, max_in_flight: Mapping[str, int], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -47,8 +47,14 @@ class Router:
         self._closed = False
         self._endpoints: dict[str, tuple[Endpoint, ...]] = {}
         self._in_flight: Counter[str] = Counter()
-        self._avoided_until: dict[str, float] = {}
+        self._breakers: dict[str, Breaker] = {}
+        self._queues: dict[str, deque[object]] = {}
+        self._tell: Callable[[str], None] = _nobody
         self._last_replica: dict[tuple[str, str], str] = {}
+
+    def listen(self, tell: Callable[[str], None]) -> None:
+        """From now on every replica that is taken out, tried, and put back is told to this one."""
+        self._tell = tell
 
     def update(self, replicas: Iterable[Replica]) -> None:
         """Take over the fleet as it was last seen."""
@@ -60,7 +66,7 @@ class Router:
             known = {endpoint for members in self._endpoints.values() for endpoint in members}
             for endpoint in (endpoint for members in endpoints.values() for endpoint in members):
                 if endpoint not in known:
-                    self._avoided_until.pop(endpoint.replica, None)
+                    self._breakers[endpoint.replica] = Breaker()
             self._endpoints = endpoints
             self._changed.notify_all()
 
@@ -74,22 +80,55 @@ class Router:
             endpoint = self._wait_for(expert, conversation, deadline, tried)
             self._in_flight[endpoint.replica] += 1
             self._last_replica[expert, conversation] = endpoint.replica
+            breaker = self._breakers[endpoint.replica]
+            trial = breaker.begin()
+        if trial:
+            self._tell(f"{_ROUTING} replica={endpoint.replica} state=half-open failures={breaker.failures}")
         try:
             yield endpoint
         finally:
             with self._changed:
                 self._in_flight[endpoint.replica] -= 1
+                if trial and not breaker.closed:  # given up before it could decide: the next call is the trial
+                    breaker.on_trial = False
                 self._changed.notify_all()
 
-    def avoid(self, endpoint: Endpoint) -> None:
-        """Give this replica no calls for a few seconds: it just failed one."""
+    def failed(self, endpoint: Endpoint, kind: ErrorClass) -> None:
+        """A call failed by the fault of its replica: it may be taken out for a while."""
         with self._changed:
-            self._avoided_until[endpoint.replica] = self._clock() + AVOID_S
+            breaker = self._breaker_of(endpoint)
+            silent = kind in (ErrorClass.CONNECTION, ErrorClass.TIMEOUT)
+            open_s = breaker.failed(self._clock(), at_once=silent) if breaker else None
+        if breaker and open_s is not None:
+            self._tell(
+                f"{_ROUTING} replica={endpoint.replica} state=open failures={breaker.failures} "
+                f"for_s={open_s:.1f} class={kind}"
+            )
+
+    def answered(self, endpoint: Endpoint) -> None:
+        """The replica did its part, if only by refusing: it is put back if it was taken out."""
+        with self._changed:
+            breaker = self._breaker_of(endpoint)
+            closed = breaker.succeeded() if breaker else False
+            if closed:
+                self._changed.notify_all()
+        if closed:
+            self._tell(f"{_ROUTING} replica={endpoint.replica} state=closed")
+
+    def _breaker_of(self, endpoint: Endpoint) -> Breaker | None:
+        """Its breaker, or None if another life of the replica has begun meanwhile."""
+        known = any(endpoint in members for members in self._endpoints.values())
+        return self._breakers[endpoint.replica] if known else None
 
     def has_other(self, expert: str, tried: Collection[str]) -> bool:
         """Whether a replica that was not tried yet could take a call at once."""
         with self._changed:
             return any(endpoint.replica not in tried for endpoint in self._open(expert))
+
+    def waiting(self, expert: str) -> int:
+        """How many calls wait for a replica of this expert."""
+        with self._changed:
+            return len(self._queues.get(expert, ()))
 
     def forget(self, conversation: str) -> None:
         """The conversation is over."""
@@ -104,8 +143,25 @@ class Router:
             self._changed.notify_all()
 
     def _wait_for(self, expert: str, conversation: str, deadline: float, tried: Collection[str]) -> Endpoint:
+        queue, ticket = self._queues.setdefault(expert, deque()), object()
+        queue.append(ticket)
+        try:
+            return self._first_in(queue, ticket, expert, conversation, deadline, tried)
+        finally:
+            queue.remove(ticket)
+            self._changed.notify_all()
+
+    def _first_in(
+        self,
+        queue: deque[object],
+        ticket: object,
+        expert: str,
+        conversation: str,
+        deadline: float,
+        tried: Collection[str],
+    ) -> Endpoint:
         while not self._closed:
-            candidates = self._open(expert)
+            candidates = self._open(expert) if queue[0] is ticket else []
             if candidates:
                 fresh = [endpoint for endpoint in candidates if endpoint.replica not in tried]
                 return self._choose(fresh or candidates, self._last_replica.get((expert, conversation)))
@@ -113,18 +169,18 @@ class Router:
             if now >= deadline:
                 ready = len(self._endpoints.get(expert, ()))
                 raise CallError(ErrorClass.CONNECTION, f"no replica of {expert} was free in time ({ready} ready)")
-            # Woken by every change; the end of an avoidance is a change that nobody announces.
+            # Woken by every change; that a breaker may be tried is a change that nobody announces.
             self._changed.wait(min(deadline - now, 0.5))
         raise Abandoned
 
     def _open(self, expert: str) -> list[Endpoint]:
-        """Replicas that are ready, have room and did not just fail."""
+        """Replicas that are ready, have room and are not taken out."""
         now = self._clock()
         most = self._max_in_flight.get(expert, 1)
         return [
             endpoint
             for endpoint in self._endpoints.get(expert, ())
-            if self._in_flight[endpoint.replica] < most and self._avoided_until.get(endpoint.replica, now) <= now
+            if self._in_flight[endpoint.replica] < most and self._breakers[endpoint.replica].lets_through(now)
         ]
 
     def _choose(self, candidates: list[Endpoint], last: str | None) -> Endpoint:
@@ -135,16 +191,21 @@ class Router:
         return min(candidates, key=lambda endpoint: (self._in_flight[endpoint.replica], homes[endpoint.replica]))
 
 
+def _nobody(words: str) -> None:
+    """Nobody listens."""
+
+
 def _usable(replicas: list[Replica]) -> tuple[Endpoint, ...]:
     """The ready replicas, or the degraded ones if none is ready."""
     for phase in (Phase.READY, Phase.DEGRADED):
         chosen = [replica for replica in replicas if replica.phase is phase and (replica.address or replica.node)]
         if chosen:
-            return tuple(_endpoint(replica) for replica in chosen)
+            return tuple(endpoint_of(replica) for replica in chosen)
     return ()
 
 
-def _endpoint(replica: Replica) -> Endpoint:
+def endpoint_of(replica: Replica) -> Endpoint:
+    """Where this replica answers: at its address, or at its node if it knows none."""
     address = replica.address or replica.node
     host = f"[{address}]" if ":" in address else address
     return Endpoint(replica.name, f"http://{host}:{replica.port}/v1", (replica.attempt, replica.ready_at))

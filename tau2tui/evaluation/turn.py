@@ -20,7 +20,9 @@ class Part:
 
     def record(self) -> dict[str, Any]:
         """For the results: who answered, and what it took."""
+        stand_in = {"stand_in": True} if self.answer.stand_in else {}
         return {
+            **stand_in,
             "participant": self.participant.name,
             "model": self.participant.model,
             "replica": self.answer.replica,

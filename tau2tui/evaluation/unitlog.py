@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from tau2tui.evaluation.answer import Answer
+from tau2tui.evaluation.client import ChatRequest
 from tau2tui.evaluation.faults import CallError
 from tau2tui.evaluation.journal import PROFILE, USER_JUDGE, Journal, Value
 from tau2tui.evaluation.participants import Participant
@@ -26,10 +30,19 @@ class UnitLog:
         """A model is asked, or, without a replica, one is waited for."""
         self._tally.doing(self.unit, participant.series, replica)
 
+    def asked(self, participant: Participant, request: ChatRequest) -> None:
+        """What is asked, word for word; at level DEBUG only."""
+        if self._journal.debugging:
+            body = json.dumps(request.arguments(stream=False), ensure_ascii=False)
+            self._journal.debug(self.unit.domain, self.unit.task_id, f"request to {participant.series}: {body}")
+
     def answered(self, participant: Participant, answer: Answer) -> None:
         """A model answered. The orchestrator's time is its own: that of an expert it called is another event."""
         tokens = (answer.input_tokens or 0) + (answer.output_tokens or 0)
         self._tally.called(participant.series, participant.cost(answer) or 0.0, tokens)
+        if self._journal.debugging:
+            said = json.dumps(asdict(answer), ensure_ascii=False)
+            self._journal.debug(self.unit.domain, self.unit.task_id, f"answer of {participant.series}: {said}")
         values: dict[str, Value] = {
             "step": self.step,
             "model": participant.model,
@@ -55,14 +68,23 @@ class UnitLog:
         self, participant: Participant, replica: str, error: CallError, attempt: int, attempts: int, wait_s: float
     ) -> None:
         """Attempt number `attempt` failed, and there will be another."""
-        self._tally.failed(error.kind, replica, retried=True)
+        self._tally.failed(error.kind, replica, retried=True, role=participant.role)
         self._say(
-            f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s..."
+            # The words in brackets are those that the recipes of the seed's notes count retries by.
+            f"{self._where(participant, replica)}: {error}. Retry {attempt}/{attempts - 1} in {round(wait_s)}s... "
+            "[Retrying in 5 seconds]"
+        )
+
+    def stood_in(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
+        """A model said nothing in any attempt: a neutral text stands for it, and the conversation goes on."""
+        self._tally.failed(error.kind, replica, retried=False, role=participant.role)
+        self._say(
+            f"{self._where(participant, replica)}: {error}. Nothing in {attempts} attempts: a neutral text stands in"
         )
 
     def gave_up(self, participant: Participant, replica: str, error: CallError, attempts: int) -> None:
         """The last of `attempts` attempts failed, or one that no repetition would help."""
-        self._tally.failed(error.kind, replica, retried=False)
+        self._tally.failed(error.kind, replica, retried=False, role=participant.role)
         where = self._where(participant, replica)
         self._say(f"{where}: LLM call failed permanently after {attempts} attempts: {error}")
 

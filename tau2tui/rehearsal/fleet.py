@@ -16,7 +16,7 @@ DOMAINS = ("mock", "retail", "telecom", "airline")
 _LAST_PORT, _PORT_STEP = 60000, 64
 
 
-def rehearsed(config: Config, directory: Path, *, num_tasks: int, max_concurrency: int) -> Config:
+def rehearsed(config: Config, directory: Path, *, num_tasks: int | None, max_concurrency: int) -> Config:
     """The fleet of `config` on this machine, with one more server that plays the user simulator.
 
     Names, roles, nodes, GPUs and the order of ports stay; ports move together if one of them is taken.

@@ -486,7 +486,9 @@ def crash(status: int) -> NoReturn:
 
 # --- faults on request -----------------------------------------------------------------------------------------------
 
-FAULTS = ("none", "exit", "hang", "500", "harmony", "slow", "wrong-id")
+FAULTS = ("none", "exit", "hang", "500", "harmony", "429", "cut", "empty", "mixed", "slow", "wrong-id")
+MIXED = ("500", "harmony", "429", "cut", "empty")
+"""What `mixed` draws from: the kinds of errors that another attempt mends."""
 SLOW_FACTOR = 20
 ANOTHER_MODEL = "rehearsal/another-model"
 ENGINE_DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
@@ -494,30 +496,34 @@ HARMONY = 'unexpected tokens remaining in message header: Some("to=functions.get
 
 
 class Faults:
-    """The fault that is asked for, and for how many completions."""
+    """The fault that is asked for, and for how many completions, or for which share of those of tasks."""
 
-    def __init__(self, name: str = "none", count: Optional[int] = None) -> None:
+    def __init__(self, name: str = "none", count: Optional[int] = None, rate: float = 1.0) -> None:
         self._changed = threading.Condition()
         self.asked = 0
         """How often a fault was asked for: those who hang wait for this to change."""
         self.name = name
         self._left = count
+        self._rate = rate
+        self._random = random.Random()
 
-    def ask(self, name: str, count: Optional[int] = None) -> None:
+    def ask(self, name: str, count: Optional[int] = None, rate: float = 1.0) -> None:
         """From now on this one; those who hang for the last one are let go. `count` None: until another is asked."""
         with self._changed:
-            self.name, self._left = name, count
+            self.name, self._left, self._rate = name, count, rate
             self.asked += 1
             self._changed.notify_all()
 
-    def take(self) -> str:
-        """The fault of this completion, which counts as one."""
+    def take(self, in_task: bool) -> str:
+        """The fault of this completion, which counts as one; only tasks meet a fault that comes at a rate."""
         with self._changed:
-            taken = self.name
+            if self._rate < 1 and not (in_task and self._random.random() < self._rate):
+                return "none"
+            taken = self._random.choice(MIXED) if self.name == "mixed" else self.name
             if self._left is not None:
                 self._left -= 1
                 if self._left <= 0:
-                    self.name, self._left = "none", None
+                    self.name, self._left, self._rate = "none", None, 1.0
             return taken
 
     def hang(self, asked: int) -> None:
@@ -526,12 +532,13 @@ class Faults:
             self._changed.wait_for(lambda: self.asked != asked)
 
 
-def parse_fault(text: str) -> Tuple[str, Optional[int]]:
-    """Read NAME or NAME:COUNT."""
-    name, colon, count = text.partition(":")
-    if name not in FAULTS or (colon and not count.isdecimal()):
-        raise argparse.ArgumentTypeError("%r is not NAME or NAME:COUNT with a NAME of %s" % (text, ", ".join(FAULTS)))
-    return name, int(count) if colon else None
+def parse_fault(text: str) -> Tuple[str, Optional[int], float]:
+    """Read NAME, NAME:COUNT or NAME@RATE."""
+    form = re.compile(r"([\w-]+)(?::(\d+))?(?:@(0?\.\d+))?").fullmatch(text)
+    if form is None or form[1] not in FAULTS:
+        forms = "NAME, NAME:COUNT or NAME@RATE with a NAME of %s" % ", ".join(FAULTS)
+        raise argparse.ArgumentTypeError("%r is not %s" % (text, forms))
+    return form[1], int(form[2]) if form[2] else None, float(form[3] or 1)
 
 
 # --- the engine ------------------------------------------------------------------------------------------------------
@@ -632,9 +639,12 @@ class Engine:
 class ApiError(Exception):
     """An error body of vLLM's, with its status."""
 
-    def __init__(self, status: int, kind: str, message: str, param: Optional[str] = None) -> None:
+    def __init__(
+        self, status: int, kind: str, message: str, param: Optional[str] = None, retry_after_s: Optional[int] = None
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after_s = retry_after_s
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
 
@@ -829,7 +839,7 @@ class Handler(BaseHTTPRequestHandler):
                 try:
                     answer()
                 except ApiError as error:
-                    self._json(error.status, error.body)
+                    self._json(error.status, error.body, error.retry_after_s)
             elif any(path in known for known in routes.values()):
                 self._json(405, {"detail": "Method Not Allowed"})
             else:
@@ -880,16 +890,17 @@ class Handler(BaseHTTPRequestHandler):
         self._json(200, {"count": count, "max_model_len": limit, "tokens": list(range(count)), "token_strs": None})
 
     def _fault(self) -> None:
-        """`{"fault": NAME, "count": completions or absent, "status": exit status}`."""
+        """`{"fault": NAME, "count": completions or absent, "rate": 0–1 or absent, "status": exit status}`."""
         try:
             request = json.loads(self._body)
             name, count, status = request["fault"], request.get("count"), int(request.get("status", 1))
-            if name not in FAULTS or not (count is None or (isinstance(count, int) and count > 0)):
+            rate = float(request.get("rate", 1))
+            if name not in FAULTS or not 0 < rate <= 1 or not (count is None or (isinstance(count, int) and count > 0)):
                 raise ValueError(name)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise bad_request("'msg': 'fault must be one of %s'" % ", ".join(FAULTS)) from None
         if name != "exit":
-            self.server.faults.ask(name, count)
+            self.server.faults.ask(name, count, rate)
         self._json(200, {"fault": name, "count": count})
         if name == "exit":
             crash(status)
@@ -898,7 +909,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chat(self) -> None:
         names = self._served_names()
-        fault = self.server.faults.take()
+        fault = self.server.faults.take(in_task=UNIT_HEADER in self.headers)
         if fault == "hang":
             self._hang()
             return
@@ -910,15 +921,17 @@ class Handler(BaseHTTPRequestHandler):
         stream = bool(request.get("stream"))
         if fault == "500":
             raise internal_error(ENGINE_DEAD)
+        if fault == "429":
+            raise ApiError(429, "RateLimitError", "The server is busy, please try again later.", retry_after_s=1)
         if fault == "harmony":
             log("serving.py:1173", "openai_harmony.HarmonyError: " + HARMONY, "ERROR")
             if stream:
                 self._stream(iter([internal_error(HARMONY).body]))
                 return
             raise internal_error(HARMONY)
-        self._complete(request, model, stream, SLOW_FACTOR if fault == "slow" else 1)
+        self._complete(request, model, stream, fault)
 
-    def _complete(self, request: Dict[str, Any], model: str, stream: bool, slow: int) -> None:
+    def _complete(self, request: Dict[str, Any], model: str, stream: bool, fault: str) -> None:
         options = self.server.options
         prompt_tokens = tokens_in(len(self._body))
         if prompt_tokens > options.max_model_len:
@@ -927,9 +940,14 @@ class Handler(BaseHTTPRequestHandler):
         tools = [] if request.get("tool_choice") == "none" else request.get("tools") or []
         unit = unquote(self.headers.get(UNIT_HEADER, ""))
         role = self.headers.get(ROLE_HEADER) or options.role
-        completion = Completion(model, play(role, request["messages"], tools, unit, self.server.script), prompt_tokens)
+        turn = Turn() if fault == "empty" else play(role, request["messages"], tools, unit, self.server.script)
+        completion = Completion(model, turn, prompt_tokens)
         deltas = completion.deltas()
+        slow = SLOW_FACTOR if fault == "slow" else 1
         paced = self.server.engine.run(deltas, prompt_tokens, completion.tokens, slow, probe=not unit)
+        if fault == "cut":
+            self._cut(next(iter(deltas), {}), completion, stream)
+            return
         if stream:
             with_usage = bool((request.get("stream_options") or {}).get("include_usage"))
             self._stream(self._chunks(completion, paced, with_usage))
@@ -940,6 +958,13 @@ class Handler(BaseHTTPRequestHandler):
         except EngineDead:
             raise internal_error(ENGINE_DEAD) from None
         self._json(200, completion.whole())
+
+    def _cut(self, first: Dict[str, Any], completion: Completion, stream: bool) -> None:
+        """End the connection after the first words of a stream, or without a word."""
+        self.close_connection = True
+        if stream:
+            self._begin(200, "text/event-stream; charset=utf-8", ("Transfer-Encoding", "chunked"))
+            self._write_event(_compact(completion.chunk(first)))
 
     @staticmethod
     def _chunks(completion: Completion, paced: Iterator[Dict[str, Any]], with_usage: bool) -> Iterator[Dict[str, Any]]:
@@ -970,18 +995,20 @@ class Handler(BaseHTTPRequestHandler):
         event = b"data: " + data + b"\n\n"
         self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
-    def _json(self, status: int, body: Any) -> None:
-        self._send(status, _compact(body), "application/json")
+    def _json(self, status: int, body: Any, retry_after_s: Optional[int] = None) -> None:
+        more = [] if retry_after_s is None else [("Retry-After", str(retry_after_s))]
+        self._send(status, _compact(body), "application/json", *more)
 
-    def _send(self, status: int, body: bytes, content_type: str) -> None:
-        self._begin(status, content_type, ("Content-Length", str(len(body))))
+    def _send(self, status: int, body: bytes, content_type: str, *more: Tuple[str, str]) -> None:
+        self._begin(status, content_type, ("Content-Length", str(len(body))), *more)
         self.wfile.write(body)
 
-    def _begin(self, status: int, content_type: str, framing: Tuple[str, str]) -> None:
+    def _begin(self, status: int, content_type: str, framing: Tuple[str, str], *more: Tuple[str, str]) -> None:
         self.server.engine.metrics.count_http(self._handler, str(self.command), status)
         self.send_response(status)
         self.send_header("Content-Type", content_type)
-        self.send_header(*framing)
+        for header in (framing, *more):
+            self.send_header(*header)
         self.end_headers()
 
     def version_string(self) -> str:
@@ -1021,7 +1048,7 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--start-s", type=float, default=2.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--script", default="")
-    parser.add_argument("--fault", type=parse_fault, default=("none", None), metavar="NAME[:COUNT]")
+    parser.add_argument("--fault", type=parse_fault, default=("none", None, 1.0), metavar="NAME[:COUNT][@RATE]")
     options, _ = parser.parse_known_args(argv)
     options.served_model_name = options.served_model_name or [options.model]
     return options

@@ -14,7 +14,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.theme import BUILTIN_THEMES, Theme
 
-from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
 from tau2tui.core.verdict import Standing
 
@@ -263,6 +263,8 @@ def command_words(command: Command) -> str:
             return f"stop {replica or 'everything of this run'}"
         case StartEval():
             return "start the evaluation"
+        case StartSmoke():
+            return "run the smoke test"
         case SteerEval("concurrency", value):
             return f"run {value} simulations at once"
         case SteerEval("skip", value):

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import harness, kills, parse, prefix, relaunch, status
+from tests.bench import harness, kills, parse, prefix, rehearsal, relaunch, routing, status
 
 
 def main() -> None:
@@ -37,6 +37,15 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("kills", help="a driver that is killed again and again, against one that is not")
     word.add_argument("--kills", type=int, default=100)
     word.add_argument("--seed", type=int, default=1)
+    word = words.add_parser("rehearsal", help="all tasks with the practice fleet, without faults and with them")
+    word.add_argument("--num-tasks", type=int, help="of each domain, instead of all")
+    word.add_argument("--max-concurrency", type=int, default=16)
+    word.add_argument("--speed", type=float, default=200.0)
+    word.add_argument("--rate", type=float, default=0.05)
+    word.add_argument("--kill-every-s", type=float, default=60.0)
+    word = words.add_parser("routing", help="calls per second while one of four replicas is killed and brought back")
+    word.add_argument("--seconds", type=float, default=15.0)
+    word.add_argument("--speed", type=float, default=1.0)
     return parser.parse_args()
 
 
@@ -66,6 +75,14 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "kills":
             yield kills.HEAD
             yield kills.measure(directory, said.kills, said.seed)
+        case "rehearsal":
+            yield rehearsal.HEAD
+            faults = rehearsal.Faults(said.rate, said.kill_every_s)
+            how = {name: getattr(said, name) for name in ("num_tasks", "max_concurrency", "speed")}
+            yield from rehearsal.compare(directory, faults, **how)
+        case "routing":
+            yield routing.HEAD
+            yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
 
 
 if __name__ == "__main__":

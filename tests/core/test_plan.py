@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 
 import pytest
 
 from tau2tui.config import Config, EvaluationConfig
-from tau2tui.core.command import Command, HandOver, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.command import (
+    Command,
+    HandOver,
+    Launch,
+    Relaunch,
+    RelaunchJob,
+    StartEval,
+    StartSmoke,
+    SteerEval,
+    Stop,
+)
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
 from tau2tui.core.plan import (
     Await,
     AwaitJobsGone,
+    AwaitSmoke,
     Cancel,
     Do,
     Follow,
@@ -52,7 +64,16 @@ def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> 
         files = (WriteFile("jobs/tau2_eval.sbatch", "text"),)
     return make_plan(
         command,
-        Situation(config or small_config(), "one", PurePosixPath("/runs/one"), snapshot, Words(), files, ("drive",)),
+        Situation(
+            config or small_config(),
+            "one",
+            PurePosixPath("/runs/one"),
+            snapshot,
+            Words(),
+            files,
+            ("drive",),
+            ("smoke",),
+        ),
     )
 
 
@@ -281,3 +302,14 @@ def test_a_hand_over_needs_a_second_place() -> None:
 def test_two_jobs_of_one_name_are_stopped_by_their_ids() -> None:
     jobs = (*BOTH_JOBS, make_job(id="9"))
     assert plan(Stop(), make_snapshot(ALL_READY, jobs)).lines[:2] == ("request stop oss_eval_node1 8 9", "cancel 7 8 9")
+
+
+def test_a_smoke_test_needs_the_whole_fleet_and_bears_its_mark() -> None:
+    command = StartSmoke(EvaluationConfig(), "mark-1")
+    with pytest.raises(Refused, match="no replica of orchestrator is ready"):
+        plan(command, make_snapshot(ALL_READY[1:], BOTH_JOBS))
+    request, start, wait = plan(command, make_snapshot(ALL_READY, BOTH_JOBS)).steps
+    assert isinstance(request, WriteFile) and json.loads(request.text)["request"] == "mark-1"
+    assert request.path == "/runs/one/eval/smoke-request.json"
+    assert start == Do(("smoke",))
+    assert wait == AwaitSmoke("mark-1", 1860.0)

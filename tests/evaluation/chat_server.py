@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,9 @@ class Reply:
     """Chunks of a stream instead, text as it is and everything else as JSON."""
     cut: bool = False
     """Close the connection after the last chunk, without an end."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    window: int | None = None
+    """What /v1/models says of the context length; None: there is no such path."""
     silent: bool = False
     """Answer nothing, until the server is closed."""
 
@@ -71,9 +74,16 @@ def chat_server(*replies: Reply) -> Iterator[ChatServer]:
             else:
                 self._json(reply)
 
+        def do_GET(self) -> None:
+            window = state.replies[0].window
+            cards = {"data": [{"id": "m", "max_model_len": window}]}
+            self._json(Reply(cards) if self.path == "/v1/models" and window else Reply("?", status=404))
+
         def _json(self, reply: Reply) -> None:
             data = json.dumps(reply.body).encode()
             self.send_response(reply.status)
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -114,6 +124,17 @@ def delta(**fields: Any) -> dict[str, Any]:
 
 END = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}}
+
+
+NO_MONEY = {
+    "error": {
+        "message": "You exceeded your current quota, please check your plan and billing details.",
+        "type": "insufficient_quota",
+        "param": None,
+        "code": "insufficient_quota",
+    }
+}
+"""OpenAI's answer, with status 429, to an account without money."""
 
 
 def text_stream(*parts: str) -> Reply:

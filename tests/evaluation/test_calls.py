@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,31 @@ from tau2tui.config import EvaluationConfig
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import EvalProgress, EvalState, Phase
 from tau2tui.evaluation.answer import Answer
-from tau2tui.evaluation.calls import Exchange, UnitCaller
+from tau2tui.evaluation.calls import NEUTRAL, Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient, ChatMessage
 from tau2tui.evaluation.conversation import NO_THINK, NON_THINKING_SYSTEM
 from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
 from tau2tui.evaluation.journal import Journal
+from tau2tui.evaluation.latency import FEWEST
 from tau2tui.evaluation.participants import Participant
 from tau2tui.evaluation.progress import Tally
 from tau2tui.evaluation.routing import Router
+from tau2tui.evaluation.turn import Part
 from tau2tui.evaluation.unitlog import UnitLog
 from tau2tui.evaluation.units import Unit
-from tests.evaluation.chat_server import ChatServer, Reply, chat_server, failure, text_stream, whole
+from tau2tui.evaluation.windows import Windows
+from tests.evaluation.chat_server import (
+    END,
+    NO_MONEY,
+    USAGE,
+    ChatServer,
+    Reply,
+    chat_server,
+    delta,
+    failure,
+    text_stream,
+    whole,
+)
 from tests.sample import make_replica
 
 UNIT = Unit("telecom", "[mms]a b|c", 1, 77)
@@ -45,6 +59,7 @@ class Bench:
     exchange: Exchange
     call: UnitCaller
     tally: Tally
+    journal: Journal
     run_dir: Path
 
     def ask(self, participant: Participant = EXPERT) -> Answer:
@@ -58,6 +73,7 @@ class Bench:
         return self.tally.progress(EvalState.RUNNING, 1)
 
     def log(self, name: str = "fullrun.log") -> str:
+        self.journal.flush()
         return (self.run_dir / "logs" / name).read_text()
 
 
@@ -97,7 +113,7 @@ class Benches:
         tally = Tally({"telecom": 1}, EvalProgress(EvalState.STARTING, now, now))
         tally.started(UNIT)
         call = UnitCaller(exchange, UnitLog(UNIT, journal, tally))
-        return Bench(servers, elsewhere, exchange, call, tally, self._run_dir)
+        return Bench(servers, elsewhere, exchange, call, tally, journal, self._run_dir)
 
 
 @pytest.fixture
@@ -121,7 +137,6 @@ def test_an_answer_is_counted_and_names_its_replica(bench: Benches) -> None:
     [
         (failure(500), "server"),
         (failure(429), "rate_limit"),
-        (failure(500, "unexpected tokens remaining in message header: Some(x)"), "harmony"),
         (text_stream(), "empty"),
         (Reply(events=("x",), cut=True), "server"),
     ],
@@ -136,6 +151,89 @@ def test_what_may_pass_is_tried_again_at_another_replica_at_once(bench: Benches,
     assert progress.calls == {"expert-1": 1}
     assert f"telecom/[mms]a b|c#1 expert-1 at expert-1-0: {kind}: " in fleet.log()
     assert "Retry 1/4 in 0s..." in fleet.log()
+
+
+HARMONY = failure(500, "unexpected tokens remaining in message header: Some(x)")
+
+
+def test_after_a_harmony_error_the_same_replica_is_asked_once_more_and_then_another(bench: Benches) -> None:
+    fleet = bench([HARMONY, GOOD], [GOOD])
+    assert fleet.ask().replica == "expert-1-0"
+    assert fleet.asked == [2, 0]
+    fleet = bench([HARMONY], [GOOD])
+    assert fleet.ask().replica == "expert-1-1"
+    assert fleet.asked == [2, 1]
+    assert fleet.progress().errors == {"harmony": 2}
+    assert fleet.progress().errors_by_replica == {"expert-1-0": 2}
+
+
+@pytest.mark.parametrize("participant", [EXPERT, AGENT])
+def test_who_says_nothing_in_any_attempt_gets_a_neutral_text_and_never_its_reasoning(
+    bench: Benches, participant: Participant
+) -> None:
+    thought = Reply(events=(delta(role="assistant"), delta(reasoning="They want a refund."), END, USAGE, "[DONE]"))
+    fleet = bench(thought, max_attempts=2)
+    answer = fleet.ask(participant)
+    assert (answer.text, answer.stand_in, answer.replica) == (NEUTRAL, True, "expert-1-0")
+    assert (answer.input_tokens, answer.output_tokens) == (11, 7)
+    assert fleet.progress().errors == {"empty": 2}
+    assert sum(fleet.progress().calls.values()) == 1
+    assert "19 characters of reasoning" in fleet.log() and "a neutral text stands in" in fleet.log()
+    assert "refund" not in fleet.log() + fleet.log("tau2_telecom.log")
+    assert "failed permanently" not in fleet.log()
+    assert Part(participant, answer).record()["stand_in"] is True
+
+
+def test_the_silence_of_the_user_simulator_is_an_error_and_no_word_of_the_user(bench: Benches) -> None:
+    fleet = bench(outside=whole(""), max_attempts=2)
+    with pytest.raises(CallError) as caught:
+        fleet.ask(USER)
+    assert caught.value.kind is ErrorClass.EMPTY
+
+
+def test_the_server_says_how_long_to_wait(bench: Benches) -> None:
+    refusal = Reply({"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "7"})
+    fleet = bench(refusal, call_timeout_s=5)
+    with pytest.raises(CallError) as caught:
+        fleet.ask()
+    assert caught.value.retry_after_s == 7.0
+    assert fleet.asked == [1], "to wait that long was no use"
+    assert bench(refusal, GOOD).ask().replica == "expert-1-1", "another replica need not wait"
+
+
+def test_an_account_without_money_is_not_asked_again(bench: Benches) -> None:
+    fleet = bench(outside=Reply(NO_MONEY, status=429))
+    with pytest.raises(CallError) as caught:
+        fleet.ask(USER)
+    assert caught.value.kind is ErrorClass.BUDGET
+    assert len(fleet.outside.asked) == 1
+
+
+def test_a_server_that_takes_less_than_configured_gets_less(bench: Benches) -> None:
+    turns: list[ChatMessage] = [{"role": "assistant", "content": "x" * 700} for _ in range(40)]
+    windows = Windows("EMPTY")
+    sent = []
+    for window in (None, 31000, 4000, 1200):
+        fleet = bench(Reply(GOOD.body, events=GOOD.events, window=window))
+        exchange = replace(fleet.exchange, windows=windows)
+        call = UnitCaller(exchange, UnitLog(UNIT, fleet.journal, fleet.tally))
+        call(EXPERT, [*MESSAGES, *turns], [])
+        body = fleet.servers[0].asked[0].body
+        sent.append((len(body["messages"]), body["max_tokens"]))
+    (unknown, enough, less, least) = sent
+    assert unknown == enough == (42, 8000)
+    assert less[0] < 42 and less[1] == 2000
+    assert 3 <= least[0] < less[0] and least[1] == 600
+
+
+def test_only_experts_are_measured_for_the_orchestrator(bench: Benches) -> None:
+    fleet = bench(GOOD)
+    for _ in range(FEWEST):
+        fleet.ask(AGENT)
+    assert fleet.exchange.latencies.told_s("expert-1") is None
+    for _ in range(FEWEST):
+        fleet.ask(EXPERT)
+    assert fleet.exchange.latencies.told_s("expert-1") is not None
 
 
 def test_the_only_replica_is_asked_again_with_another_seed(bench: Benches) -> None:
@@ -228,6 +326,7 @@ def test_an_outside_model_is_tried_again_as_well(bench: Benches) -> None:
         fleet.ask(USER)
     assert len(fleet.outside.asked) == 2
     assert fleet.progress().errors_by_replica == {}
+    assert fleet.progress().errors_by_role == {"user": 2}
 
 
 def test_who_shall_not_think_gets_the_conversation_rendered_for_it(bench: Benches) -> None:
@@ -236,6 +335,11 @@ def test_who_shall_not_think_gets_the_conversation_rendered_for_it(bench: Benche
     system, user = fleet.servers[0].asked[0].body["messages"]
     assert system["content"] == "P" + NON_THINKING_SYSTEM
     assert user["content"] == "Hi" + NO_THINK
+    assert "chat_template_kwargs" not in fleet.servers[0].asked[0].body
+    fleet.ask(Participant("expert-1", "expert", "org/Qwen3", thinking=False, thinking_switch="template"))
+    body = fleet.servers[0].asked[1].body
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert body["messages"] == [system, {"role": "user", "content": "Hi"}]
 
 
 def test_long_conversations_are_cut_for_the_fleet(bench: Benches) -> None:

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 
 import pytest
 
 from tau2tui.evaluation.answer import Answer, ToolRequest
 from tau2tui.evaluation.client import ChatClient, ChatRequest
 from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
-from tests.evaluation.chat_server import END, USAGE, Reply, chat_server, delta, failure, text_stream, whole
+from tests.evaluation.chat_server import END, NO_MONEY, USAGE, Reply, chat_server, delta, failure, text_stream, whole
 
 KEY = "sk-a-key-that-nobody-may-see"
 REQUEST = ChatRequest("org/Model", [{"role": "user", "content": "Hi"}])
@@ -85,6 +86,7 @@ def test_tokens_that_the_server_did_not_count_are_unknown(client: ChatClient) ->
         (404, "The model `nope` does not exist.", ErrorClass.BAD_REQUEST),
         (408, "slow", ErrorClass.TIMEOUT),
         (429, "slow down", ErrorClass.RATE_LIMIT),
+        (429, "You exceeded your current quota, please check your plan", ErrorClass.BUDGET),
         (500, "unexpected tokens remaining in message header: Some(x)", ErrorClass.HARMONY),
         (500, "Internal Server Error", ErrorClass.SERVER),
         (503, "The engine is currently busy", ErrorClass.SERVER),
@@ -130,9 +132,54 @@ def test_neither_text_nor_calls_is_empty(client: ChatClient, parts: tuple[str, .
     assert error_of(client, text_stream(*parts)).kind is ErrorClass.EMPTY
 
 
-def test_reasoning_is_never_taken_for_the_answer(client: ChatClient) -> None:
-    chunks = (delta(role="assistant"), delta(reasoning_content="They want..."), END, "[DONE]")
-    assert error_of(client, Reply(events=chunks)).kind is ErrorClass.EMPTY
+@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
+def test_reasoning_is_never_taken_for_the_answer(client: ChatClient, key: str) -> None:
+    """gpt-oss in vLLM: newer versions name the field `reasoning`, older ones `reasoning_content`."""
+    thought = (delta(role="assistant"), delta(**{key: "They want"}), delta(**{key: " a refund."}))
+    caught = error_of(client, Reply(events=(*thought, END, USAGE, "[DONE]")))
+    assert caught.kind is ErrorClass.EMPTY
+    assert "19 characters of reasoning (finish_reason 'stop')" in caught.message
+    assert caught.answer is not None
+    assert (caught.answer.text, caught.answer.output_tokens) == ("", 7)
+    assert ask(client, Reply(events=(*thought, delta(content="Of course."), END, "[DONE]"))).text == "Of course."
+
+
+def test_reasoning_of_an_answer_that_is_not_streamed_is_not_shown_either() -> None:
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": None,
+        "reasoning": "They want a refund.",
+        "tool_calls": [],
+    }
+    reply = Reply({"choices": [{"index": 0, "message": message, "finish_reason": "length"}], "usage": USAGE["usage"]})
+    with ChatClient(KEY, stream=False, abandoned=threading.Event()) as client:
+        caught = error_of(client, reply)
+    assert caught.kind is ErrorClass.EMPTY
+    assert "'length'" in caught.message and "refund" not in caught.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "low_s", "high_s"),
+    [
+        ({}, 0, 0),
+        ({"Retry-After": "3"}, 3, 3),
+        ({"Retry-After": "3", "Retry-After-Ms": "250"}, 0.25, 0.25),
+        ({"Retry-After": "-3"}, 0, 0),
+        ({"Retry-After": "soon"}, 0, 0),
+        ({"Retry-After": formatdate(time.time() + 3600, usegmt=True)}, 3000, 3600),
+        ({"Retry-After": formatdate(time.time() - 3600, usegmt=True)}, 0, 0),
+    ],
+)
+def test_a_refusal_may_say_when_to_come_back(
+    client: ChatClient, headers: dict[str, str], low_s: float, high_s: float
+) -> None:
+    reply = Reply({"error": {"message": "slow down"}}, status=429, headers=headers)
+    assert low_s <= error_of(client, reply).retry_after_s <= high_s
+
+
+def test_an_account_without_money_is_told_from_a_limit_that_passes(client: ChatClient) -> None:
+    assert error_of(client, Reply(NO_MONEY, status=429)).kind is ErrorClass.BUDGET
+    assert not ErrorClass.BUDGET.transient
 
 
 def test_nobody_listening_is_a_connection_error(client: ChatClient) -> None:

@@ -84,6 +84,22 @@ def test_call_expert_names_the_experts_with_strengths_and_prices() -> None:
     assert "expert-2 (0.5 / 0.5)" in function["description"]
 
 
+def test_call_expert_names_the_latencies_as_they_were_when_the_conversation_began() -> None:
+    seen: list[str] = []
+
+    def call(participant: Participant, messages: Sequence[ChatMessage], tools: Sequence[ToolSchema]) -> Answer:
+        seen.append(tools[-1]["function"]["description"])
+        return Answer(text="x")
+
+    experts = (replace(STRONG, latency_s=95.678), replace(QUICK, latency_s=0.0123))
+    delegation = Delegation(replace(CAST, experts=experts), TOOLS, call)
+    for _ in range(3):
+        delegation.turn(MESSAGES)
+    assert "expert-1 (1 / 10, 96 s): hard reasoning" in seen[0]
+    assert "expert-2 (0.5 / 0.5, 0.012 s)" in seen[0]
+    assert len(set(seen)) == 1, "a changed description would cost the prefix cache"
+
+
 def test_an_expert_sees_the_same_conversation_with_the_domains_own_tools_and_its_answer_is_the_turn() -> None:
     caller = ScriptedCaller(
         replace(expert_call("expert-2"), text="I shall ask."), Answer(tool_calls=(ToolRequest("get_order", {"id": 1}),))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +58,10 @@ def test_every_mock_task_is_solved_and_everything_that_was_promised_is_written(r
     results = Results.load(run.directory / "outputs/mock/results.json")
     assert len(results.simulations) == 18
     assert len(results.tasks) == MOCK_TASKS
-    assert compute_metrics(results).pass_hat_ks == {1: 1.0, 2: 1.0}
+    metrics = compute_metrics(results)
+    assert metrics.pass_hat_ks == {1: 1.0, 2: 1.0}
+    shown = viewed(run.directory / "outputs/mock/results.json")
+    assert "create_task_1" in shown and "Important Meeting" in shown and "1.0000" in shown
     by_expert = [m for s in results.simulations for m in s.messages if m.role == "assistant" and m.raw_data]
     assert {m.raw_data["answered_by"] for m in by_expert} == {"orchestrator", "expert-1", "expert-2"}
     assert all(m.cost > 0 for m in by_expert)
@@ -78,6 +83,31 @@ def test_every_mock_task_is_solved_and_everything_that_was_promised_is_written(r
 
     everything = b"".join(file.read_bytes() for file in run.directory.rglob("*") if file.is_file())
     assert b"sk-of-the-fleet" not in everything
+
+
+def viewed(file: Path) -> str:
+    """What tau2's own viewer shows of a results file: its list, its metrics, and the first simulation in detail."""
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from tau2.data_model.simulation import Results\n"
+        "from tau2.metrics.agent_metrics import compute_metrics\n"
+        "from tau2.scripts import view_simulations as viewer\n"
+        "from tau2.utils.display import ConsoleDisplay, MarkdownDisplay\n"
+        "results = Results.load(Path(sys.argv[1]))\n"
+        "viewer.display_simulation_list(results)\n"
+        "ConsoleDisplay.display_agent_metrics(compute_metrics(results))\n"
+        "first = results.simulations[0]\n"
+        "found = viewer.find_simulation_by_task_id_and_trial(results, first.task_id, first.trial)\n"
+        "task = viewer.find_task_by_id(results.tasks, first.task_id)\n"
+        "viewer.display_simulation_with_task(found, task, sys.argv[1], 0)\n"
+        "print(MarkdownDisplay.display_simulation(first))\n"
+    )
+    # The viewer ends by asking for a note; an empty one is none.
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)], input="\n", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_tasks_of_all_domains_are_solved(run: PracticeRun) -> None:
@@ -224,6 +254,7 @@ def test_a_unit_without_an_answer_is_an_infrastructure_error_and_is_run_again(ru
     assert progress is not None
     assert (progress.domains[0].ok, progress.domains[0].errors) == (0, MOCK_TASKS)
     assert progress.errors == {"server": MOCK_TASKS}
+    assert progress.errors_by_role == {"user": MOCK_TASKS}
     assert run.log().count("LLM call failed permanently") == MOCK_TASKS
     assert run.log().count("status=error") == MOCK_TASKS
 

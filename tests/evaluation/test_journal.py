@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,8 @@ import pytest
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
 from tau2tui.evaluation.answer import Answer, ToolRequest
-from tau2tui.evaluation.journal import PROFILE, Journal, LineFile, clock_time
+from tau2tui.evaluation.client import ChatRequest
+from tau2tui.evaluation.journal import HEARTBEAT_S, PROFILE, Journal, clock_time
 from tau2tui.evaluation.participants import Participant
 from tau2tui.evaluation.progress import Tally
 from tau2tui.evaluation.results import Outcome
@@ -24,13 +25,17 @@ from tau2tui.evaluation.units import Unit
 
 UNIT = Unit("telecom", "[mms_issue]a|b[PERSONA:None]", 2, 7)
 ANSWER = Answer("Hi.", (), 2107.2, 102.07, 2005.13, 857, 140, "orchestrator-0")
+OPEN: list[Journal] = []
+"""The journal of the test that runs: what it said is in the files only once it is flushed."""
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal(tmp_path, RunLayout(), ("telecom", "retail")) as journal:
+        OPEN.append(journal)
         yield journal
+    OPEN.clear()
 
 
 @pytest.fixture
@@ -41,6 +46,7 @@ def log(journal: Journal) -> UnitLog:
 
 
 def lines(run_dir: Path, name: str) -> list[str]:
+    assert all(journal.flush() for journal in OPEN)
     return (run_dir / "logs" / name).read_text().splitlines()
 
 
@@ -159,43 +165,6 @@ def test_a_traceback_stands_in_the_log_of_its_domain_alone(tmp_path: Path, journ
     assert lines(tmp_path, "fullrun.log") == []
 
 
-def test_lines_of_many_threads_are_never_torn(tmp_path: Path) -> None:
-    file = LineFile(tmp_path / "x.log")
-
-    def write_many(letter: str) -> None:
-        for _ in range(50):
-            file.write(letter * 5000)
-
-    threads = [threading.Thread(target=write_many, args=(letter,)) for letter in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    file.close()
-    written = (tmp_path / "x.log").read_text().splitlines()
-    assert len(written) == 200
-    assert all(line == line[0] * 5000 for line in written)
-
-
-def test_a_line_that_a_kill_cut_short_does_not_swallow_the_next(tmp_path: Path) -> None:
-    path = tmp_path / "fullrun.log"
-    path.write_text("a whole line\nhalf a li")
-    for line in ("first", "second"):
-        file = LineFile(path)
-        file.write(line)
-        file.close()
-    assert path.read_text() == "a whole line\nhalf a li\nfirst\nsecond\n"
-
-
-def test_a_thread_that_outlives_its_log_harms_no_other_file(tmp_path: Path) -> None:
-    file = LineFile(tmp_path / "x.log")
-    file.close()
-    with (tmp_path / "other").open("w"):
-        file.write("late")
-    assert (tmp_path / "other").read_text() == ""
-    assert (tmp_path / "x.log").read_text() == ""
-
-
 def test_the_drivers_lines_are_echoed_as_long_as_someone_listens(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with Journal(tmp_path, RunLayout(), ("retail",), echo=writer) as journal:
@@ -211,3 +180,34 @@ def test_the_drivers_lines_are_echoed_as_long_as_someone_listens(tmp_path: Path)
 def test_text_that_cannot_be_encoded_is_written_all_the_same(tmp_path: Path, journal: Journal) -> None:
     journal.say("a \ud800 b")
     assert lines(tmp_path, "fullrun.log")[0].endswith("a \\ud800 b")
+
+
+def test_a_harmony_error_is_counted_once_for_each_attempt(tmp_path: Path, journal: Journal) -> None:
+    journal.outcome(
+        outcome(error_class="harmony", error="unexpected tokens remaining"), DomainProgress("telecom", 1, errors=1)
+    )
+    assert lines(tmp_path, "fullrun.log")[0].endswith("Task failed: telecom/[mms_issue]a|b[PERSONA:None]#2: harmony")
+
+
+def test_after_half_a_minute_without_a_word_there_is_a_sign_of_life(tmp_path: Path, journal: Journal) -> None:
+    journal.say("begun")
+    begun = time.monotonic()
+    for later_s in (1, HEARTBEAT_S + 1, HEARTBEAT_S + 2, 2 * HEARTBEAT_S + 2):
+        journal.heartbeat(begun + later_s)
+    signs = lines(tmp_path, "fullrun.log")[1:]
+    assert [sign.partition("] ")[2] for sign in signs] == [
+        f"evaluation still running (pid={os.getpid()}); no output for {silent}s..." for silent in (31, 62)
+    ]
+
+
+def test_requests_and_answers_are_logged_at_level_debug_alone(tmp_path: Path) -> None:
+    for level, wanted in (("PROFILE", 1), ("DEBUG", 3)):
+        with Journal(tmp_path / level, RunLayout(), ("telecom",), level=level) as journal:
+            log = UnitLog(UNIT, journal, Tally({"telecom": 1}, EvalProgress(EvalState.STARTING, 1.0, 1.0)))
+            agent = Participant("any-name", "agent", "m")
+            log.asked(agent, ChatRequest("m", [{"role": "user", "content": "one\ntwo"}]))
+            log.answered(agent, ANSWER)
+        written = lines(tmp_path / level, "tau2_telecom.log")
+        assert len(written) == wanted
+    assert re.match(rf"\[DEBUG\] {STAMP}\.\d{{3}} task=\S+ thread=\d+ request to orchestrator: ", written[0])
+    assert '"content": "one\\ntwo"' in written[0]

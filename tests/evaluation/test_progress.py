@@ -86,16 +86,24 @@ def test_what_is_abandoned_has_not_ended() -> None:
 
 def test_calls_and_errors_go_on_where_the_last_driver_left_off() -> None:
     before = EvalProgress(
-        EvalState.STARTING, 1.0, 1.0, calls={"user": 5}, errors={"server": 1}, errors_by_replica={"r0": 1}, retries=1
+        EvalState.STARTING,
+        1.0,
+        1.0,
+        calls={"user": 5},
+        errors={"server": 1},
+        errors_by_replica={"r0": 1},
+        retries=1,
+        errors_by_role={"agent": 3},
     )
     tally = Tally({"retail": 1}, before)
     tally.called("user")
     tally.failed("server", "r0", retried=True)
-    tally.failed("auth", "", retried=False)
+    tally.failed("auth", "", retried=False, role="user")
     progress = tally.progress(EvalState.RUNNING, 1)
     assert progress.calls == {"user": 6}
     assert progress.errors == {"server": 2, "auth": 1}
     assert progress.errors_by_replica == {"r0": 2}
+    assert progress.errors_by_role == {"agent": 3, "user": 1}
     assert progress.retries == 2
     assert before.calls == {"user": 5}
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tau2tui.core.model import Phase
+from tau2tui.evaluation.breaker import FIRST_OPEN_S, PATIENCE
 from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
-from tau2tui.evaluation.routing import AVOID_S, FleetReader, Router
+from tau2tui.evaluation.routing import Endpoint, FleetReader, Router
 from tests.sample import make_replica
 
 PATIENCE_S = 20.0
@@ -111,17 +112,94 @@ def test_who_was_tried_comes_last(router: Router) -> None:
     assert not router.has_other("expert-1", [home, other])
 
 
-def test_a_replica_that_failed_is_avoided_for_a_while(router: Router, clock: Clock) -> None:
+def unreachable(router: Router) -> Endpoint:
+    """A replica that just could not be reached."""
     with router.lease("expert-1", "a", 1e9) as failing:
-        router.avoid(failing)
+        router.failed(failing, ErrorClass.CONNECTION)
+    return failing
+
+
+def test_a_replica_that_failed_is_taken_out_then_tried_by_one_call_and_put_back(router: Router, clock: Clock) -> None:
+    told: list[str] = []
+    router.listen(told.append)
+    failing = unreachable(router)
     assert chosen(router, "a") != failing.replica
-    clock.now += AVOID_S
-    assert chosen(router, "b") == failing.replica
+    clock.now += FIRST_OPEN_S
+    with router.lease("expert-1", "b", 1e9) as trial:
+        assert trial == failing
+        assert {chosen(router, name) for name in "cdef"} == {({"expert-1-0", "expert-1-1"} - {failing.replica}).pop()}
+        router.answered(trial)
+    with held(router, "x", "y") as replicas:
+        assert set(replicas) == {"expert-1-0", "expert-1-1"}
+    name = f"[ROUTING] replica={failing.replica}"
+    assert told == [
+        f"{name} state=open failures=1 for_s=1.0 class=connection",
+        f"{name} state=half-open failures=1",
+        f"{name} state=closed",
+    ]
+
+
+def test_a_trial_that_fails_takes_it_out_for_longer_and_one_that_is_given_up_decides_nothing(
+    router: Router, clock: Clock
+) -> None:
+    failing = unreachable(router)
+    clock.now += FIRST_OPEN_S
+    with router.lease("expert-1", "b", 1e9, ["expert-1-0" if failing.replica == "expert-1-1" else "expert-1-1"]):
+        pass  # the driver stopped the unit
+    with router.lease("expert-1", "b", 1e9) as trial:
+        assert trial == failing
+        router.failed(trial, ErrorClass.TIMEOUT)
+    clock.now += 2 * FIRST_OPEN_S - 0.1
+    assert {chosen(router, name) for name in "cdef"} != {failing.replica}
+    assert not router.has_other("expert-1", [name for name in ("expert-1-0", "expert-1-1") if name != failing.replica])
+    clock.now += 0.1
+    assert router.has_other("expert-1", [name for name in ("expert-1-0", "expert-1-1") if name != failing.replica])
+
+
+def test_errors_of_a_replica_that_still_answers_take_it_out_only_in_a_row(router: Router) -> None:
+    with router.lease("expert-1", "a", 1e9) as failing:
+        for _ in range(3):
+            for _ in range(PATIENCE - 1):
+                router.failed(failing, ErrorClass.SERVER)
+            router.answered(failing)
+        assert router.has_other("expert-1", [name for name in ("expert-1-0", "expert-1-1") if name != failing.replica])
+        for _ in range(PATIENCE):
+            router.failed(failing, ErrorClass.SERVER)
+    assert chosen(router, "a") != failing.replica
+
+
+def test_what_a_former_life_did_late_says_nothing_of_the_present_one(router: Router) -> None:
+    with router.lease("expert-1", "a", 1e9) as failing:
+        router.update([make_replica("expert-1-0", attempt=2), make_replica("expert-1-1", attempt=2)])
+        router.failed(failing, ErrorClass.CONNECTION)
+    assert chosen(router, "a") == failing.replica
+
+
+def test_who_came_first_goes_on_first(clock: Clock) -> None:
+    router = Router({"expert-1": 1}, clock=clock)
+    router.update([make_replica("expert-1-0")])
+    order: list[str] = []
+    go_on = {name: threading.Event() for name in "abcde"}
+
+    def call(name: str) -> None:
+        with router.lease("expert-1", name, 1e9):
+            order.append(name)
+            go_on[name].wait(PATIENCE_S)
+
+    threads = [threading.Thread(target=call, args=(name,), daemon=True) for name in go_on]
+    for place, thread in enumerate(threads):
+        thread.start()
+        until = time.monotonic() + PATIENCE_S
+        while router.waiting("expert-1") + len(order) < place + 1 and time.monotonic() < until:
+            time.sleep(0.001)
+    for name, thread in zip(go_on, threads, strict=True):
+        go_on[name].set()
+        thread.join(PATIENCE_S)
+    assert order == list("abcde")
 
 
 def test_a_replica_that_was_started_anew_is_trusted_at_once(router: Router) -> None:
-    with router.lease("expert-1", "a", 1e9) as failing:
-        router.avoid(failing)
+    failing = unreachable(router)
     router.update([make_replica(failing.replica, attempt=2)])
     assert chosen(router, "a") == failing.replica
 

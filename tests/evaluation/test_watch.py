@@ -52,6 +52,7 @@ def test_a_stalled_unit_is_named_once_with_what_it_waits_for(tally: Tally, journ
         clock.now += 101
         assert watch.overdue() == []
     assert tally.running()[0].stalled
+    journal.flush()
     lines = (tmp_path / "logs/fullrun.log").read_text().splitlines()
     assert len(lines) == 1
     assert "retail/17#1 stalled: no event for 301 s, it waits for expert-1 at expert-1-0 after 0 steps" in lines[0]
@@ -60,6 +61,7 @@ def test_a_stalled_unit_is_named_once_with_what_it_waits_for(tally: Tally, journ
     tally.stepped(UNIT, 3)
     clock.now += 301
     watch.overdue()
+    journal.flush()
     assert (tmp_path / "logs/fullrun.log").read_text().count("stalled") == 2
 
 

@@ -50,12 +50,13 @@ class RunningServer:
                 time.sleep(0.02)
         raise AssertionError(f"not ready after {PATIENCE_S} s:\n{self.log.read_text()}")
 
-    def ask_fault(self, fault: str, **more: int) -> None:
+    def ask_fault(self, fault: str, **more: float) -> None:
         httpx.post(f"{self.url}/rehearsal/fault", json={"fault": fault, **more}).raise_for_status()
 
-    def chat(self, timeout_s: float = PATIENCE_S, **more: Any) -> httpx.Response:
+    def chat(self, timeout_s: float = PATIENCE_S, unit: str = "", **more: Any) -> httpx.Response:
         body = {"model": MODEL, "messages": [{"role": "user", "content": "Are you there?"}], **more}
-        return httpx.post(f"{self.url}/v1/chat/completions", json=body, timeout=timeout_s)
+        headers = {server.UNIT_HEADER: unit} if unit else {}
+        return httpx.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=timeout_s)
 
 
 class Servers:

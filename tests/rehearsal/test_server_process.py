@@ -342,6 +342,42 @@ def test_a_counted_fault_passes_by_itself(servers: Servers) -> None:
     assert statuses == [500, 500, 200]
 
 
+def test_a_fault_at_a_rate_meets_that_share_of_the_tasks_requests_and_no_probe(servers: Servers) -> None:
+    running = servers.start_ready("--fault", "500@0.5")
+    assert {running.chat().status_code for _ in range(20)} == {200}
+    statuses = [running.chat(unit="mock/x").status_code for _ in range(60)]
+    assert 10 < statuses.count(500) < 50  # misses with a probability of one in ten million
+    assert statuses.count(200) == 60 - statuses.count(500)
+    running.ask_fault("none")
+    assert {running.chat(unit="mock/x").status_code for _ in range(20)} == {200}
+
+
+def test_mixed_faults_are_those_that_another_attempt_mends(servers: Servers) -> None:
+    running = servers.start_ready()
+    running.ask_fault("mixed")
+    seen = set()
+    for _ in range(200):
+        try:
+            answer = running.chat()
+            seen.add(
+                str(answer.status_code) if answer.is_error else repr(answer.json()["choices"][0]["message"]["content"])
+            )
+        except httpx.RemoteProtocolError:
+            seen.add("cut")
+    assert seen == {"500", "429", "cut", "None"}
+
+
+def test_a_refusal_for_load_says_when_to_come_back_and_a_cut_stream_has_no_end(servers: Servers) -> None:
+    running = servers.start_ready()
+    running.ask_fault("429")
+    assert running.chat().headers["Retry-After"] == "1"
+    running.ask_fault("cut")
+    with pytest.raises(httpx.RemoteProtocolError):
+        running.chat(stream=True)
+    running.ask_fault("empty")
+    assert running.chat().json()["choices"][0]["message"] == {"role": "assistant", "content": None, "tool_calls": []}
+
+
 def test_an_internal_error_has_the_body_of_vllm(servers: Servers) -> None:
     running = servers.start_ready()
     running.ask_fault("500")
@@ -378,7 +414,10 @@ def test_a_server_with_the_wrong_identity_shows_another_model_and_denies_its_own
     assert running.chat().status_code == 200
 
 
-@pytest.mark.parametrize("request_body", [{}, {"fault": "fire"}, {"fault": "500", "count": 0}, [], {"fault": []}])
+@pytest.mark.parametrize(
+    "request_body",
+    [{}, {"fault": "fire"}, {"fault": "500", "count": 0}, {"fault": "500", "rate": 2}, [], {"fault": []}],
+)
 def test_a_fault_that_does_not_exist_is_refused(servers: Servers, request_body: Any) -> None:
     running = servers.start_ready()
     assert httpx.post(f"{running.url}/rehearsal/fault", json=request_body).status_code == 400

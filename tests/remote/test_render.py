@@ -85,6 +85,22 @@ def test_signals_of_the_scheduler_reach_the_agent_and_its_end_is_the_jobs(tmp_pa
 
 
 @pytest.mark.slow
+def test_a_job_ends_even_if_its_agent_died_by_the_signal_before_it_listened(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, signal, sys, time\n"
+        "with open('starts', 'a') as file: file.write('x')\n"
+        "if len(pathlib.Path('starts').read_text()) > 1: signal.signal(15, lambda *_: sys.exit(0))\n"
+        "pathlib.Path('up').touch(); time.sleep(60)\n"
+    )
+    script = Script(tmp_path, program)
+    with script.process:
+        wait_for((tmp_path / "up").exists, "the agent")
+        script.process.send_signal(signal.SIGTERM)
+        assert script.process.wait(30) == 0
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+@pytest.mark.slow
 def test_an_agent_that_is_killed_is_started_again(tmp_path: Path) -> None:
     program = (
         "import os, pathlib, signal\n"

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tau2tui.config import EvaluationConfig
-from tau2tui.core.command import CleanGpus, Command, Launch, Relaunch, RelaunchJob, StartEval, SteerEval, Stop
+from tau2tui.core.command import (
+    CleanGpus,
+    Command,
+    Launch,
+    Relaunch,
+    RelaunchJob,
+    StartEval,
+    StartSmoke,
+    SteerEval,
+    Stop,
+)
 from tau2tui.core.model import EvalState
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import (
@@ -136,6 +146,7 @@ def test_what_would_move_the_cursor_is_taken_out() -> None:
         (Stop("expert-1-0"), "stop expert-1-0"),
         (Stop(), "stop everything of this run"),
         (StartEval(EvaluationConfig()), "start the evaluation"),
+        (StartSmoke(EvaluationConfig(), "x"), "run the smoke test"),
         (SteerEval("pause"), "pause the evaluation"),
         (SteerEval("concurrency", 12), "run 12 simulations at once"),
         (SteerEval("skip", "retail/[b]17#0"), "skip retail/[b]17#0"),

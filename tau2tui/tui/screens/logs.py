@@ -67,7 +67,6 @@ class LogsScreen(Framed):
 
     def on_mount(self) -> None:
         self.watch(self.query_one(LogView), "follow", self._followed)
-        self.set_interval(LIST_S, self._list_again)
 
     def on_screen_resume(self) -> None:
         self._looked_at.set()
@@ -151,11 +150,6 @@ class LogsScreen(Framed):
     def action_look(self) -> None:
         self._list()
 
-    def _list_again(self) -> None:
-        """Logs that were begun since the last look show up by themselves."""
-        if self._looked_at.is_set():
-            self._list()
-
     def _go_to(self, start: int, step: int) -> None:
         """Go to the hit next to a line."""
         view = self.query_one(LogView)
@@ -173,6 +167,13 @@ class LogsScreen(Framed):
 
     @work(group="log-list", exclusive=True)
     async def _list(self) -> None:
+        """Look now, and then again and again: logs that were begun meanwhile show up by themselves."""
+        while True:
+            await self._looked_at.wait()
+            await self._look_for_logs()
+            await asyncio.sleep(LIST_S)
+
+    async def _look_for_logs(self) -> None:
         try:
             names = await self._logs.names()
         except (Tau2TuiError, OSError) as error:
