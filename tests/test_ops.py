@@ -13,8 +13,9 @@ import pytest
 from tau2tui.config import Config, EvaluationConfig
 from tau2tui.core.command import Launch, Relaunch, StartSmoke, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
-from tau2tui.core.plan import Await, AwaitEndpoints, AwaitSmoke, Cancel, Do, Follow, Plan, Step, Submit
+from tau2tui.core.plan import Plan
 from tau2tui.core.smoke import Check, CheckResult, SmokeReport, report_to
+from tau2tui.core.step import Await, AwaitEndpoints, AwaitSmoke, Cancel, CleanNode, Do, Follow, Step, Submit
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Unanswered, Unreachable
 from tau2tui.ops import Ops, Progress
@@ -124,7 +125,7 @@ def quick(config: Config) -> Config:
 
 def make_ops(cluster: Cluster, queue: Queue, *, launched: bool = True, read_only: bool = False) -> Ops:
     run = RunDirectory(cluster, RUN, "python3")
-    return Ops(quick(small_config()), cluster, queue, run, launched, read_only, clock=Clock())
+    return Ops(quick(small_config()), cluster, queue, run, launched, clock=Clock(), read_only=read_only)
 
 
 def ignore(progress: Progress) -> None:
@@ -340,3 +341,44 @@ async def test_a_smoke_test_that_goes_on_and_on_is_given_up() -> None:
     smoke_report(cluster, "running", why="3 tasks done", updated_at=NOW)
     with pytest.raises(GaveUp, match="not over after 20 s"):
         await awaited(cluster, timeout_s=20)
+
+
+class DirtyCluster(Cluster):
+    """A cluster on one of whose nodes a process cannot be ended, until it can."""
+
+    result = "cannot be ended (state D)"
+
+    async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
+        if argv[0] == "rm":
+            del self.files[argv[-1]]
+        if argv[0] != "ssh":
+            return await super().run(argv, timeout_s, stdin)
+        ended = [{"pid": 7, "result": self.result}]
+        return Completed(
+            tuple(argv), 0, json.dumps({"ended": ended, "freed_mib": 0, "left": [], "shared_memory": []}), ""
+        )
+
+    async def names(self, directory: str) -> tuple[str, ...]:
+        return tuple(PurePosixPath(path).name for path in self.files if path.startswith(directory + "/"))
+
+
+async def test_a_node_that_stays_dirty_is_remembered_until_it_could_be_cleaned() -> None:
+    cluster = DirtyCluster(FLEET)
+    ops = make_ops(cluster, Queue(make_job()))
+    plan = Plan(Launch(), (CleanNode("gpu07", "ssh", ((7, 99),)),))
+    with pytest.raises(CommandFailed, match="pid 7 cannot be ended"):
+        await ops.perform(plan, ignore)
+    (dirty,) = await ops.dirty_nodes()
+    assert (dirty.node, dirty.run) == ("gpu07", "one") and "cannot be ended (state D)" in dirty.reason and dirty.at
+    by_agent = str(RUN.parent / ".nodes/gpu08.json")
+    cluster.files[by_agent] = json.dumps({"node": "gpu08", "at": 1.0, "reason": "held", "gpus": ["3"]}).encode()
+    cluster.result = "ended"
+    await ops.perform(plan, ignore)
+    assert [node.node for node in await ops.dirty_nodes()] == ["gpu08"]
+
+
+async def test_a_record_of_a_dirty_node_that_cannot_be_read_still_counts() -> None:
+    cluster = DirtyCluster(FLEET)
+    cluster.files[str(RUN.parent / ".nodes/gpu07.json")] = b"{torn"
+    (dirty,) = await make_ops(cluster, Queue()).dirty_nodes()
+    assert dirty.node == "gpu07" and "not readable" in dirty.reason

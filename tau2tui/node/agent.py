@@ -888,11 +888,11 @@ class Agent:
         gpus = devices.split(",")
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             before = read_json(path) if path.exists() else None
-            if before is not None and not reason and set(before["gpus"]) <= set(gpus):
+            if before is not None and not reason and before.get("gpus") and set(before["gpus"]) <= set(gpus):
                 path.unlink()
             if reason:
                 path.parent.mkdir(exist_ok=True)
-                at = before["at"] if before is not None and before["gpus"] == gpus else now()
+                at = before["at"] if before is not None and before.get("gpus") == gpus else now()
                 write_json(
                     path, {"node": self.node, "at": at, "reason": reason, "gpus": gpus, "run": self.run_dir.name}
                 )

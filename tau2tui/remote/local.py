@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tau2tui.core.model import Job
-    from tau2tui.core.plan import Follow
+    from tau2tui.core.step import Follow
     from tau2tui.remote.shell import Shell
 
 CANCEL_PATIENCE_S = 60.0

@@ -21,7 +21,7 @@ from tau2tui.chat_templates import template_text
 from tau2tui.config import Config, EvaluationConfig, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
-from tau2tui.core.plan import WriteFile
+from tau2tui.core.step import WriteFile
 
 
 def launch_files(

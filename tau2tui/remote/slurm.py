@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from tau2tui.core.model import Job, JobState
-from tau2tui.core.plan import Follow
+from tau2tui.core.step import Follow
 from tau2tui.errors import CommandFailed, Tau2TuiError, Unanswered, Unreachable
 from tau2tui.remote.shell import Shell
 

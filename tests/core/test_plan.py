@@ -20,20 +20,8 @@ from tau2tui.core.command import (
     Stop,
 )
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
-from tau2tui.core.plan import (
-    Await,
-    AwaitJobsGone,
-    AwaitSmoke,
-    Cancel,
-    Do,
-    Follow,
-    Plan,
-    Request,
-    Situation,
-    Submit,
-    WriteFile,
-    make_plan,
-)
+from tau2tui.core.plan import Plan, Situation, make_plan
+from tau2tui.core.step import Await, AwaitJobsGone, AwaitSmoke, Cancel, Do, Follow, Request, Submit, WriteFile
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
 from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2tui.core.model import JobState
-from tau2tui.core.plan import Follow
 from tau2tui.core.reasons import explain
+from tau2tui.core.step import Follow
 from tau2tui.errors import CommandFailed, Unanswered, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
 from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue

@@ -23,7 +23,7 @@ from tau2tui.core.model import (
     RunningUnit,
 )
 from tau2tui.core.placement import plan_jobs
-from tau2tui.core.plan import Follow
+from tau2tui.core.step import Follow
 from tau2tui.core.wire import progress_to
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.ops import Ops
@@ -232,7 +232,7 @@ def make_ops(cluster: FakeCluster, *, launched: bool = True, read_only: bool = F
     """The real Ops on a fake cluster."""
     shell = FakeShell(cluster)
     run = RunDirectory(shell, RUN, "python3")
-    return Ops(cluster.config, shell, FakeQueue(cluster), run, launched, read_only, cluster.clock)
+    return Ops(cluster.config, shell, FakeQueue(cluster), run, launched, clock=cluster.clock, read_only=read_only)
 
 
 def running_evaluation(now: float = NOW) -> EvalProgress:
