@@ -14,7 +14,7 @@ from tau2tui.analysis.markers import parse_markers
 from tests.evaluation.practice import PracticeRun, practice_run
 
 HEAD = """\
-| kills | of them within 2 s of the start | units | the same results | once in results.json | counted twice | torn lines |
+| kills | within 2 s of the start | units | the same results | once in results.json | counted twice | torn lines |
 |--:|--:|--:|--:|--:|--:|--:|"""
 
 _DOMAINS = ("mock", "retail")
