@@ -33,6 +33,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, Tuple
 
+TOLD_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+"""How the job script tells of the end. They wait while the agent starts: by default each of them would end it."""
 TICK_S = 0.5
 HEARTBEAT_S = 5.0
 PROBE_STARTING_S = 1.0
@@ -801,6 +803,7 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self.terminate)
         signal.signal(signal.SIGUSR1, self.time_is_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TOLD_BY)
         while True:
             for path in self.requests():
                 self.take(path)
@@ -1374,6 +1377,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     spawn.add_argument("command", nargs="+")
     arguments = parser.parse_args(argv)
     if arguments.word == "run":
+        signal.pthread_sigmask(signal.SIG_BLOCK, TOLD_BY)
         raise_file_limit()
         return Agent(read_json(arguments.spec)).run()
     if arguments.word == "spawn":

@@ -530,3 +530,18 @@ def test_a_port_that_two_servers_share_is_never_ready(node: Node) -> None:
         finally:
             stranger.kill()
     assert node.wait_phase("expert-1-0", "ready")["level"] == "completion", "alone it is as good as any"
+
+
+@pytest.mark.slow
+def test_a_signal_that_comes_while_the_agent_starts_is_heard(node: Node) -> None:
+    node.add("expert-1-0")
+    (node.run_dir / "jobs" / "job1.json").write_text(json.dumps(node.spec()))
+    program = (
+        f"import os, runpy, signal, sys; sys.argv = [{str(AGENT)!r}, 'run', {str(node.run_dir / 'jobs/job1.json')!r}]; "
+        "import json; load = json.loads; told = []; "
+        "json.loads = lambda text: (told or told.append(os.kill(os.getpid(), signal.SIGTERM)), load(text))[1]; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and "signal 15: the job ends" in done.stdout, done
+    assert node.state("expert-1-0")["phase"] == "stopped"
