@@ -29,6 +29,17 @@ class Terminal:
     def resize(self, columns: int, lines: int) -> None:
         subprocess.run([*self._tmux, "resize-window", "-x", str(columns), "-y", str(lines)], check=True, timeout=30)
 
+    def resize_until(self, columns: int, lines: int, text: str) -> None:
+        """Resize, and once more by a column if the program did not notice: on a busy machine a signal may get lost."""
+        for wider in (0, 1, 0):
+            self.resize(columns + wider, lines)
+            try:
+                self.wait_for(text, timeout_s=30)
+                return
+            except AssertionError:
+                continue
+        self.wait_for(text)
+
     def screen(self) -> str:
         return subprocess.run(
             [*self._tmux, "capture-pane", "-p"], capture_output=True, text=True, check=True, timeout=30

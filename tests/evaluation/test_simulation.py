@@ -59,9 +59,20 @@ def mock() -> Domain:
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Iterator[UnitLog]:
+def journal(tmp_path: Path) -> Iterator[Journal]:
     with Journal(tmp_path, RunLayout(), ("mock",)) as journal:
-        yield UnitLog(UNIT, journal, Tally({"mock": 1}, EvalProgress(EvalState.STARTING, 1.0, 1.0)))
+        yield journal
+
+
+@pytest.fixture
+def log(journal: Journal) -> UnitLog:
+    return UnitLog(UNIT, journal, Tally({"mock": 1}, EvalProgress(EvalState.STARTING, 1.0, 1.0)))
+
+
+def profile_lines(journal: Journal, run_dir: Path) -> list[str]:
+    """What was said of the domain; it is in the file only once it is flushed."""
+    assert journal.flush()
+    return (run_dir / "logs/tau2_mock.log").read_text().splitlines()
 
 
 def run(mock: Domain, log: UnitLog, models: ScriptedModels, *, stopped: bool = False, **settings: int) -> Any:
@@ -92,7 +103,7 @@ def test_a_task_that_is_done_right_has_full_reward(mock: Domain, log: UnitLog) -
 
 
 def test_arguments_that_cannot_be_read_are_the_models_fault_and_it_may_do_better(
-    mock: Domain, log: UnitLog, tmp_path: Path
+    mock: Domain, log: UnitLog, journal: Journal, tmp_path: Path
 ) -> None:
     broken = Answer(tool_calls=(tool_request("create_task", '{"user_id": "user_1", "ti'),))
     unknown = Answer(tool_calls=(tool_request("call_expert", '{"expert": "nobody"}'),))
@@ -102,7 +113,7 @@ def test_arguments_that_cannot_be_read_are_the_models_fault_and_it_may_do_better
     simulation = run(mock, log, models)
     assert simulation.reward_info.reward == 1.0
     assert [message.error for message in simulation.messages if message.role == "tool"] == [True, True, False]
-    events = (tmp_path / "logs/tau2_mock.log").read_text().splitlines()
+    events = profile_lines(journal, tmp_path)
     assert sum("type=tool_call" in line and line.endswith("error=True") for line in events) == 2
 
 
@@ -140,12 +151,12 @@ def test_a_stop_ends_it_between_two_steps(mock: Domain, log: UnitLog) -> None:
     assert models.asked == []
 
 
-def test_steps_carry_the_roles_between_which_the_message_went(mock: Domain, log: UnitLog, tmp_path: Path) -> None:
+def test_steps_carry_the_roles_between_which_the_message_went(
+    mock: Domain, log: UnitLog, journal: Journal, tmp_path: Path
+) -> None:
     run(mock, log, ScriptedModels(user=[Answer("Make a task."), BYE], agent=[GOOD_CALL, Answer("Done.")]))
     steps = [
-        line.partition("from_role=")[2]
-        for line in (tmp_path / "logs/tau2_mock.log").read_text().splitlines()
-        if "type=step_complete" in line
+        line.partition("from_role=")[2] for line in profile_lines(journal, tmp_path) if "type=step_complete" in line
     ]
     assert steps == [
         "agent to_role=user", "user to_role=agent", "agent to_role=env", "env to_role=agent", "agent to_role=user",
