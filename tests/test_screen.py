@@ -51,6 +51,7 @@ def test_a_killed_replica_is_seen_to_fail_and_one_key_brings_it_back_while_the_e
 
     terminal.press("4")
     terminal.wait_for("PASS RATE")
+    wait_for(lambda: list(tmp_path.glob("*/eval/units/*/*.json")), "something to report")
     terminal.press("5")
     terminal.wait_for("SERIES")
     terminal.press("6")
