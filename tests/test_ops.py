@@ -15,7 +15,7 @@ from tau2tui.core.command import Launch, Relaunch, StartSmoke, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
 from tau2tui.core.plan import Plan
 from tau2tui.core.smoke import Check, CheckResult, SmokeReport, report_to
-from tau2tui.core.step import Await, AwaitEndpoints, AwaitSmoke, Cancel, CleanNode, Do, Follow, Step, Submit
+from tau2tui.core.step import Await, AwaitEndpoints, AwaitSmoke, Cancel, CleanNode, Do, Step, Submission, Submit
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Unanswered, Unreachable
 from tau2tui.ops import Ops, Progress
@@ -79,15 +79,8 @@ class Queue:
         self.answers: Iterator[str | None] = iter(())
         """What goes wrong with the next changes, one after the other; None and the end: nothing."""
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]:
-        return ("submit", script)
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]:
+        return ("submit", submission.script)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)

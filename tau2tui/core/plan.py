@@ -38,6 +38,7 @@ from tau2tui.core.step import (
     Follow,
     Request,
     Step,
+    Submission,
     Submit,
     WriteFile,
 )
@@ -69,14 +70,7 @@ class Plan:
 class Scheduler(Protocol):
     """The command lines of a scheduler."""
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]: ...
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]: ...
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]: ...
 
@@ -164,8 +158,12 @@ def _launch(command: Launch, situation: Situation) -> Plan:
 
 def _submit(job: str, situation: Situation, exclude: tuple[str, ...] = (), follow: Follow | None = None) -> Submit:
     script = layout.sbatch_file(job)
-    argv = situation.scheduler.submit_argv(situation.run_dir, situation.run_id, script, exclude, follow)
-    return Submit(job, argv, tuple(seen.id for seen in situation.snapshot.jobs.value or () if seen.name == job))
+    submission = Submission(situation.run_dir, situation.run_id, script, exclude, follow)
+    return Submit(
+        job,
+        situation.scheduler.submit_argv(submission),
+        tuple(seen.id for seen in situation.snapshot.jobs.value or () if seen.name == job),
+    )
 
 
 def _cancel(jobs: Iterable[Job], situation: Situation) -> Cancel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from tau2tui.core import layout
 from tau2tui.core.command import RequestValue
@@ -29,6 +30,23 @@ class Follow:
     """The one that runs."""
     begin_s: int = 0
     """It may not start earlier than so many seconds from now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a scheduler has to know of a job that it is given."""
+
+    run_dir: PurePosixPath
+    run_id: str
+    script: str
+    """Relative to the run directory."""
+    exclude: tuple[str, ...] = ()
+    """Nodes on which it must not start."""
+    follow: Follow | None = None
+
+    @property
+    def path(self) -> str:
+        return str(self.run_dir / self.script)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tau2tui.core.model import Job
-    from tau2tui.core.step import Follow
+    from tau2tui.core.step import Submission
     from tau2tui.remote.shell import Shell
 
 CANCEL_PATIENCE_S = 60.0
@@ -36,16 +36,10 @@ class Local:
     def __init__(self, spool: PurePosixPath) -> None:
         self._program = (sys.executable, str(Path(__file__).resolve()), "--spool", str(spool))
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]:
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]:
         """Start one job script; it prints the job id. There is one node, so none to exclude or to move to."""
-        return (*self._program, "submit", f"--comment={run_id}", f"--chdir={run_dir}", str(run_dir / script))
+        about = (f"--comment={submission.run_id}", f"--chdir={submission.run_dir}")
+        return (*self._program, "submit", *about, submission.path)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         """End exactly these jobs."""

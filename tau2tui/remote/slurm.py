@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from tau2tui.core.model import Job, JobState
-from tau2tui.core.step import Follow
+from tau2tui.core.step import Submission
 from tau2tui.errors import CommandFailed, Tau2TuiError, Unanswered, Unreachable
 from tau2tui.remote.shell import Shell
 
@@ -40,27 +39,20 @@ class Slurm:
 
     name = "SLURM"
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]:
-        """Submit one job script, not to start on nodes in `exclude`; it prints the job id.
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]:
+        """Submit one job script; it prints the job id.
 
         One that follows another job runs beside it for a while: what the command line says replaces the singleton
         dependency of the script.
         """
-        words = ["sbatch", "--parsable", f"--comment={COMMENT}{run_id}", f"--chdir={run_dir}"]
-        if exclude:
-            words.append(f"--exclude={','.join(exclude)}")
-        if follow is not None:
-            words.append(f"--dependency=after:{follow.job_id}")
-            if follow.begin_s:
-                words.append(f"--begin=now+{follow.begin_s}")
-        return (*words, str(run_dir / script))
+        words = ["sbatch", "--parsable", f"--comment={COMMENT}{submission.run_id}", f"--chdir={submission.run_dir}"]
+        if submission.exclude:
+            words.append(f"--exclude={','.join(submission.exclude)}")
+        if submission.follow is not None:
+            words.append(f"--dependency=after:{submission.follow.job_id}")
+            if submission.follow.begin_s:
+                words.append(f"--begin=now+{submission.follow.begin_s}")
+        return (*words, submission.path)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         """Cancel exactly these jobs."""

@@ -21,7 +21,7 @@ from tau2tui.core.command import (
 )
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
 from tau2tui.core.plan import Plan, Situation, make_plan
-from tau2tui.core.step import Await, AwaitJobsGone, AwaitSmoke, Cancel, Do, Follow, Request, Submit, WriteFile
+from tau2tui.core.step import Await, AwaitJobsGone, AwaitSmoke, Cancel, Do, Request, Submission, Submit, WriteFile
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
 from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config
@@ -30,16 +30,10 @@ from tests.sample import NOW, make_job, make_replica, make_snapshot, small_confi
 class Words:
     """A scheduler that only has words."""
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]:
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]:
+        follow = submission.follow
         after = () if follow is None else (f"after-{follow.job_id}-in-{follow.begin_s}",)
-        return ("submit", run_id, *exclude, *after, str(run_dir / script))
+        return ("submit", submission.run_id, *submission.exclude, *after, submission.path)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("cancel", *job_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tau2tui.core.model import JobState
 from tau2tui.core.reasons import explain
-from tau2tui.core.step import Follow
+from tau2tui.core.step import Follow, Submission
 from tau2tui.errors import CommandFailed, Unanswered, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
 from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue
@@ -103,7 +104,7 @@ def test_durations_are_read_as_slurm_prints_them(text: str, seconds: float | Non
 
 
 def test_the_run_travels_in_the_comment_and_nothing_needs_a_shell() -> None:
-    argv = Slurm().submit_argv(PurePosixPath("/runs/a b"), "one", "jobs/x.sbatch")
+    argv = Slurm().submit_argv(Submission(PurePosixPath("/runs/a b"), "one", "jobs/x.sbatch"))
     assert argv == ("sbatch", "--parsable", "--comment=tau2tui one", "--chdir=/runs/a b", "/runs/a b/jobs/x.sbatch")
 
 
@@ -148,9 +149,10 @@ def test_reasons_are_told_in_words_and_unknown_ones_as_they_are(reason: str, wor
 
 
 def test_a_successor_may_run_beside_the_job_that_it_follows_but_not_on_its_node() -> None:
-    argv = Slurm().submit_argv(PurePosixPath("/r"), "one", "jobs/x.sbatch", ("node2",), Follow("8", 3600))
+    later = Submission(PurePosixPath("/r"), "one", "jobs/x.sbatch", ("node2",), Follow("8", 3600))
+    argv = Slurm().submit_argv(later)
     assert argv[4:] == ("--exclude=node2", "--dependency=after:8", "--begin=now+3600", "/r/jobs/x.sbatch")
-    assert "--begin" not in " ".join(Slurm().submit_argv(PurePosixPath("/r"), "one", "x", (), Follow("8")))
+    assert "--begin" not in " ".join(Slurm().submit_argv(replace(later, follow=Follow("8"))))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tau2tui.core.model import (
     RunningUnit,
 )
 from tau2tui.core.placement import plan_jobs
-from tau2tui.core.step import Follow
+from tau2tui.core.step import Submission
 from tau2tui.core.wire import progress_to
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.ops import Ops
@@ -203,15 +203,8 @@ class FakeQueue:
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
 
-    def submit_argv(
-        self,
-        run_dir: PurePosixPath,
-        run_id: str,
-        script: str,
-        exclude: tuple[str, ...] = (),
-        follow: Follow | None = None,
-    ) -> tuple[str, ...]:
-        return ("sbatch", "--parsable", str(run_dir / script))
+    def submit_argv(self, submission: Submission) -> tuple[str, ...]:
+        return ("sbatch", "--parsable", submission.path)
 
     def cancel_argv(self, job_ids: tuple[str, ...]) -> tuple[str, ...]:
         return ("scancel", *job_ids)
