@@ -99,15 +99,15 @@ def _hand_over(name: str, job_name: str, seen: Replica | None, snapshot: Snapsho
         return
     before = next((replica for replica in run.predecessors if replica.name == name), None)
     if before is not None and before.phase in (Phase.DRAINING, Phase.STOPPING):
-        yield f"job {before.job_id}, which had it, is {before.phase}"
+        yield f"← job {before.job_id} ({before.phase}) had it before"
     after = next((replica for replica in run.successors if replica.name == name), None)
     if after is not None and run.clock - after.heartbeat_at <= HEARTBEAT_TIMEOUT_S:
-        yield f"job {after.job_id} takes over when it is ready: {after.phase}"
+        yield f"→ job {after.job_id} ({after.phase}) takes over when it is ready"
         return
     known = {seen.job_id, *(replica.job_id for replica in run.predecessors)}
     for job in snapshot.jobs.value or ():
         if job.name == job_name and job.id not in known and job.state is JobState.PENDING:
-            yield f"job {job.id} will take over: {explain(job.reason) or 'pending'}"
+            yield f"→ job {job.id} (pending) will take over: {explain(job.reason) or 'submitted'}"
 
 
 def judge_all(jobs: tuple[PlannedJob, ...], snapshot: Snapshot) -> tuple[Verdict, ...]:

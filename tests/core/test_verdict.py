@@ -104,17 +104,19 @@ def test_a_forgotten_job_leaves_a_silent_replica_unknown() -> None:
 
 def test_a_job_that_will_take_over_is_told_beside_the_replica_that_works() -> None:
     waiting = (make_job(), make_job(id="9", state=JobState.PENDING, reason="BeginTime"))
-    assert verdict(make_snapshot((make_replica(),), waiting)).why.startswith("job 9 will take over: may not start")
+    assert verdict(make_snapshot((make_replica(),), waiting)).why.startswith(
+        "→ job 9 (pending) will take over: may not"
+    )
     loading = (make_replica(job_id="9", phase=Phase.LOADING),)
     seen = verdict(make_snapshot((make_replica(),), (make_job(), make_job(id="9")), successors=loading))
-    assert seen.standing is Standing.READY and seen.why == "job 9 takes over when it is ready: loading"
+    assert seen.standing is Standing.READY and seen.why == "→ job 9 (loading) takes over when it is ready"
 
 
 def test_a_job_that_was_taken_over_from_is_told_until_it_has_drained() -> None:
     jobs = (make_job(), make_job(id="9"))
     drains = (make_replica(phase=Phase.DRAINING),)
     seen = verdict(make_snapshot((make_replica(job_id="9"),), jobs, predecessors=drains))
-    assert seen.why == "job 8, which had it, is draining" and seen.job is not None and seen.job.id == "9"
+    assert seen.why == "← job 8 (draining) had it before" and seen.job is not None and seen.job.id == "9"
     done = (make_replica(phase=Phase.STOPPED),)
     assert verdict(make_snapshot((make_replica(job_id="9"),), jobs, predecessors=done)).why == ""
 
