@@ -466,6 +466,7 @@ class Replica:
         environment["CUDA_VISIBLE_DEVICES"] = self.visible_devices()
         environment["VLLM_CACHE_ROOT"] = cache + "/vllm"
         environment["TORCHINDUCTOR_CACHE_DIR"] = cache + "/inductor"
+        environment.setdefault("TRITON_CACHE_DIR", cache + "/triton")
         environment[RUN_MARK] = self.job.spec["run_id"]
         environment[REPLICA_MARK] = self.name
         return environment

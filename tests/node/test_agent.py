@@ -175,6 +175,7 @@ def test_a_replica_becomes_ready_with_its_own_gpu_cache_and_log(node: Node) -> N
     environment = Path(f"/proc/{state['pid']}/environ").read_bytes().decode().split("\0")
     assert "CUDA_VISIBLE_DEVICES=4" in environment and "MARK=x" in environment
     assert f"VLLM_CACHE_ROOT={node.run_dir}/cache/expert-1-0/vllm" in environment
+    assert f"TRITON_CACHE_DIR={node.run_dir}/cache/expert-1-0/triton" in environment
     assert "Starting vLLM server" in (node.run_dir / state["log"]).read_text()
 
 
