@@ -18,7 +18,9 @@ class Terminal:
         self._tmux = ["tmux", "-f", "/dev/null", "-L", socket]
         size = ["-x", str(columns), "-y", str(lines)]
         shown = f"{shlex.join(command)}; echo ended with $?; sleep 600"
-        environment = {**os.environ, "PYTHONPATH": str(SHIPPED.parent), "TERM": "xterm-256color"}
+        # Parallel pytest says how wide a terminal is, once and for all; this one can be resized.
+        own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment = {**own, "PYTHONPATH": str(SHIPPED.parent), "TERM": "xterm-256color"}
         subprocess.run(
             [*self._tmux, "new-session", "-d", *size, shown], cwd=directory, env=environment, check=True, timeout=30
         )
@@ -28,17 +30,6 @@ class Terminal:
 
     def resize(self, columns: int, lines: int) -> None:
         subprocess.run([*self._tmux, "resize-window", "-x", str(columns), "-y", str(lines)], check=True, timeout=30)
-
-    def resize_until(self, columns: int, lines: int, text: str) -> None:
-        """Resize, and once more by a column if the program did not notice: on a busy machine a signal may get lost."""
-        for wider in (0, 1, 0):
-            self.resize(columns + wider, lines)
-            try:
-                self.wait_for(text, timeout_s=30)
-                return
-            except AssertionError:
-                continue
-        self.wait_for(text)
 
     def screen(self) -> str:
         return subprocess.run(
