@@ -105,6 +105,21 @@ def test_logs_that_others_wrote_become_a_report_without_any_configuration(tmp_pa
     assert len(written["charts"]) == 2
 
 
+def test_progress_reads_logs_as_they_stood_at_a_time(tmp_path: Path) -> None:
+    lines = [
+        f"[2025-12-24 04:{minute:02d}:00] said\n[TAU2_TASK_COMPLETE] domain=retail trial=0 task_id={minute} "
+        f"status=ok completed_domain={minute} total_domain=20\n"
+        for minute in range(1, 21)
+    ]
+    (tmp_path / "fullrun.log").write_text("[2025-12-24 04:00:00] begins\n" + "".join(lines))
+    tau2tui = CommandLine(tmp_path / "config.toml", tmp_path)
+    then = json.loads(tau2tui.run("progress", "fullrun.log", "--json", "--now", "2025-12-24 04:10:30").stdout)
+    assert (then["done"], then["total"], then["stalled"]) == (10, 20, False)
+    assert 300 < then["eta_p10_s"] < then["eta_p50_s"] < then["eta_p90_s"] < 1500
+    assert then["domains"]["retail"]["eta_p50_s"] == then["eta_p50_s"]
+    assert "20/20   ETA 0:00:00" in tau2tui.run("progress", "fullrun.log").stdout
+
+
 def test_before_the_first_launch_status_says_that_nothing_is_there(tau2tui: CommandLine) -> None:
     status = tau2tui.status()
     assert [(row["replica"], row["standing"]) for row in status["replicas"]] == [("agent-0", "absent")]

@@ -1,53 +1,84 @@
-"""Finished and running units → time left, with an interval."""
+"""Finished and running units → time left, with an interval; and which of those that run have stalled."""
 
 from __future__ import annotations
 
-import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, pstdev
+from statistics import median
 
+from tau2tui.core.forecast import Durations, Work, forecast
 from tau2tui.core.model import EvalProgress
 
-_Z_80 = 1.2816
-"""Standard normal quantile at 0.9: the interval below covers about 80 %."""
+STALL_FACTOR = 3.0
+"""A unit that is silent for so many times the median duration of a whole unit has stalled."""
+_LEAST_STALL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class TimeLeft:
-    """Seconds until the last unit ends: a middle and the bounds of an interval of about 80 %."""
+    """Seconds until the last unit ends: the median and the bounds of an interval of 80 %."""
 
     low_s: float
     middle_s: float
     high_s: float
 
 
-def time_left(progress: EvalProgress) -> TimeLeft | None:
-    """Time left when `max_concurrency` units run side by side and last as long as the finished ones did.
+def time_left(progress: EvalProgress, earlier: Durations = ()) -> TimeLeft | None:
+    """Time left as `core.forecast` plays it through; while paused, what is left from when it goes on.
 
-    The work left is the sum of what queued units (mean duration) and running ones (mean minus their age, at least a
-    tenth of it) still need, shared by the units that can run at once. Its deviation is that of a sum of independent
-    durations, σ·√n / concurrency; on top of it the last unit may be a long one, so the upper bound is at least the
-    mean plus one deviation. None until two units are finished: one duration says nothing about spread.
+    `earlier`: durations of earlier runs, by domain. None before the units are counted, and while neither a unit of this
+    run nor one of an earlier run has ended.
     """
-    durations = progress.durations_s
-    remaining = progress.total - progress.finished
     if not progress.total:
         return None
-    if remaining <= 0:
+    if progress.finished >= progress.total:
         return TimeLeft(0.0, 0.0, 0.0)
-    if len(durations) < 2:
-        return None
-    mean, deviation = fmean(durations), pstdev(durations)
-    ages = [max(0.0, progress.updated_at - unit.started_at) for unit in progress.running]
-    queued = max(0, remaining - len(ages))
-    work = queued * mean + sum(max(mean - age, 0.1 * mean) for age in ages)
-    lanes = max(1, min(progress.max_concurrency, remaining))
-    middle = work / lanes
-    # The mean itself is uncertain too: its standard error σ/√k counts once for each unit that is left.
-    spread = _Z_80 * deviation * math.sqrt(remaining + remaining**2 / len(durations)) / lanes
-    return TimeLeft(max(0.0, middle - spread), middle, max(middle + spread, min(mean + deviation, work)))
+    found = forecast(work_left(progress, earlier))
+    return None if found is None else TimeLeft(found.whole.p10_s, found.whole.p50_s, found.whole.p90_s)
+
+
+def work_left(progress: EvalProgress, earlier: Durations = ()) -> Work:
+    """What has ended, runs and waits. If it is not known what the durations belong to, all domains are one."""
+    known = len(progress.duration_domains) == len(progress.durations_s)
+    names = {domain.domain: domain.domain if known else "" for domain in progress.domains}
+    in_flight = [(names.get(unit.domain, ""), progress.updated_at - unit.started_at) for unit in progress.running]
+    queued: Counter[str] = Counter()
+    for domain in progress.domains:
+        queued[names[domain.domain]] += max(0, domain.total - domain.finished)
+    for name, _ in in_flight:
+        queued[name] -= 1
+    ended = progress.duration_domains if known else [""] * len(progress.durations_s)
+    return Work(
+        finished=tuple(zip(ended, progress.durations_s, strict=True)),
+        running=tuple((name, max(0.0, age_s)) for name, age_s in in_flight),
+        queued=tuple((name, max(0, count)) for name, count in queued.items()),
+        concurrency=max(1, progress.max_concurrency),
+        one_domain_at_a_time=known and progress.one_domain_at_a_time,
+        earlier=earlier,
+    )
 
 
 def seed_eta_s(done: int, total: int, elapsed_s: float) -> float | None:
     """The seed's own estimate, elapsed / done × remaining, in seconds; None while nothing is done."""
     return elapsed_s / done * (total - done) if done else None
+
+
+def seed_time_left_s(progress: EvalProgress) -> float | None:
+    """The figure of `[OVERALL_ETA]`: what earlier drivers have finished was no work of this one's time."""
+    here = progress.finished - progress.finished_before
+    left = progress.total - progress.finished
+    return seed_eta_s(here, here + left, progress.updated_at - progress.started_at)
+
+
+def stalled_units(idle_s: Mapping[str, float], durations_s: tuple[float, ...]) -> tuple[str, ...]:
+    """The names of units in which nothing has happened for too long, the longest idle first.
+
+    `idle_s`: seconds since the last event of each running unit. Too long is STALL_FACTOR times the median of what
+    finished units took from beginning to end, a minute at least; while nothing has finished there is no measure.
+    """
+    if not durations_s:
+        return ()
+    limit_s = max(_LEAST_STALL_S, STALL_FACTOR * median(durations_s))
+    late = [(-seconds, name) for name, seconds in idle_s.items() if seconds > limit_s]
+    return tuple(name for _, name in sorted(late))

@@ -205,6 +205,12 @@ class EvalProgress:
     running: tuple[RunningUnit, ...] = ()
     durations_s: tuple[float, ...] = ()
     """Durations of the finished units, in the order in which they ended."""
+    duration_domains: tuple[str, ...] = ()
+    """The domain of each of them; empty in the states of older drivers."""
+    finished_before: int = 0
+    """How many of the finished units an earlier driver of the run has finished."""
+    one_domain_at_a_time: bool = False
+    """The domains are run one after the other, in their order."""
     max_concurrency: int = 1
     errors: dict[str, int] = field(default_factory=dict)
     """Failed attempts by error class, retried ones included."""

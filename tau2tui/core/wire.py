@@ -100,6 +100,9 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
             for unit in data.get("running") or ()
         ),
         durations_s=tuple(float(value) for value in data.get("durations_s") or ()),
+        duration_domains=tuple(str(name) for name in data.get("duration_domains") or ()),
+        finished_before=_integer(data, "finished_before") or 0,
+        one_domain_at_a_time=bool(data.get("one_domain_at_a_time")),
         max_concurrency=_integer(data, "max_concurrency") or 1,
         errors=_counts(data, "errors"),
         errors_by_replica=_counts(data, "errors_by_replica"),

@@ -120,6 +120,7 @@ class Driver:
         before = finished_before(run_dir, workload.units)
         for outcome in before:
             self._count(outcome)
+        self._finished_before = len(before)
         tally.spent_at_least(*kept_costs(before, cast))
         finished = {outcome.unit for outcome in before}
         self._schedule = Schedule(
@@ -254,6 +255,8 @@ class Driver:
         return replace(
             progress,
             why="" if self._schedule.finishing and state.over else self._steering.why,
+            finished_before=self._finished_before,
+            one_domain_at_a_time=self._exchange.evaluation.schedule == "per-domain",
             budget_usd=budget.usd,
             budget_tokens=budget.tokens,
             budget_counts=budget.counts,

@@ -48,6 +48,7 @@ class Tally:
         self._domains = {domain: _DomainCount(total) for domain, total in totals.items()}
         self._running: dict[Unit, RunningUnit] = {}
         self._durations_s: list[float] = []
+        self._duration_domains: list[str] = []
         self._calls = Counter(start.calls)
         self._errors = Counter(start.errors)
         self._errors_by_replica = Counter(start.errors_by_replica)
@@ -103,6 +104,7 @@ class Tally:
         with self._lock:
             self._running.pop(unit, None)
             self._durations_s.append(outcome.finished_at - outcome.started_at)
+            self._duration_domains.append(unit.domain)
             domain = self._domains[unit.domain]
             if reward is None:
                 domain.errors += 1
@@ -147,6 +149,7 @@ class Tally:
                 domains=tuple(self._domain(name, running) for name in self._domains),
                 running=tuple(self._running.values()),
                 durations_s=tuple(self._durations_s),
+                duration_domains=tuple(self._duration_domains),
                 max_concurrency=max_concurrency,
                 errors=dict(self._errors),
                 errors_by_replica=dict(self._errors_by_replica),

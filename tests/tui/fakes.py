@@ -257,6 +257,7 @@ def running_evaluation(now: float = NOW) -> EvalProgress:
         ),
         running=tuple(units),
         durations_s=tuple(150.0 + 37 * (number % 9) for number in range(162)),
+        duration_domains=("retail",) * 56 + ("telecom",) * 72 + ("airline",) * 34,
         max_concurrency=10,
         errors={"harmony": 61, "timeout": 9, "server": 4},
         errors_by_replica={"expert-1-2": 48, "expert-1-0": 14, "orchestrator-3": 12},

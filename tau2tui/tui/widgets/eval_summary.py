@@ -10,12 +10,14 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tau2tui.core.eta import time_left
+from tau2tui.core.eta import seed_time_left_s, time_left
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
 from tau2tui.tui.format import EVAL_STATES, UNKNOWN, Tone, bar, duration, percent, text, whole
 from tau2tui.tui.summary import silent_s
 
 _HEADER = f" {'DOMAIN':<10}{'DONE':>9}  {'%b'}{'OK':>7}{'ERRORS':>8}{'RUNNING':>9}{'PASSED':>8}{'PASS RATE':>11}"
+_WIDE = 100
+"""Columns from which on the seed's figure is shown too."""
 _FIXED_WIDTH = len(_HEADER.replace("%b", "")) + 2
 
 
@@ -75,6 +77,8 @@ def _overall_line(progress: EvalProgress, width: int) -> Text:
     share = progress.finished / progress.total if progress.total else 0.0
     numbers = f"  {whole(progress.finished)}/{whole(progress.total)}  {percent(share)}"
     end = numbers + _time_left(progress)
+    if width >= _WIDE:
+        end += _seeds_figure(progress)
     return bar(share, max(10, width - len(end))).append_text(text((end, Tone.STRONG)))
 
 
@@ -86,6 +90,13 @@ def _time_left(progress: EvalProgress) -> str:
     if left is None:
         return f"  ETA {UNKNOWN}"
     return f"  ETA {duration(left.middle_s)} ({duration(left.low_s)} to {duration(left.high_s)})"
+
+
+def _seeds_figure(progress: EvalProgress) -> str:
+    """What `[OVERALL_ETA]` says in the logs, beside it."""
+    if progress.state is not EvalState.RUNNING or (seconds := seed_time_left_s(progress)) is None:
+        return ""
+    return f", OVERALL_ETA {duration(seconds)}"
 
 
 def _domain_line(domain: DomainProgress, room: int) -> Text:

@@ -41,6 +41,12 @@ async def test_the_time_left_is_shown_with_its_interval() -> None:
         await shows(pilot, f"ETA {middle} ({low} to {high})")
 
 
+async def test_where_there_is_room_the_seeds_figure_stands_beside_it() -> None:
+    async with run_on(make_ops(cluster_with(running_evaluation())), size=(120, 40)) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, f"OVERALL_ETA {duration(3460 / 162 * 116)}")
+
+
 async def test_the_simulation_that_is_stuck_comes_first_and_is_marked() -> None:
     async with run_on(make_ops(cluster_with(running_evaluation())), size=(140, 40)) as (app, pilot):
         await pilot.press("4")
