@@ -44,7 +44,7 @@ def percentile_draws(values: npt.ArrayLike, percent: float, resamples: int = RES
     """The percentiles (linear interpolation) of so many resamples, without making them; shape (resamples,).
 
     A resample's k-th smallest value is the original's ⌈n·U⌉-th, where U is the k-th smallest of n uniform numbers:
-    U₍k₎ ~ Beta(k, n − k + 1), and U₍k+1₎ = U₍k₎ + (1 − U₍k₎)·Beta(1, n − k) (David & Nagaraja, "Order Statistics", §2.1).
+    U₍k₎ ~ Beta(k, n − k + 1), and U₍k+1₎ = U₍k₎ + (1 − U₍k₎)·Beta(1, n − k) (David & Nagaraja, Order Statistics, §2.1).
     So this is the bootstrap itself, at a cost that does not grow with n.
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
