@@ -14,10 +14,9 @@ import polars as pl
 
 from tau2tui.analysis.drawing import Drawing, draw, number, printable
 from tau2tui.analysis.files import write_atomically
-from tau2tui.analysis.measures import Histogram, add_series, latency_table
+from tau2tui.analysis.measures import add_series, latency_table
 
 _BAR, _SLA, _PERCENTILES = "#4878a8", "#c03028", ("#2a9d5c", "#d98a1e", "#7b4fa3")
-_FRAME_IN_ASCII = str.maketrans("┌┐└┘├┤┬┴┼─│…�", "+++++++++-|~?")
 
 
 def write_pngs(events: pl.DataFrame, out_dir: Path, sla_ms: float) -> tuple[Path, ...]:
@@ -48,69 +47,6 @@ def file_names(series: Iterable[str]) -> dict[str, str]:
             stem = f"{stem}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
         names[name] = f"{stem}.png"
     return names
-
-
-def terminal_histogram(
-    values: pl.Series,
-    title: str,
-    width: int,
-    height: int,
-    sla_ms: float,
-    bins: int = 36,
-    *,
-    ascii_only: bool = False,
-    color: bool = True,
-) -> str:
-    """A latency histogram (milliseconds) as `height` lines of `width` columns, with ANSI colours unless told not to."""
-    # Public plotext draws on one global figure; each call here has its own, as in textual-plotext.
-    import plotext
-    from plotext._figure import _figure_class
-
-    drawing = draw(values, sla_ms, bins)
-    if drawing is None:
-        return printable(f"{title}: no calls", width)
-    figure = _figure_class()
-    figure._limit_size(False, False)  # by default a figure is never larger than the terminal of the process
-    figure.plot_size(width, height)
-    figure.theme("clear")
-    figure.title(printable(f"{title}: {drawing.headline}", width - 2))
-    figure.xlabel(printable(_caption(drawing), width - 2))
-    marker, line = ("#", "|") if ascii_only else ("hd", "│")
-    figure.scatter(*_tops(drawing.shown, 2 * width), fillx=True, color="blue", marker=marker)
-    top = max(drawing.shown.counts)
-    if drawing.sla_in_sight:
-        figure.plot([drawing.sla] * 2, [0, top], marker=line, color="red")
-    figure.xlim(drawing.left, drawing.right)
-    figure.ylim(0, top)
-    y_ticks = round_ticks(0, top, max(height // 4, 2), whole=True)
-    figure.yticks(y_ticks, [f"{tick:.15g}" for tick in y_ticks])
-    x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
-    figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
-    text: str = figure.build().rstrip("\n")
-    text = text.translate(_FRAME_IN_ASCII) if ascii_only else text
-    return text if color else plotext.uncolorize(text)
-
-
-def round_ticks(low: float, high: float, at_most: int, *, whole: bool = False) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ from `low` to `high`, at most so many steps apart; `whole`: no fractions."""
-    steps = (digit * 10.0**power for power in range(0 if whole else -6, 16) for digit in (1, 2, 5))
-    step = next((step for step in steps if (high - low) / step <= at_most), high - low)
-    first = math.ceil(low / step)
-    return [multiple * step for multiple in range(first, math.floor(high / step) + 1)]
-
-
-def _tops(shown: Histogram, points: int) -> tuple[list[float], list[int]]:
-    """The tops of the bars at so many points, to be filled below: plotext's own bars leave gaps between them."""
-    low, high, bins = shown.edges[0], shown.edges[-1], len(shown.counts)
-    places = [(point + 0.5) / points for point in range(points)]
-    tops = [(low + (high - low) * place, shown.counts[int(place * bins)]) for place in places]
-    filled = [(place, count) for place, count in tops if count]
-    return [place for place, _ in filled], [count for _, count in filled]
-
-
-def _caption(drawing: Drawing) -> str:
-    percentiles = "  ".join(f"p{percentile} {number(value)}" for percentile, value in drawing.percentiles)
-    return f"{percentiles} {drawing.unit}" + (f"; {drawing.tail}" if drawing.tail else "")
 
 
 def _png(series: str, drawing: Drawing) -> bytes:
