@@ -32,7 +32,7 @@ LATENCIES = pl.Schema(
 )
 """What `latency_table` returns."""
 
-_SERIES_ORDER = ("llm_call", "expert_call", "user_sim", "evaluator", "tool_call")
+_SERIES_ORDER = ("llm_call", "expert_call", "user_sim", "evaluator", "tool_call", "step_complete")
 
 
 @dataclass(frozen=True, slots=True)

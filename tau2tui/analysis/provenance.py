@@ -78,6 +78,11 @@ def provenance(
     )
 
 
+def settings_that_matter(tables: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The settings of a `run.toml` that can change results, with their values; empty ones are left out."""
+    return [(key, value) for key, value in _flat(tables) if _matters(key) and value not in ("", "[]")]
+
+
 def _matters(key: str) -> bool:
     return key.split(".")[0] not in _ELSEWHERE and not key.endswith(_IMPLIED)
 

@@ -14,6 +14,7 @@ from tau2tui.cli.doctor import doctor
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
+from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
@@ -70,7 +71,9 @@ for word in (
     clean,
     smoke,
     evaluate,
+    latency,
     report,
+    compare,
     tunnel,
     runs,
     demo,

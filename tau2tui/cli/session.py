@@ -37,6 +37,11 @@ class Session:
     def config(self) -> config.Config:
         return config.load(self.config_file)
 
+    def known_config(self) -> config.Config | None:
+        """The configuration if there is one; logs can be read without, so only one that was named must exist."""
+        named = self.config_file != config.DEFAULT_CONFIG
+        return self.config() if named or self.config_file.exists() else None
+
     @asynccontextmanager
     async def ops(self, *, new: bool = False) -> AsyncIterator[Ops]:
         """The run that is meant, or with `new` one that is yet to be made."""

@@ -47,8 +47,9 @@ def test_each_series_has_its_png_in_the_order_of_the_table(tmp_path: Path) -> No
     files = write_pngs(pl.concat([step, expert, llm_calls(heavy_tail())]), tmp_path / "charts", SLA_MS)
     assert [file.name for file in files] == ["orchestrator.png", "expert_openai_gpt-oss-20b.png"]
     assert sorted(path.name for path in (tmp_path / "charts").iterdir()) == sorted(file.name for file in files)
-    assert {(72, 120, 168), (192, 48, 40), (42, 157, 92)} <= colors(files[0]), "bars, SLA line, p50"
-    assert (192, 48, 40) not in colors(files[1]), "the SLA is far to the right of two milliseconds"
+    assert {(0, 114, 178), (213, 94, 0), (34, 34, 34)} <= colors(files[0]), "bars, SLA line, p50"
+    assert (230, 159, 0) in colors(files[1]), "an expert's own colour"
+    assert (213, 94, 0) not in colors(files[1]), "the SLA is far to the right of two milliseconds"
 
 
 @pytest.mark.parametrize("model", ["a/b/../c", '"q" \\ $x^{$', "two\nlines", "日本\u202e\x1b[31m", "." * 300, ""])
