@@ -19,7 +19,7 @@ from tau2tui.analysis.measures import add_series, cdf, latency_table
 from tau2tui.analysis.palette import DARK, VERMILION, series_colors
 
 _SLA, _CDF = VERMILION, DARK
-_PERCENTILES = ("-", "-.", ":")
+_PERCENTILES = ("--", "-.", ":")
 """Line styles of p50, p90 and p99: their colour is the text's, so that they read in print too."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tau2tui.analysis.compare import Comparison, Shift
 from tau2tui.analysis.drawing import printable
@@ -14,7 +14,7 @@ _WIDTH = 80
 
 def to_markdown(comparison: Comparison) -> str:
     """The comparison as Markdown, in which nothing from a log is markup."""
-    filters = {
+    filters: dict[str, Callable[..., str]] = {
         "points": points,
         "points_interval": points_interval,
         "p_value": p_value,
@@ -90,7 +90,7 @@ def figure(value: float | None) -> str:
         return "–"
     if isinstance(value, int):
         return f"{value}"
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
 
 
 def signed(value: float | None) -> str:

@@ -64,7 +64,7 @@ def expert_choices(events: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame
     whole = pl.col("calls").sum().over("domain")
     table = table.with_columns(share=pl.when(whole > 0).then(pl.col("calls") / whole))
     table = table.sort("domain", pl.col("expert") == NOBODY, -pl.col("calls").cast(pl.Int64), "expert")
-    return table.select(CHOICES.names()).cast(dict(CHOICES))
+    return table.select(CHOICES.names()).cast(CHOICES)
 
 
 def call_costs(events: pl.DataFrame, prices: Mapping[str, Price]) -> pl.DataFrame:
@@ -93,4 +93,4 @@ def call_costs(events: pl.DataFrame, prices: Mapping[str, Price]) -> pl.DataFram
             pl.when(usd.count() > 0).then(usd.sum()).alias("usd"),
         )
     )
-    return table.sort("series").select(COSTS.names()).cast(dict(COSTS))
+    return table.sort("series").select(COSTS.names()).cast(COSTS)

@@ -124,7 +124,9 @@ def latency_table(
     else:
         table = table.with_columns(tokens_per_s=tokens_per_s).sort(order, main, -pl.col("count"), "series")
     names = LATENCIES.names()
-    return table.select(names[0], *by, *names[1:]).cast(dict(LATENCIES))
+    return table.select(names[0], *by, *names[1:]).with_columns(
+        pl.col(name).cast(kind) for name, kind in LATENCIES.items()
+    )
 
 
 def add_derived(events: pl.DataFrame) -> pl.DataFrame:
@@ -139,7 +141,7 @@ def add_derived(events: pl.DataFrame) -> pl.DataFrame:
 def sla_share(values: pl.Series, threshold_ms: float) -> float | None:
     """The share of values strictly below a threshold, 0–1; None for no values."""
     values = values.drop_nulls()
-    return (values < threshold_ms).sum() / values.len() if values.len() else None
+    return values.filter(values < threshold_ms).len() / values.len() if values.len() else None
 
 
 def cdf(values: pl.Series, points: int = 200) -> tuple[tuple[float, float], ...]:

@@ -115,7 +115,7 @@ def timeline(logs: Logs, finished: pl.Series, windows: int = 60) -> pl.DataFrame
         table = table.join(in_window, on="at", how="left", maintain_order="left").with_columns(
             pl.col(name).fill_null(0)
         )
-    return table.cast(dict(TIMELINE))
+    return table.cast(TIMELINE)
 
 
 def round_seconds(seconds: float) -> int:

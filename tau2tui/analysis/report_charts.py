@@ -50,7 +50,7 @@ def _experts(events: pl.DataFrame, sla_ms: float) -> bytes | None:
     parts = {name: calls.filter(pl.col("series") == name)["duration_ms"] / drawing.per_unit for name in names}
     _stack(axes, edges, parts, series_colors(events["series"].drop_nulls()))
     if drawing.sla_in_sight:
-        axes.axvline(drawing.sla, color=DARK, linewidth=1.6, linestyle="--", label=f"SLA {drawing.threshold}")
+        axes.axvline(drawing.sla, color=VERMILION, linewidth=1.8, linestyle="--", label=f"SLA {drawing.threshold}")
     axes.set_xlim(0, drawing.right)
     axes.set_xlabel(f"latency ({drawing.unit})" + (f"; {drawing.tail}" if drawing.tail else ""))
     axes.set_ylabel("calls")
@@ -98,6 +98,8 @@ def _stack(axes: Any, edges: Any, parts: Mapping[str, pl.Series], colors: Mappin
 
 def _timeline(side: Side) -> bytes | None:
     """Throughput, errors and KV-cache use, one below the other, on the same clock."""
+    from matplotlib.dates import ConciseDateFormatter
+
     table = timeline(side.logs, finish_times(side.logs, side.files.outcomes))
     if table.height < 2:
         return None
@@ -121,6 +123,8 @@ def _timeline(side: Side) -> bytes | None:
     if samples.height:
         _kv_use(panels[2], samples, _models(side), f"{max(round(seconds), 10)}s")
     panels[-1].set_xlim(ends[0], ends[-1])
+    dates = ConciseDateFormatter(panels[-1].xaxis.get_major_locator())  # type: ignore[no-untyped-call]
+    panels[-1].xaxis.set_major_formatter(dates)
     panels[-1].set_xlabel(f"local time, windows of {_length(seconds)}")
     return save(figure)
 

@@ -279,7 +279,7 @@ def _wall(paths: pl.DataFrame) -> Section:
         "Shares of the conversations' summed wall time; waiting is what lies between the calls of a conversation.",
         ("domain", "seconds", *SHARES),
         tuple(
-            (part["domain"][0], fixed(part["seconds"].sum()), *(percent(shares[name]) for name in SHARES))
+            (part["domain"][0], fixed(float(part["seconds"].sum())), *(percent(shares[name]) for name in SHARES))
             for part in rows
             if (shares := dict(part.select("part", "share").iter_rows()))
         ),

@@ -53,7 +53,7 @@ def critical_paths(events: pl.DataFrame) -> pl.DataFrame:
     busy = pl.sum_horizontal(f"{part}_s" for part in PARTS)
     waiting = pl.max_horizontal(pl.col("wall_s") - busy, pl.lit(0.0)).alias("waiting_s")
     table = table.with_columns(waiting).sort("wall_s", "domain", "task_id", descending=[True, False, False])
-    return table.select(CRITICAL_PATHS.names()).cast(dict(CRITICAL_PATHS))
+    return table.select(CRITICAL_PATHS.names()).cast(CRITICAL_PATHS)
 
 
 def wall_shares(paths: pl.DataFrame, by_domain: bool = False) -> pl.DataFrame:
