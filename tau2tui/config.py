@@ -388,6 +388,23 @@ class SlaConfig(_Section):
     threshold_ms: Annotated[float, Field(gt=0)] = 5000.0
 
 
+class PriceConfig(_Section):
+    """What a model of other people's logs costs."""
+
+    price_in: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars for a million input tokens."""
+    price_out: Annotated[float, Field(ge=0)] = 0.0
+
+
+class PricesConfig(_Section):
+    """What reports and comparisons charge."""
+
+    gpu_hour: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars for an hour of one GPU; 0: GPU-hours are shown, and no money."""
+    models: dict[Line, PriceConfig] = {}
+    """By the model's name in the logs; experts and user simulator have their own price_in and price_out."""
+
+
 class PollConfig(_Section):
     """How often each source is asked, in seconds; a slow answer never makes them overlap."""
 
@@ -421,6 +438,7 @@ class Config(_Section):
     experts: dict[Name, ExpertConfig]
     evaluation: EvaluationConfig = EvaluationConfig()
     sla: SlaConfig = SlaConfig()
+    prices: PricesConfig = PricesConfig()
     error_patterns: dict[Name, str] = {
         "harmony": "unexpected tokens remaining in message header",
         "retry": r"Retrying in 5 seconds|Retry \d+/\d+ in \d+s",

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tau2tui.config import Config, SlaConfig
+from tau2tui.core import layout
 from tau2tui.core.verdict import Verdict
 from tau2tui.errors import CommandFailed
 from tau2tui.ops import Ops
-from tau2tui.remote.shell import LocalShell
+from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
+    from tau2tui.analysis.compare import Side
     from tau2tui.analysis.report import FleetRow, ReportContext
+    from tau2tui.analysis.run_files import RunFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,17 @@ class Written:
     markdown: Path
     json: Path
     charts: tuple[Path, ...]
+    html: Path
+    frames: tuple[Path, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    """The tables of the report by title, for a program."""
 
     @property
     def all(self) -> tuple[Path, ...]:
-        return (self.markdown, self.json, *self.charts)
+        return (self.markdown, self.html, self.json, *self.charts, *self.frames)
 
 
-async def report_run(ops: Ops, out: Path | None = None) -> Written:
+async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False) -> Written:
     """Write the report of a run: into its own directory if that is on this machine, else into ./report-RUN.
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
@@ -39,36 +47,98 @@ async def report_run(ops: Ops, out: Path | None = None) -> Written:
     if out is None:
         here = isinstance(ops.shell, LocalShell)
         out = Path(str(ops.run.path)) if here else Path(f"report-{ops.run.run_id}")
-    logs = await ops.logs.local()
-    config = ops.config
-    return await asyncio.to_thread(_write, (logs,), out, config.sla.threshold_ms, config.error_patterns, _context(ops))
+    directory = await local_copy(ops)
+
+    def write() -> Written:
+        return _write(side_of_directory(directory, ops.config), out, ops.config, _context(ops), csv)
+
+    return await asyncio.to_thread(write)
 
 
-def report_paths(paths: Sequence[Path], out: Path, sla_ms: float, error_patterns: Mapping[str, str] | None) -> Written:
+def report_paths(paths: Sequence[Path], out: Path, config: Config | None, *, csv: bool = False) -> Written:
     """Write the report of log files and directories, whoever wrote them.
 
     Raises NothingToRead if there is no log or nothing in it, CommandFailed if `out` cannot be written.
     """
-    return _write(paths, out, sla_ms, error_patterns, None)
+    return _write(side_of_paths(paths, config), out, config, None, csv)
 
 
-def _write(
-    paths: Sequence[Path],
-    out: Path,
-    sla_ms: float,
-    error_patterns: Mapping[str, str] | None,
-    context: ReportContext | None,
-) -> Written:
-    from tau2tui.analysis.report import write_report
-    from tau2tui.analysis.scan import find_logs, read_logs
+def side_of_paths(paths: Sequence[Path], config: Config | None) -> Side:
+    """The logs at these paths, and if it is one directory also what lies beside them.
 
-    files = find_logs(paths)
-    logs = read_logs(files) if error_patterns is None else read_logs(files, error_patterns)
+    `config`: for the error patterns, where the directory is no run with its own. Raises NothingToRead.
+    """
+    from tau2tui.analysis.outcomes import logged_outcomes
+    from tau2tui.analysis.run_files import RunFiles
+    from tau2tui.analysis.scan import find_logs
+
+    if len(paths) == 1 and paths[0].is_dir():
+        return side_of_directory(paths[0], config)
+    logs = find_logs(paths)
+    name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
+    return _side(RunFiles(name=name, logs=logs, outcomes=logged_outcomes(logs)), config)
+
+
+def side_of_directory(directory: Path, config: Config | None) -> Side:
+    """A run directory, or one of logs. Raises NothingToRead."""
+    from tau2tui.analysis.run_files import read_run
+
+    return _side(read_run(directory), config)
+
+
+async def local_copy(ops: Ops) -> Path:
+    """A directory on this machine that holds what a report reads of the run, brought up to date.
+
+    For a run elsewhere these are its logs and small files, not the units and results: what its tasks earned stands in
+    the logs as well. Raises Unreachable.
+    """
+    if isinstance(ops.shell, LocalShell):
+        return Path(str(ops.run.path))
+    logs = await ops.logs.local()
+    root = logs.parents[len(Path(ops.config.run.logs).parts) - 1]
+    names = [layout.RUN_CONFIG, layout.ACTIVITY, layout.EVAL_STATE]
+    for directory in (layout.REPLICAS, layout.METRICS):
+        names += [f"{directory}/{name}" for name in await ops.shell.names(str(ops.run.path / directory))]
+    for name in names:
+        await _fetch(ops, name, root / name)
+    return root
+
+
+async def _fetch(ops: Ops, name: str, target: Path) -> None:
+    """Copy one file of the run; one that is not there is left out."""
+    parts: list[bytes] = []
     try:
-        written = write_report(logs, out, sla_ms=sla_ms, now=datetime.now(), context=context)
+        while not parts or len(parts[-1]) == READ_LIMIT:
+            parts.append(await ops.shell.read(str(ops.run.path / name), READ_LIMIT * len(parts)))
+    except FileNotFoundError:
+        return
+
+    def write() -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(b"".join(parts))
+
+    await asyncio.to_thread(write)
+
+
+def _side(files: RunFiles, config: Config | None) -> Side:
+    from tau2tui.analysis.compare import Side
+    from tau2tui.analysis.scan import read_logs
+
+    config = files.config or config
+    logs = read_logs(files.logs) if config is None else read_logs(files.logs, config.error_patterns)
+    return Side(files if files.config else replace(files, config=config), logs)
+
+
+def _write(side: Side, out: Path, config: Config | None, context: ReportContext | None, csv: bool) -> Written:
+    from tau2tui.analysis.report import context_of, write_report
+
+    sla_ms = (config.sla if config else SlaConfig()).threshold_ms
+    context = context or context_of(side.files)
+    try:
+        written = write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv)
     except OSError as error:
         raise CommandFailed(f"{out}: the report cannot be written: {error.strerror}") from None
-    return Written(written.report, written.analysis, written.charts)
+    return Written(written.report, written.analysis, written.charts, written.html, written.frames, written.summary)
 
 
 def _context(ops: Ops) -> ReportContext:

@@ -1,4 +1,4 @@
-"""Latency histograms: as PNG files for a report, and as text for a terminal."""
+"""Latency histograms as PNG files for a report, and the look that all of its charts have."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import re
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tau2tui.analysis.drawing import Drawing, draw, number, printable
 from tau2tui.analysis.files import write_atomically
-from tau2tui.analysis.measures import Histogram, add_series, latency_table
+from tau2tui.analysis.measures import add_series, cdf, latency_table
+from tau2tui.analysis.palette import DARK, VERMILION, series_colors
 
-_BAR, _SLA, _PERCENTILES = "#4878a8", "#c03028", ("#2a9d5c", "#d98a1e", "#7b4fa3")
-_FRAME_IN_ASCII = str.maketrans("┌┐└┘├┤┬┴┼─│…�", "+++++++++-|~?")
+_SLA, _CDF = VERMILION, DARK
+_PERCENTILES = ("--", "-.", ":")
+"""Line styles of p50, p90 and p99: their colour is the text's, so that they read in print too."""
 
 
 def write_pngs(events: pl.DataFrame, out_dir: Path, sla_ms: float) -> tuple[Path, ...]:
@@ -28,14 +31,15 @@ def write_pngs(events: pl.DataFrame, out_dir: Path, sla_ms: float) -> tuple[Path
     events = add_series(events)
     series = latency_table(events, sla_ms)["series"].to_list()
     values = dict(events.group_by("series").agg("duration_ms").iter_rows())
-    names = file_names(series)
+    names, colors = file_names(series), series_colors(series)
     files = []
     for name in series:
         bins = min(max(round(2 * math.sqrt(len(values[name]))), 10), 50)
-        if drawing := draw(pl.Series(values[name], dtype=pl.Float64), sla_ms, bins):
+        series_of = pl.Series(values[name], dtype=pl.Float64)
+        if drawing := draw(series_of, sla_ms, bins):
             out_dir.mkdir(parents=True, exist_ok=True)
             files.append(out_dir / names[name])
-            write_atomically(files[-1], _png(name, drawing))
+            write_atomically(files[-1], _png(name, series_of, drawing, colors[name]))
     return tuple(files)
 
 
@@ -50,101 +54,80 @@ def file_names(series: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def terminal_histogram(
-    values: pl.Series,
-    title: str,
-    width: int,
-    height: int,
-    sla_ms: float,
-    bins: int = 36,
-    *,
-    ascii_only: bool = False,
-    color: bool = True,
-) -> str:
-    """A latency histogram (milliseconds) as `height` lines of `width` columns, with ANSI colours unless told not to."""
-    # Public plotext draws on one global figure; each call here has its own, as in textual-plotext.
-    import plotext
-    from plotext._figure import _figure_class
-
-    drawing = draw(values, sla_ms, bins)
-    if drawing is None:
-        return printable(f"{title}: no calls", width)
-    figure = _figure_class()
-    figure._limit_size(False, False)  # by default a figure is never larger than the terminal of the process
-    figure.plot_size(width, height)
-    figure.theme("clear")
-    figure.title(printable(f"{title}: {drawing.headline}", width - 2))
-    figure.xlabel(printable(_caption(drawing), width - 2))
-    marker, line = ("#", "|") if ascii_only else ("hd", "│")
-    figure.scatter(*_tops(drawing.shown, 2 * width), fillx=True, color="blue", marker=marker)
-    top = max(drawing.shown.counts)
-    if drawing.sla_in_sight:
-        figure.plot([drawing.sla] * 2, [0, top], marker=line, color="red")
-    figure.xlim(drawing.left, drawing.right)
-    figure.ylim(0, top)
-    y_ticks = round_ticks(0, top, max(height // 4, 2), whole=True)
-    figure.yticks(y_ticks, [f"{tick:.15g}" for tick in y_ticks])
-    x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
-    figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
-    text: str = figure.build().rstrip("\n")
-    text = text.translate(_FRAME_IN_ASCII) if ascii_only else text
-    return text if color else plotext.uncolorize(text)
-
-
-def round_ticks(low: float, high: float, at_most: int, *, whole: bool = False) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ from `low` to `high`, at most so many steps apart; `whole`: no fractions."""
-    steps = (digit * 10.0**power for power in range(0 if whole else -6, 16) for digit in (1, 2, 5))
-    step = next((step for step in steps if (high - low) / step <= at_most), high - low)
-    first = math.ceil(low / step)
-    return [multiple * step for multiple in range(first, math.floor(high / step) + 1)]
-
-
-def _tops(shown: Histogram, points: int) -> tuple[list[float], list[int]]:
-    """The tops of the bars at so many points, to be filled below: plotext's own bars leave gaps between them."""
-    low, high, bins = shown.edges[0], shown.edges[-1], len(shown.counts)
-    places = [(point + 0.5) / points for point in range(points)]
-    tops = [(low + (high - low) * place, shown.counts[int(place * bins)]) for place in places]
-    filled = [(place, count) for place, count in tops if count]
-    return [place for place, _ in filled], [count for _, count in filled]
-
-
-def _caption(drawing: Drawing) -> str:
-    percentiles = "  ".join(f"p{percentile} {number(value)}" for percentile, value in drawing.percentiles)
-    return f"{percentiles} {drawing.unit}" + (f"; {drawing.tail}" if drawing.tail else "")
-
-
-def _png(series: str, drawing: Drawing) -> bytes:
+def figure_of(title: str, headline: str, panels: int = 1) -> tuple[Any, Any]:
+    """An empty figure in the look of all charts, and its first axes; further panels stand below, on the same x axis."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 4.8), dpi=120, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    edges = drawing.shown.edges
-    widths = [right - left for left, right in itertools.pairwise(edges)]
-    axes.bar(edges[:-1], drawing.shown.counts, widths, align="edge", color=_BAR, edgecolor="white", linewidth=0.4)
-    if drawing.sla_in_sight:
-        axes.axvline(drawing.sla, color=_SLA, linewidth=1.8, linestyle="--", label=f"SLA {drawing.threshold}")
-    for color, (percentile, value) in zip(_PERCENTILES, drawing.percentiles, strict=True):
-        label = f"p{percentile} {number(value)} {drawing.unit}" + (" →" if value > drawing.right else "")
-        axes.axvline(value, color=color, linewidth=1.4, label=label)
-    axes.set_xlim(drawing.left, drawing.right)
-    axes.set_title(_in_font(series), fontsize=13, fontweight="bold", loc="left", pad=22, parse_math=False)
-    axes.text(0, 1.02, drawing.headline, transform=axes.transAxes, color="#555555")
-    axes.set_xlabel(f"latency ({drawing.unit})" + (f"; {drawing.tail}" if drawing.tail else ""))
-    axes.set_ylabel("calls")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure = Figure(figsize=(9, 4.8 if panels == 1 else 1.2 + 2.4 * panels), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    first = None
+    for place in range(panels):
+        axes = figure.add_subplot(panels, 1, place + 1, sharex=first)
+        first = first or axes
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        if place < panels - 1:
+            axes.tick_params(labelbottom=False)
+    assert first is not None  # there is at least one panel
+    first.set_title(
+        in_font(title), fontsize=13, fontweight="bold", loc="left", pad=22 if headline else 10, parse_math=False
+    )
+    first.text(0, 1.02, headline, transform=first.transAxes, color="#555555")
+    return figure, first
+
+
+def legend_of(axes: Any, source: Any = None, **options: Any) -> None:
+    """A legend that stays readable on whatever it covers; `source`: the axes that it explains, if others."""
+    handles, labels = (source or axes).get_legend_handles_labels()
+    axes.legend(handles, labels, frameon=True, framealpha=0.88, edgecolor="none", fontsize=9, **options)
+
+
+def save(figure: Any) -> bytes:
+    """The figure as PNG."""
     png = io.BytesIO()
-    canvas.print_figure(png, format="png")
+    figure.canvas.print_figure(png, format="png")
     return png.getvalue()
 
 
-def _in_font(text: str) -> str:
+def _png(series: str, values: pl.Series, drawing: Drawing, color: str) -> bytes:
+    """Histogram with the SLA and percentiles, and above it all the distribution function on an axis of its own."""
+    from matplotlib.patheffects import Normal, Stroke
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = figure_of(series, drawing.headline)
+    edges = drawing.shown.edges
+    widths = [right - left for left, right in itertools.pairwise(edges)]
+    axes.bar(edges[:-1], drawing.shown.counts, widths, align="edge", color=color, edgecolor="white", linewidth=0.4)
+    if drawing.sla_in_sight:
+        axes.axvline(drawing.sla, color=_SLA, linewidth=1.8, linestyle="--", label=f"SLA {drawing.threshold}")
+    for style, (percentile, value) in zip(_PERCENTILES, drawing.percentiles, strict=True):
+        label = f"p{percentile} {number(value)} {drawing.unit}" + (" →" if value > drawing.right else "")
+        axes.axvline(value, color=DARK, linewidth=1.2, linestyle=style, label=label)
+    axes.set_xlim(drawing.left, drawing.right)
+    axes.set_xlabel(f"latency ({drawing.unit})" + (f"; {drawing.tail}" if drawing.tail else ""))
+    axes.set_ylabel("calls")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    shares = axes.twinx()
+    steps = [(value / drawing.per_unit, share * 100) for value, share in cdf(values, 1000)]
+    shares.step(
+        [drawing.left, *(value for value, _ in steps)],
+        [0, *(share for _, share in steps)],
+        where="post",
+        color=_CDF,
+        linewidth=1.6,
+        path_effects=[Stroke(linewidth=3.2, foreground="white"), Normal()],
+    )
+    axes.plot([], [], color=_CDF, linewidth=1.6, label="share of calls, right axis")
+    shares.set_ylim(0, 102)
+    shares.set_ylabel("calls up to this latency, %")
+    shares.spines["top"].set_visible(False)
+    legend_of(shares, axes, loc="center right")
+    return save(figure)
+
+
+def in_font(text: str) -> str:
     """Without the characters that the font of the charts does not have."""
     from matplotlib.font_manager import findfont, get_font
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -20,8 +21,8 @@ def escape(value: object) -> str:
     return _SPECIAL.sub(r"\\\g<0>", text).translate(_ENTITIES)
 
 
-def template(name: str) -> Template:
-    """A template of this package; its every expression is escaped without its having to ask for it."""
+def template(name: str, filters: Mapping[str, Callable[..., str]] | None = None) -> Template:
+    """A template of this package, with filters of its own; its every expression is escaped without asking for it."""
 
     def finalize(value: object) -> Markup:
         return value if isinstance(value, Markup) else Markup(escape(value))  # noqa: S704 - just escaped
@@ -35,4 +36,5 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters.update(filters or {})
     return environment.get_template(name)

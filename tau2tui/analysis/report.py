@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.charts import write_pngs
+from tau2tui.analysis.compare import Side
+from tau2tui.analysis.exports import write_frames
 from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.markdown import template
@@ -25,11 +26,24 @@ from tau2tui.analysis.measures import (
     wilson_interval,
 )
 from tau2tui.analysis.profile_json import profile_analysis
+from tau2tui.analysis.report_charts import write_charts
+from tau2tui.analysis.report_html import to_html
+from tau2tui.analysis.run_files import RunFiles
+from tau2tui.analysis.sections import (
+    Section,
+    fixed,
+    latency_sections,
+    origin_sections,
+    run_sections,
+    score_sections,
+    summary,
+)
 from tau2tui.core.model import DomainProgress
 from tau2tui.errors import NothingToRead
 
 ANALYSIS = "profile_analysis.json"
 CHARTS = "profile_charts"
+FRAMES = "frames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,49 +73,104 @@ class ReportContext:
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """What was written."""
+    """What was written, and its tables for a program."""
 
     analysis: Path
     report: Path
+    html: Path
     charts: tuple[Path, ...]
+    frames: tuple[Path, ...]
+    summary: Mapping[str, Any]
+
+
+def context_of(files: RunFiles) -> ReportContext:
+    """What the files of a run say of it, where nobody looks at the run itself."""
+    experts = files.config.experts if files.config else {}
+    placed = {name: [one for one in files.replicas if one.expert == name] for name in experts}
+    progress = files.progress
+    return ReportContext(
+        run=files.name if files.tables else "",
+        started_at=progress.started_at if progress else None,
+        finished_at=progress.finished_at if progress else None,
+        fleet=tuple(
+            FleetRow(
+                name,
+                expert.model,
+                ", ".join(sorted({one.node for one in placed[name] if one.node})) or "unknown",
+                tuple(gpu for one in placed[name] for gpu in one.gpus),
+                tuple(one.port for one in placed[name]),
+                expert.replicas,
+            )
+            for name, expert in experts.items()
+        ),
+        domains=progress.domains if progress else (),
+        calls=progress.calls if progress else {},
+    )
 
 
 def write_report(
-    logs: Logs, out: Path, *, sla_ms: float, now: datetime, context: ReportContext | None = None
+    side: Side, out: Path, *, sla_ms: float, now: datetime, context: ReportContext | None = None, csv: bool = False
 ) -> ReportFiles:
-    """Write `profile_analysis.json`, `profile_charts/*.png` and `experiment_report_<now>.md` into `out`.
+    """Write profile_analysis.json, profile_charts/*.png, frames/*.parquet and experiment_report_<now>.md and .html.
 
-    Raises NothingToRead if the logs hold nothing that an evaluation writes, and OSError if `out` cannot be written.
+    With `csv` the frames as CSV too. Raises NothingToRead if the logs hold nothing that an evaluation writes, and
+    OSError if `out` cannot be written.
     """
+    logs = side.logs
     if logs.empty:
         raise NothingToRead("no profile line, marker or driver line in the logs: there is nothing to report")
     out.mkdir(parents=True, exist_ok=True)
+    sections = {
+        "score": score_sections(side),
+        "latency": latency_sections(logs.events, sla_ms),
+        "run": run_sections(side),
+        "origin": origin_sections(side),
+    }
     files = ReportFiles(
         analysis=out / ANALYSIS,
         report=out / f"experiment_report_{now:%Y%m%d_%H%M%S}.md",
-        charts=write_pngs(logs.events, out / CHARTS, sla_ms),
+        html=out / f"experiment_report_{now:%Y%m%d_%H%M%S}.html",
+        charts=write_charts(side, out / CHARTS, sla_ms),
+        frames=write_frames(side, out / FRAMES, sla_ms, csv=csv),
+        summary=summary(section for group in sections.values() for section in group),
     )
     analysis = json.dumps(profile_analysis(logs.events), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(files.analysis, f"{analysis}\n".encode("utf-8", "replace"))
     charts = [chart.relative_to(out).as_posix() for chart in files.charts]
-    text = render(logs, sla_ms=sla_ms, now=now, context=context or ReportContext(), charts=charts)
+    text = render(logs, sections, sla_ms=sla_ms, now=now, context=context or ReportContext(), charts=charts)
     write_atomically(files.report, text.encode("utf-8", "replace"))
+    write_atomically(files.html, to_html(text, files.report).encode("utf-8", "replace"))
     return files
 
 
-def render(logs: Logs, *, sla_ms: float, now: datetime, context: ReportContext, charts: list[str]) -> str:
+def render(
+    logs: Logs,
+    sections: Mapping[str, Sequence[Section]],
+    *,
+    sla_ms: float,
+    now: datetime,
+    context: ReportContext,
+    charts: list[str],
+) -> str:
     """The report as Markdown; `charts` are paths relative to it."""
     events = add_series(logs.events)
     measured = pl.col("count") > 0
     text = template("report.md.j2").render(
         context=context,
+        sections=sections,
         now=f"{now:%Y-%m-%d %H:%M:%S}",
         overview=_overview(logs, context),
         results=_results(context.domains),
         sla=f"{sla_ms / 1000:g} s",
         latencies=_rounded(latency_table(events, sla_ms)),
-        prefill=_rounded(latency_table(events, sla_ms, "prefill_ms").filter(measured)),
-        decode=_rounded(latency_table(events, sla_ms, "decode_ms").filter(measured)),
+        parts=[
+            (title, what, _rounded(latency_table(events, sla_ms, metric).filter(measured)))
+            for title, what, metric in (
+                ("Prefill", "of the calls whose prefill time is known", "prefill_ms"),
+                ("Decode", "of the calls whose decode time is known", "decode_ms"),
+                ("Queue", "total − prefill − decode, where both are known", "queue_ms"),
+            )
+        ],
         errors=_rates(error_rates(logs)),
         tasks=task_statuses(logs.tasks).to_dicts(),
         skipped=logs.skipped,
@@ -163,7 +232,7 @@ def _rounded(table: pl.DataFrame) -> list[dict[str, Any]]:
     """Rows of `latency_table` as they are shown: one decimal, the share in per cent."""
     return [
         {
-            **{name: f"{value:.1f}" if isinstance(value, float) else value for name, value in row.items()},
+            **{name: fixed(value) if isinstance(value, float) else value for name, value in row.items()},
             "under_sla": _percent(row["under_sla"]),
         }
         for row in table.to_dicts()

@@ -14,6 +14,7 @@ from tau2tui.cli.doctor import doctor
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
+from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session, on_screen, require_terminal
@@ -72,7 +73,9 @@ for word in (
     smoke,
     evaluate,
     progress,
+    latency,
     report,
+    compare,
     tunnel,
     runs,
     demo,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tau2tui import config
+from tau2tui.config import Config
 from tau2tui.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -34,8 +35,13 @@ class Session:
     run_id: str | None
     read_only: bool
 
-    def config(self) -> config.Config:
+    def config(self) -> Config:
         return config.load(self.config_file)
+
+    def known_config(self) -> Config | None:
+        """The configuration if there is one; logs can be read without, so only one that was named must exist."""
+        named = self.config_file != config.DEFAULT_CONFIG
+        return self.config() if named or self.config_file.exists() else None
 
     @asynccontextmanager
     async def ops(self, *, new: bool = False) -> AsyncIterator[Ops]:

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tau2tui.analysis.charts import file_names, round_ticks, terminal_histogram, write_pngs
+from tau2tui.analysis.charts import file_names, write_pngs
 from tau2tui.analysis.drawing import draw
 from tau2tui.analysis.frames import EVENTS
+from tau2tui.analysis.terminal_charts import round_ticks, terminal_cdf, terminal_histogram
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 SLA_MS = 5000.0
@@ -46,8 +47,9 @@ def test_each_series_has_its_png_in_the_order_of_the_table(tmp_path: Path) -> No
     files = write_pngs(pl.concat([step, expert, llm_calls(heavy_tail())]), tmp_path / "charts", SLA_MS)
     assert [file.name for file in files] == ["orchestrator.png", "expert_openai_gpt-oss-20b.png"]
     assert sorted(path.name for path in (tmp_path / "charts").iterdir()) == sorted(file.name for file in files)
-    assert {(72, 120, 168), (192, 48, 40), (42, 157, 92)} <= colors(files[0]), "bars, SLA line, p50"
-    assert (192, 48, 40) not in colors(files[1]), "the SLA is far to the right of two milliseconds"
+    assert {(0, 114, 178), (213, 94, 0), (34, 34, 34)} <= colors(files[0]), "bars, SLA line, p50"
+    assert (230, 159, 0) in colors(files[1]), "an expert's own colour"
+    assert (213, 94, 0) not in colors(files[1]), "the SLA is far to the right of two milliseconds"
 
 
 @pytest.mark.parametrize("model", ["a/b/../c", '"q" \\ $x^{$', "two\nlines", "日本\u202e\x1b[31m", "." * 300, ""])
@@ -142,3 +144,23 @@ def test_ticks_are_round(arguments: tuple[float, float, int], expected: list[flo
 
 def test_ticks_of_counts_have_no_fractions() -> None:
     assert round_ticks(0, 1, 4, whole=True) == [0, 1]
+
+
+@pytest.mark.parametrize("values", [heavy_tail(), pl.Series([12.34]), pl.Series([0.0, 0.0])])
+def test_a_terminal_distribution_function_has_exactly_its_size(values: pl.Series) -> None:
+    lines = terminal_cdf(values, "orchestrator", 78, 14, SLA_MS, color=False).split("\n")
+    assert {len(line) for line in lines} == {78}
+    assert len(lines) == 14
+
+
+def test_a_terminal_distribution_function_rises_to_the_top_and_says_what_is_beyond() -> None:
+    text = terminal_cdf(heavy_tail(), "orchestrator", 78, 16, SLA_MS, ascii_only=True, color=False)
+    assert text.isascii()
+    assert "share of calls up to a latency" in text
+    assert "beyond, longest" in text
+    rows = [row for row in text.split("\n") if "*" in row]
+    # From the lower left to the upper right: each higher row begins further to the right.
+    firsts = [row.index("*") for row in rows]
+    assert firsts == sorted(firsts, reverse=True)
+    assert len(firsts) > 6
+    assert terminal_cdf(pl.Series([], dtype=pl.Float64), "x", 40, 10, SLA_MS) == "x: no calls"

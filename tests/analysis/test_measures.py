@@ -13,11 +13,14 @@ from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import (
     LATENCIES,
     PERCENTILES,
+    add_derived,
     add_series,
+    cdf,
     error_rates,
     histogram,
     latency_table,
     series_values,
+    sla_share,
     task_statuses,
     wilson_interval,
 )
@@ -226,3 +229,68 @@ def test_a_wilson_interval_holds_the_share_and_stays_within_0_and_1(counts: tupl
     assert low <= counts[0] / counts[1] + 1e-12
     assert counts[0] / counts[1] <= high + 1e-12
     assert not math.isnan(low)
+
+
+@pytest.mark.parametrize("metric", ["duration_ms", "prefill_ms", "decode_ms", "queue_ms", "call_tokens_per_s"])
+def test_every_breakdown_agrees_with_numpy_to_nine_digits(metric: str) -> None:
+    maker = LogMaker(12)
+    frame = pl.DataFrame([maker.profile_line(domain)[1] for domain in ("retail", "telecom") * 800], schema=EVENTS)
+    by = ("domain", "window")
+    table = latency_table(frame, 3000.0, metric, by, every="5m")
+    assert table.columns == ["series", *by, *LATENCIES.names()[1:]]
+    rows = add_derived(add_series(frame)).with_columns(pl.col("at").dt.truncate("5m").alias("window"))
+    assert table["count"].sum() == rows.filter(pl.col("series").is_not_null(), pl.col(metric).is_not_null()).height > 50
+    groups = {
+        tuple(map(str, key[:2])) + key[2:]: part[metric]
+        for key, part in rows.partition_by("series", *by, as_dict=True).items()
+    }
+    for row in table.to_dicts():
+        values = groups[row["series"], row["domain"], row["window"]].drop_nulls().to_numpy()
+        assert row["count"] == len(values)
+        if not len(values):
+            continue
+        assert row["mean"] == pytest.approx(np.mean(values), rel=1e-9)
+        assert row["std"] == pytest.approx(np.std(values), rel=1e-9, abs=1e-6)
+        assert row["under_sla"] == pytest.approx(np.mean(values < 3000), rel=1e-9)
+        for percentile in PERCENTILES:
+            assert row[f"p{percentile}"] == pytest.approx(np.percentile(values, percentile), rel=1e-9, abs=1e-9)
+
+
+def test_turns_are_the_steps_of_a_conversation() -> None:
+    table = latency_table(pl.concat([calls(1.0, 3.0, step=1), calls(9.0, step=2)]), by=("turn",))
+    assert table.select("series", "turn", "count", "mean").rows() == [
+        ("orchestrator", 1, 2, 2.0),
+        ("orchestrator", 2, 1, 9.0),
+    ]
+    with pytest.raises(ValueError, match="no breakdown by node"):
+        latency_table(calls(1.0), by=("node",))
+
+
+def test_what_is_neither_prefill_nor_decode_is_queue() -> None:
+    frame = pl.concat(
+        [calls(10.0, prefill_ms=3.0, decode_ms=5.0, output_tokens=5, input_tokens=7), calls(10.0, prefill_ms=3.0)]
+    )
+    assert add_derived(frame).select("queue_ms", "call_tokens_per_s").rows() == [(2.0, 500.0), (None, None)]
+    assert series_values(frame, "orchestrator", "queue_ms").to_list() == [2.0]
+    assert latency_table(frame).select("input_tokens", "output_tokens").row(0) == (7, 5)
+
+
+def test_the_share_under_any_threshold_is_strict() -> None:
+    values = pl.Series([1.0, 2.0, 3.0, None])
+    assert [sla_share(values, at) for at in (1.0, 2.5, 3.0, 9.0)] == [0, 2 / 3, 2 / 3, 1]
+    assert sla_share(pl.Series([], dtype=pl.Float64), 1.0) is None
+
+
+def test_the_distribution_function_steps_at_every_value() -> None:
+    assert cdf(pl.Series([3.0, 1.0, 1.0, 2.0])) == ((1.0, 0.5), (2.0, 0.75), (3.0, 1.0))
+    assert cdf(pl.Series([], dtype=pl.Float64)) == ()
+
+
+@settings(deadline=None)
+@given(LATENCIES_MS)
+def test_a_shortened_distribution_function_keeps_its_end(durations: list[float]) -> None:
+    steps = cdf(pl.Series(durations, dtype=pl.Float64), 8)
+    assert len(steps) <= 9
+    assert steps[-1] == (max(durations), 1.0)
+    for value, share in steps:
+        assert share == pytest.approx(np.mean(np.array(durations) <= value))

@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tau2tui.analysis.frames import EVENTS, TASKS, Logs
+from tau2tui.analysis.compare import Side
+from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import PERCENTILES, series_values
 from tau2tui.analysis.report import FleetRow, ReportContext, ReportFiles, write_report
+from tau2tui.analysis.run_files import RunFiles
 from tau2tui.analysis.scan import read_logs
 from tau2tui.core.model import DomainProgress
 from tau2tui.errors import NothingToRead
@@ -29,13 +31,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Logs:
 
 @pytest.fixture(scope="module")
 def written(made: Logs, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
-    return write_report(made, tmp_path_factory.mktemp("run"), sla_ms=5000.0, now=NOW)
+    return write_report(side(made), tmp_path_factory.mktemp("run"), sla_ms=5000.0, now=NOW)
+
+
+def side(logs: Logs, **files: Any) -> Side:
+    return Side(RunFiles(name="made", logs=(), **files), logs)
 
 
 def nasty_logs(name: str) -> Logs:
     rows: list[dict[str, Any]] = [{"type": "expert_call", "model": name, "duration_ms": 4.0}]
     events = pl.DataFrame(rows, schema=EVENTS)
-    return Logs(events, TASKS.to_frame(), pl.DataFrame(), pl.DataFrame(schema={"name": pl.String}))
+    return Logs(events, TASKS.to_frame(), DRIVER.to_frame(), ERRORS.to_frame())
 
 
 def table(report: str, title: str) -> list[list[str]]:
@@ -48,9 +54,11 @@ def table(report: str, title: str) -> list[list[str]]:
 def test_the_files_have_their_names_and_nothing_else_is_left(written: ReportFiles) -> None:
     out = written.report.parent
     assert sorted(path.name for path in out.iterdir()) == [
-        *("experiment_report_20260102_030405.md", "profile_analysis.json", "profile_charts"),
+        *("experiment_report_20260102_030405.html", "experiment_report_20260102_030405.md"),
+        *("frames", "profile_analysis.json", "profile_charts"),
     ]
     assert sorted(out.glob("profile_charts/*")) == sorted(written.charts)
+    assert sorted(out.glob("frames/*")) == sorted(written.frames)
 
 
 def test_the_analysis_has_the_shape_that_other_tools_read(made: Logs, written: ReportFiles) -> None:
@@ -78,7 +86,7 @@ def test_the_analysis_has_the_shape_that_other_tools_read(made: Logs, written: R
 def test_under_5s_means_5_seconds_whatever_the_service_level_is(
     made: Logs, tmp_path: Path, written: ReportFiles
 ) -> None:
-    other = write_report(made, tmp_path, sla_ms=1000.0, now=NOW)
+    other = write_report(side(made), tmp_path, sla_ms=1000.0, now=NOW)
     assert other.analysis.read_text() == written.analysis.read_text()
     assert "| < 1 s |" in other.report.read_text()
 
@@ -124,7 +132,7 @@ def test_what_only_the_run_knows_is_in_the_report(made: Logs, tmp_path: Path) ->
         ),
         calls={"orchestrator": 3453},
     )
-    report = write_report(made, tmp_path, sla_ms=5000.0, now=NOW, context=context).report.read_text()
+    report = write_report(side(made), tmp_path, sla_ms=5000.0, now=NOW, context=context).report.read_text()
     assert report.startswith("# Experiment report: 2025-12-30-oss\n")
     assert ["Started", "2025-12-30 17:32:15"] in table(report, "Overview")
     assert "Finished" not in dict(table(report, "Overview"))
@@ -148,7 +156,7 @@ def test_what_only_the_run_knows_is_in_the_report(made: Logs, tmp_path: Path) ->
     ],
 )
 def test_nothing_from_a_log_is_markup(tmp_path: Path, name: str, shown: str) -> None:
-    report = write_report(nasty_logs(name), tmp_path, sla_ms=5000.0, now=NOW).report.read_text()
+    report = write_report(side(nasty_logs(name)), tmp_path, sla_ms=5000.0, now=NOW).report.read_text()
     assert table(report, "Latency")[1][0] == shown
     assert len(table(report, "Latency")[1]) == 14
 
@@ -156,7 +164,7 @@ def test_nothing_from_a_log_is_markup(tmp_path: Path, name: str, shown: str) -> 
 def test_logs_without_anything_make_no_report(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("hello\n")
     with pytest.raises(NothingToRead, match="nothing to report"):
-        write_report(read_logs([tmp_path / "a.log"]), tmp_path / "out", sla_ms=5000.0, now=NOW)
+        write_report(side(read_logs([tmp_path / "a.log"])), tmp_path / "out", sla_ms=5000.0, now=NOW)
     assert not (tmp_path / "out").exists()
 
 
@@ -164,7 +172,7 @@ def test_markers_alone_make_a_report(tmp_path: Path) -> None:
     (tmp_path / "fullrun.log").write_text(
         "[TAU2_TASK_COMPLETE] domain=retail trial=0 task_id=1 status=ok completed_domain=1 total_domain=114\n"
     )
-    files = write_report(read_logs([tmp_path / "fullrun.log"]), tmp_path / "out", sla_ms=5000.0, now=NOW)
+    files = write_report(side(read_logs([tmp_path / "fullrun.log"])), tmp_path / "out", sla_ms=5000.0, now=NOW)
     assert json.loads(files.analysis.read_text()) == {}
     assert files.charts == ()
     report = files.report.read_text()

@@ -1,0 +1,147 @@
+"""Latencies as `tau2tui latency` answers them: JSON for programs, text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from tau2tui.analysis.compare_text import columns
+from tau2tui.analysis.drawing import printable
+from tau2tui.analysis.measures import PERCENTILES, add_series, cdf, histogram, latency_table, series_values
+from tau2tui.analysis.outcomes import add_trial
+from tau2tui.analysis.statistics import mean_interval, percentile_interval
+from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
+from tau2tui.errors import NothingToRead
+
+_CHART_HEIGHT = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyQuestion:
+    """What is asked for."""
+
+    metric: str
+    """Column of the events."""
+    called: str
+    """What people call it."""
+    sla_ms: float
+    bins: int
+    series: str | None = None
+    by: tuple[str, ...] = ()
+    every: str = "10m"
+
+
+def answer_json(events: pl.DataFrame, outcomes: pl.DataFrame, question: LatencyQuestion) -> dict[str, Any]:
+    """All series in numbers; the chosen one (or every one) with intervals, histogram and distribution function."""
+    events, table, chosen = _measured(events, outcomes, question)
+    shown = [chosen] if question.series else list(dict.fromkeys(table["series"]))
+    return {
+        "metric": question.called,
+        "unit": "ms",
+        "sla_ms": question.sla_ms,
+        "by": list(question.by),
+        "rows": [_plain(row) for row in table.to_dicts()],
+        "series": {name: _distribution(series_values(events, name, question.metric), question.bins) for name in shown},
+    }
+
+
+def answer_text(
+    events: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    question: LatencyQuestion,
+    width: int,
+    *,
+    ascii_only: bool = False,
+    color: bool = False,
+) -> str:
+    """A table of all series; then the chosen one with all percentiles, as histogram and as distribution function."""
+    events, table, chosen = _measured(events, outcomes, question)
+    parts = _table(table, question, width)
+    values = series_values(events, chosen, question.metric)
+    title = f"{chosen} {question.called}"
+    parts += ["", *_percentiles(title, latency_table(events, question.sla_ms, question.metric), chosen, width)]
+    looks = {"ascii_only": ascii_only, "color": color}
+    parts += ["", terminal_histogram(values, title, width, _CHART_HEIGHT, question.sla_ms, question.bins, **looks)]
+    parts += ["", terminal_cdf(values, title, width, _CHART_HEIGHT, question.sla_ms, **looks)]
+    return "\n".join(parts)
+
+
+def _measured(
+    events: pl.DataFrame, outcomes: pl.DataFrame, question: LatencyQuestion
+) -> tuple[pl.DataFrame, pl.DataFrame, str]:
+    """The events with their series, the table, and the series that is shown in full."""
+    events = add_series(events)
+    if "trial" in question.by:
+        events = add_trial(events, outcomes)
+    try:
+        table = latency_table(events, question.sla_ms, question.metric, question.by, question.every)
+    except pl.exceptions.PolarsError as error:
+        raise NothingToRead(
+            f"windows of {question.every!r}: {str(error).splitlines()[0]}", "such as 10m or 1h"
+        ) from None
+    known = list(dict.fromkeys(table["series"]))
+    if not known:
+        raise NothingToRead("no call in these logs: there is no latency to show")
+    if question.series is not None and question.series not in known:
+        raise NothingToRead(f"no series {question.series!r} in these logs", f"there are {', '.join(known[:12])}")
+    return events, table, question.series or known[0]
+
+
+def _distribution(values: pl.Series, bins: int) -> dict[str, Any]:
+    binned = histogram(values, bins)
+    known = values.drop_nulls().to_numpy()
+    return {
+        "histogram": {"edges": list(binned.edges), "counts": list(binned.counts)},
+        "cdf": [list(step) for step in cdf(values)],
+        "mean_interval": mean_interval(known),
+        "percentile_intervals": {f"p{at}": percentile_interval(known, at) for at in (50, 90, 95, 99)},
+    }
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in row.items()}
+
+
+def _table(table: pl.DataFrame, question: LatencyQuestion, width: int) -> list[str]:
+    """Milliseconds; the names are shortened until the table fits."""
+    head = (*question.by, "calls", "mean", "p50", "p90", "p95", "p99", "max", f"<{question.sla_ms / 1000:g}s")
+    figures = ("mean", "p50", "p90", "p95", "p99", "max")
+    rows = [
+        (
+            *("–" if row[name] is None else printable(str(row[name]), 19) for name in question.by),
+            *(f"{row['count']}", *(_figure(row[name]) for name in figures)),
+            "–" if row["under_sla"] is None else f"{row['under_sla'] * 100:.1f}%",
+        )
+        for row in table.iter_rows(named=True)
+    ]
+    body = columns([("", *head), *(("", *row) for row in rows)])
+    room = max(width - max(map(len, body)), 12)
+    names = [f"{question.called}, ms", *table["series"]]
+    return columns([(_shortened(name, room), *cells) for name, cells in zip(names, [head, *rows], strict=True)])
+
+
+def _shortened(name: str, room: int) -> str:
+    """Without its middle: the end of a series tells it from others as much as its beginning."""
+    name = printable(name, len(name))
+    tail = (room - 1) // 2
+    return name if len(name) <= room else f"{name[: room - 1 - tail]}…{name[-tail:]}"
+
+
+def _percentiles(title: str, table: pl.DataFrame, series: str, width: int) -> list[str]:
+    row = table.row(by_predicate=pl.col("series") == series, named=True)
+    names = ("count", "mean", "std", "min", *(f"p{share}" for share in PERCENTILES), "max")
+    cells = [f"{name} {_figure(row[name])}" for name in names]
+    wide = max(map(len, cells)) + 2
+    each = max(width // wide, 1)
+    lines = ["".join(cell.ljust(wide) for cell in cells[at : at + each]).rstrip() for at in range(0, len(cells), each)]
+    return [printable(f"{title}, ms", width), *lines]
+
+
+def _figure(value: float | int | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value}" if isinstance(value, int) else f"{value:.0f}" if value >= 100 else f"{value:.2f}"

@@ -1,0 +1,132 @@
+"""The words `latency` and `compare`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
+from tau2tui.config import SlaConfig
+from tau2tui.errors import CommandFailed, NothingToRead
+
+if TYPE_CHECKING:
+    from tau2tui.analysis.compare import Side
+
+METRICS = {
+    "total": "duration_ms",
+    "prefill": "prefill_ms",
+    "decode": "decode_ms",
+    "ttft": "prefill_ms",
+    "queue": "queue_ms",
+}
+"""As people call it → the column of the events. The time to the first token is what the logs call prefill."""
+_WIDTHS = (80, 120)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--series", help="The series that is shown in full: orchestrator, expert:MODEL …; the first if not said.")
+@click.option(
+    "--metric", type=click.Choice(tuple(METRICS)), default="total", show_default=True, help="What is measured."
+)
+@click.option("--bins", type=click.IntRange(1, 1000), default=36, show_default=True, help="Of the histogram.")
+@click.option("--sla", "sla_ms", type=click.FloatRange(0, min_open=True), help="Threshold in ms, instead of [sla].")
+@click.option(
+    "--by", type=click.Choice(("domain", "trial", "turn", "window")), multiple=True, help="Break down; repeatable."
+)
+@click.option("--every", default="10m", show_default=True, help="How long a window is: 30s, 10m, 1h.")
+@json_option
+@click.pass_obj
+def latency(
+    session: Session,
+    paths: tuple[Path, ...],
+    series: str | None,
+    metric: str,
+    bins: int,
+    sla_ms: float | None,
+    by: tuple[str, ...],
+    every: str,
+    as_json: bool,
+) -> None:
+    """Latencies of a run, or of any logs.
+
+    Of the run, or of the log files and directories PATHS: every series in numbers, one of them with all percentiles,
+    as a histogram and as a distribution function.
+    """
+    from tau2tui.analysis.latency_text import LatencyQuestion, answer_json, answer_text
+
+    known = session.known_config()
+    sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
+    side = reading_side(session, paths)
+    question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
+    if as_json:
+        put_json(answer_json(side.logs.events, side.files.outcomes, question))
+        return
+    columns = shutil.get_terminal_size((80, 24)).columns
+    width = min(max(columns, _WIDTHS[0]), _WIDTHS[1])
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    text = answer_text(
+        side.logs.events, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
+    )
+    put(text)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write compare_A_B.md into this directory.")
+@click.option("--flips", type=click.IntRange(0), default=20, show_default=True, help="At most so many are listed.")
+@json_option
+@click.pass_obj
+def compare(session: Session, a: str, b: str, out: Path | None, flips: int, as_json: bool) -> None:
+    """Compare two runs.
+
+    A and B are runs by their id, or paths: run directories, log directories or log files. Tasks that both evaluated are
+    paired by domain, task and trial; every difference is B − A.
+    """
+    from tau2tui.analysis.compare import compare as compared
+    from tau2tui.analysis.compare_text import to_markdown, to_text
+
+    comparison = compared(_named_side(session, a), _named_side(session, b))
+    if out is not None:
+        file = out / f"compare_{comparison.a}_{comparison.b}.md"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            file.write_text(to_markdown(comparison), encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise CommandFailed(f"{file}: the comparison cannot be written: {error.strerror}") from None
+        say(f"written: {file}")
+    if as_json:
+        put_json(comparison.to_json())
+    else:
+        put(to_text(comparison, flips))
+
+
+def reading_side(session: Session, paths: tuple[Path, ...]) -> Side:
+    """The logs at these paths, or without any those of the run, with what is known beside them."""
+    from tau2tui import reporting
+
+    if paths:
+        return reporting.side_of_paths(paths, session.known_config())
+
+    async def look() -> Side:
+        async with session.ops() as ops:
+            return await asyncio.to_thread(reporting.side_of_directory, await reporting.local_copy(ops), ops.config)
+
+    return run_async(look)
+
+
+def _named_side(session: Session, name: str) -> Side:
+    """A path if there is one of that name, else a run."""
+    if Path(name).exists():
+        return reading_side(session, (Path(name),))
+    try:
+        return reading_side(replace(session, run_id=name), ())
+    except NothingToRead as error:
+        raise NothingToRead(f"{name}: neither a path nor a run with logs", str(error)) from None

@@ -1,0 +1,71 @@
+"""The words `latency` and `compare`, and what `report` writes of a directory."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from tau2tui.cli import words
+from tests.analysis.made_logs import LogMaker
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("logs")
+    LogMaker(5).write(directory, 600)
+    return directory
+
+
+def said(*arguments: object) -> str:
+    result = CliRunner().invoke(words, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_latency_is_readable_at_80_columns(logs: Path) -> None:
+    text = said("latency", logs)
+    assert max(map(len, text.splitlines())) <= 80
+    assert re.search(r"^orchestrator +\d+ ", text, re.MULTILINE)
+    assert "p25" in text
+    assert "share of calls up to a latency" in text
+
+
+@pytest.mark.parametrize("metric", ["total", "prefill", "decode", "ttft", "queue"])
+def test_latency_answers_programs(logs: Path, metric: str) -> None:
+    data = json.loads(said("latency", logs, "--metric", metric, "--bins", 10, "--sla", 1000, "--json"))
+    row = data["rows"][0]
+    assert (data["metric"], data["sla_ms"], row["series"]) == (metric, 1000.0, "orchestrator")
+    binned = data["series"]["orchestrator"]["histogram"]
+    assert (len(binned["counts"]), sum(binned["counts"])) == (10, row["count"])
+
+
+def test_latency_by_domain_has_a_row_for_each(logs: Path) -> None:
+    data = json.loads(said("latency", logs, "--by", "domain", "--json"))
+    assert {row["domain"] for row in data["rows"]} == {"retail", "telecom"}
+
+
+def test_an_unknown_series_is_named_with_those_that_there_are(logs: Path) -> None:
+    result = CliRunner().invoke(words, ["latency", str(logs), "--series", "nobody"])
+    assert "no series 'nobody'" in str(result.exception)
+    assert "orchestrator" in str(result.exception)
+
+
+def test_compare_writes_its_markdown(logs: Path, tmp_path: Path) -> None:
+    data = json.loads(said("compare", logs, logs, "--json", "--out", tmp_path))
+    assert data["latencies"]["orchestrator"][1]["difference"] == 0
+    assert (tmp_path / f"compare_{logs.name}_{logs.name}.md").read_text().startswith("# ")
+
+
+def test_the_html_needs_no_other_file(logs: Path, tmp_path: Path) -> None:
+    data = json.loads(said("report", logs, "--out", tmp_path, "--csv", "--json"))
+    html = Path(data["html"]).read_text()
+    assert html.count('src="data:image/png;base64,') == len(data["charts"]) > 3
+    assert not re.search(r"<script|(?:src|href)=\"(?!data:)", html)
+    assert data["tables"]["All percentiles"][0]["series"] == "orchestrator"
+    events = pl.read_parquet(tmp_path / "frames/events.parquet")
+    assert events.height == pl.read_csv(tmp_path / "frames/events.csv", infer_schema=False).height > 100
