@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("parse", help="parse and aggregate a log, against a Python loop over its lines")
     word.add_argument("--mib", type=float, nargs="+", default=[10.0, 100.0])
     word.add_argument("--rounds", type=int, default=3)
+    word.add_argument("--any-order", action="store_true", help="keys in random order too")
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
     words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
@@ -53,10 +54,16 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
     """The lines of a bench, as they are measured."""
     match said.word:
         case "parse":
+            orders = (False, True) if said.any_order else (False,)
             yield parse.HEAD
             for mib in said.mib:
+                for shuffled in orders:
+                    sample = parse.make_sample(directory / "tau2_retail.log", mib, shuffled=shuffled)
+                    yield parse.compare(sample, said.rounds)
+            yield parse.COMMAND_HEAD
+            for mib in said.mib:
                 sample = parse.make_sample(directory / "tau2_retail.log", mib)
-                yield parse.compare(sample, said.rounds)
+                yield parse.compare_commands(sample, said.rounds)
         case "relaunch":
             yield relaunch.HEAD
             yield relaunch.measure(directory, said.rounds)
