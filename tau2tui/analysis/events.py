@@ -6,13 +6,27 @@ a value. It may stand behind a child's prefix, inside colour codes, or behind th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 import polars as pl
 
-from tau2tui.analysis.frames import CALL_TYPES, EVENTS, IDENTITY, SKIPPED, with_identity
+from tau2tui.analysis.frames import EVENTS, IDENTITY, SKIPPED, with_identity
+from tau2tui.analysis.usual_lines import (
+    COUNTS,
+    MILLISECONDS,
+    NAMES,
+    SPELLINGS,
+    UsualLines,
+    read_usual_lines,
+)
 
 LEVELS = ("PROFILE", "USER_JUDGE")
 MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
+_FEW = 1000
+"""Lines that are worth to be copied and read together with those of other stretches."""
 SHOWN = 160
 """Characters of a line that are kept to show it."""
 
@@ -21,31 +35,72 @@ _ANOTHER_LINE = r"\[[A-Z_]+\] \d{4}-\d\d-\d\d |\[\d{4}-\d\d-\d\d \d\d:|\[tau2/cl
 _BEGUN = r"(?:\[\d{4}-\d\d-\d\d [\d:]*\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?$"
 """The prefix of another line, at the end of a torn one."""
 
-_SPELLINGS = {
-    "duration_ms": ("duration_ms", "total_duration_ms"),
-    "prefill_ms": ("prefill_ms", "vllm_prefill_ms", "toolorchestra_vllm_prefill_ms"),
-    "decode_ms": ("decode_ms", "vllm_decode_ms", "toolorchestra_vllm_decode_ms"),
-    "input_tokens": ("input_tokens", "vllm_prefill_len", "toolorchestra_vllm_prefill_len"),
-    "output_tokens": ("output_tokens", "vllm_decode_len", "toolorchestra_vllm_decode_len"),
-}
+
+@dataclass(frozen=True, slots=True)
+class ProfileLines:
+    """What stands in a stretch of a log's profile lines, as far as it can be read fast."""
+
+    events: pl.DataFrame
+    """EVENTS with IDENTITY, and `place`: the number of a line among the profile lines of the stretch."""
+    left: pl.DataFrame
+    """`line` and `place` of those that are laid out in another way."""
+    count: int
+
+
+def read_profile_lines(lines: pl.Series, file_domain: str) -> ProfileLines:
+    """Read lines that hold MARK, all of them or only the usual ones."""
+    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("place")
+    usual = read_usual_lines(lines)
+    nothing = with_identity(EVENTS).to_frame().with_columns(place=pl.lit(0, pl.Int64))
+    if usual is None:
+        return ProfileLines(nothing, pl.DataFrame([lines.alias("line"), places]), lines.len())
+    events = _with_names(usual, lines[pl.Series(usual.line)], file_domain)
+    left = np.ones(lines.len(), np.bool_)
+    left[usual.line] = False
+    others = pl.Series("place", np.flatnonzero(left), dtype=pl.Int64)
+    found = lines[others].alias("line")
+    if found.len() < _FEW:  # of its own, so that it does not hold on to the stretch
+        found = pl.Series("line", found.to_list(), dtype=pl.String)
+    return ProfileLines(events.with_columns(pl.Series("place", usual.line)), pl.DataFrame([found, others]), lines.len())
+
+
+def join_profile_lines(parts: Sequence[ProfileLines], file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events of stretches in their order, and the lines that could not be read (SKIPPED), both with IDENTITY."""
+    begins = np.cumsum([0, *(part.count for part in parts)])
+    frames, left = (
+        [getattr(part, name).with_columns(pl.col("place") + begin) for part, begin in zip(parts, begins, strict=False)]
+        for name in ("events", "left")
+    )
+    others, unread = parse_any_events(pl.concat(left), file_domain)
+    if others.is_empty():
+        return pl.concat(frames).drop("place"), unread
+    return pl.concat([*frames, others]).sort("place").drop("place"), unread
 
 
 def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    lines, torn = _last_records(lines.str.replace_all(ANSI, "").alias("line"))
-    heads = _heads(lines)
+    return join_profile_lines([read_profile_lines(lines, file_domain)], file_domain)
+
+
+def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same, slower, whatever stands in `line`; the events keep the column `place`."""
+    if lines.is_empty():
+        events = with_identity(EVENTS).to_frame().with_columns(place=pl.lit(0, pl.Int64))
+        return events, skipped_lines(lines["line"], "profile")
+    text, torn = _last_records(lines["line"].str.replace_all(ANSI, "").str.strip_chars_end())
+    heads = _heads(text).with_columns(lines["place"])
     rows = heads.select(
         "line",
         "record",
+        "place",
         pl.col("at").str.strip_chars().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False),
         pl.col("level").cast(EVENTS["level"]),
         *split_task(file_domain),
         pl.col("thread").cast(pl.Int64, strict=False),
-        pl.col("message").str.extract(r"^(\w+)").cast(pl.Enum(CALL_TYPES), strict=False).alias("type"),
-        *(_milliseconds(key) for key in ("duration_ms", "prefill_ms", "decode_ms")),
-        *(_count(key) for key in ("step", "input_tokens", "output_tokens")),
-        *(_text(key).cast(pl.Categorical) for key in ("model", "function", "call_type", "from_role", "to_role")),
-        *(_text(key).cast(pl.Categorical) for key in ("expert", "replica")),
+        pl.col("message").str.extract(r"^(\w+)").cast(EVENTS["type"], strict=False).alias("type"),
+        *(_milliseconds(key) for key in MILLISECONDS),
+        *(_count(key) for key in COUNTS),
+        *(_text(key).cast(pl.Categorical) for key in NAMES),
         _flag("has_tool_calls"),
         _flag("error").fill_null(value=False),
         whole=~pl.col("message").str.contains(_ANOTHER_LINE),
@@ -57,7 +112,38 @@ def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.D
     # Copies of a torn line differ in what stands around it.
     unread = pl.concat([torn, rows.filter(~readable)["line"]])
     unread = unread.str.extract(f"({MARK}.*)").str.replace(_BEGUN, "")
-    return rows.filter(readable).select(with_identity(EVENTS).names()), skipped_lines(unread, "profile")
+    names = with_identity(EVENTS).names()
+    return rows.filter(readable).select(*names, "place"), skipped_lines(unread, "profile")
+
+
+def _with_names(usual: UsualLines, lines: pl.Series, file_domain: str) -> pl.DataFrame:
+    """The usual lines as EVENTS with IDENTITY; `lines` are those lines."""
+    levels = pl.Series(LEVELS, dtype=EVENTS["level"])
+    task = usual.rows["task"]
+    tasks = task.unique()
+    number = np.zeros(int(tasks.to_physical().max() or 0) + 1, np.uint32)  # type: ignore[arg-type]
+    number[tasks.to_physical().to_numpy()] = np.arange(tasks.len())
+    which = pl.Series(number.take(task.to_physical().to_numpy()))
+    split = tasks.cast(pl.String).alias("task").to_frame().select(*split_task(file_domain))
+    body = pl.col("line").bin.slice(pl.col("offset"), pl.col("length"))
+    return (
+        usual.rows.with_columns(
+            pl.Series("line", lines.cast(pl.Binary)),
+            pl.Series("offset", usual.offset),
+            pl.Series("length", usual.length),
+            levels[usual.rows["judge"].cast(pl.UInt32)].alias("level"),
+            split["domain"][which],
+            split["task_id"][which],
+        )
+        .select(
+            *(pl.col(name) for name in EVENTS if name not in ("type", "error")),
+            pl.col("type").cast(pl.String).cast(EVENTS["type"]),
+            pl.col("error").fill_null(value=False),
+            body.hash().alias("record"),
+            pl.lit(value=True).alias("timed"),
+        )
+        .select(with_identity(EVENTS).names())
+    )
 
 
 def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
@@ -117,7 +203,7 @@ def _heads(lines: pl.Series) -> pl.DataFrame:
             body=pl.coalesce(profile, judge).str.strip_chars_end(),
             level=pl.when(profile.is_not_null()).then(pl.lit("PROFILE")).otherwise(pl.lit("USER_JUDGE")),
         )
-        .with_columns(at=_before(body, "task="), rest=_after(body, "task="), record=body.hash())
+        .with_columns(at=_before(body, "task="), rest=_after(body, "task="), record=body.cast(pl.Binary).hash())
         .with_columns(task=_before(rest, " thread="), rest=_after(rest, " thread="))
         .with_columns(thread=_before(rest, " type="), message=_after(rest, " type="))
     )
@@ -135,7 +221,7 @@ def _after(text: pl.Expr, mark: str) -> pl.Expr:
 def _text(key: str) -> pl.Expr:
     """The value of a key in whichever spelling; the blank before it makes sure that the key is whole."""
     message = pl.col("message")
-    values = [_before(_after(message, f" {spelling}="), " ") for spelling in _SPELLINGS.get(key, (key,))]
+    values = [_before(_after(message, f" {spelling}="), " ") for spelling in SPELLINGS.get(key, (key,))]
     return pl.coalesce(values).alias(key)
 
 

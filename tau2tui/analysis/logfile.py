@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.events import MARK, parse_events, skipped_lines
-from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.events import MARK, ProfileLines, join_profile_lines, read_profile_lines, skipped_lines
+from tau2tui.analysis.frames import EVENTS, Records, concat, with_identity
 from tau2tui.analysis.markers import MARKS, parse_markers
 
 STRETCH = 8 << 20
 """Bytes that are read at once; a line longer than this is cut."""
+_MOST_THREADS = 4
+_MUCH_LEFT = 20_000
+"""Lines that are kept at most until they are read together."""
 _ANCHOR = 64
 _SEPARATOR = b"\x1e"
 _FILE_NAME = re.compile(r"(?:tau2|eval)_(?P<domain>.+?)\.log(?:\.\d+)?")
+_ANY_MARK = "|".join(map(re.escape, MARKS))
 _EVALUATION_LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+?)\.log(?:\.\d+)?")
 
 
@@ -57,11 +64,18 @@ class LogFile:
             if seen == self._seen:
                 return False
             changed = self._forget_unless_same(file, seen)
-            for stretch in _stretches(file, self._offset):
-                self._parts.append(parse_stretch(stretch, self.domain, patterns))
-                self._offset += len(stretch)
-                self._before = stretch[-_ANCHOR:]
+            reader = partial(_read_stretch, domain=self.domain, patterns=patterns)
+            parts: list[_Stretch] = []
+            for part in _in_order(reader, _stretches(file, self._offset), seen.size - self._offset):
+                parts.append(part)
+                self._offset += part.length
+                self._before = part.end
                 changed = True
+                if sum(part.profile.left.height for part in parts) > _MUCH_LEFT:
+                    self._parts.append(_joined(parts, self.domain))
+                    parts = []
+            if parts:
+                self._parts.append(_joined(parts, self.domain))
         self._seen = seen
         return changed
 
@@ -109,10 +123,49 @@ def file_domain(path: Path) -> str:
 
 def parse_stretch(data: bytes, domain: str, patterns: ErrorPatterns) -> Records:
     """Read whole lines, in whatever bytes they are."""
+    return _joined([_read_stretch(data, domain, patterns)], domain)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """What a stretch says; its events and unread lines are in `profile` until several are joined."""
+
+    length: int
+    end: bytes
+    profile: ProfileLines
+    rest: Records
+
+
+def _read_stretch(data: bytes, domain: str, patterns: ErrorPatterns) -> _Stretch:
     lines = _lines(data)
-    events, unread = parse_events(lines.filter(lines.str.contains(MARK)), domain)
-    tasks, driver, unread_markers = parse_markers(lines.filter(lines.str.contains_any(list(MARKS))))
-    return Records(events, tasks, driver, patterns.parse(lines, domain), pl.concat([unread, unread_markers]))
+    profile = read_profile_lines(lines.filter(lines.str.contains(MARK)), domain)
+    tasks, driver, unread = parse_markers(lines.filter(lines.str.contains(_ANY_MARK)))
+    events = with_identity(EVENTS).to_frame()
+    rest = Records(events, tasks, driver, patterns.parse(lines, domain), unread)
+    return _Stretch(len(data), data[-_ANCHOR:], profile, rest)
+
+
+def _joined(parts: Sequence[_Stretch], domain: str) -> Records:
+    """The lines that no fast reader knows are read here, together: a reading of a few costs as much as of many."""
+    events, unread = join_profile_lines([part.profile for part in parts], domain)
+    rest = concat([part.rest for part in parts])
+    return Records(events, rest.tasks, rest.driver, rest.errors, pl.concat([unread, rest.skipped]))
+
+
+def _in_order(reader: Callable[[bytes], _Stretch], stretches: Iterator[bytes], size: int) -> Iterator[_Stretch]:
+    """Read stretches in threads, as many at a time as there are cores: NumPy and Polars let other threads run."""
+    at_once = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    if size <= STRETCH or at_once == 1:
+        yield from map(reader, stretches)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        waiting: deque[Future[_Stretch]] = deque()
+        for stretch in stretches:
+            waiting.append(pool.submit(reader, stretch))
+            if len(waiting) > at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _lines(data: bytes) -> pl.Series:

@@ -49,8 +49,10 @@ class Truth:
 class LogMaker:
     """Writes `tau2_<domain>.log` and a `fullrun.log` that holds copies of most of their lines."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, shuffled: bool = True) -> None:
+        """With `shuffled` the keys of a line stand in any order, else in that of the writers."""
         self.random = random.Random(seed)
+        self._shuffled = shuffled
         self.truth = Truth()
         self._now = datetime.fromisoformat("2025-12-30 17:32:15")
         self._done: Counter[str] = Counter()
@@ -115,7 +117,10 @@ class LogMaker:
         if event["type"] == "user_sim":
             event["level"] = "USER_JUDGE"
         pairs = [f"{key}={value}" for key, value in self._written(event)]
-        self.random.shuffle(pairs)
+        if self._shuffled:
+            self.random.shuffle(pairs)
+        else:
+            pairs.sort(key=_place)
         stamp = f"{event['at']:%Y-%m-%d %H:%M:%S}.{event['at'].microsecond // 1000:03d}"
         head = f"[{event['level']}] {stamp} task={event['task_id']} thread={event['thread']} type={event['type']}"
         return " ".join([head, *pairs]), event
@@ -205,6 +210,13 @@ class LogMaker:
     def _latency(self) -> float:
         """Heavy-tailed, and never equal to what two decimals cannot hold."""
         return round(self.random.lognormvariate(8.3, 1.0), 2)
+
+
+def _place(pair: str) -> int:
+    """Where the writers put a key: the beginning of its name tells."""
+    key = pair.partition("=")[0].removeprefix("toolorchestra_vllm_").removeprefix("total_")
+    order = ("step", "model", "function", "call_type", "duration_ms", "prefill", "decode", "input", "output")
+    return next((place for place, begin in enumerate(order) if key.startswith(begin)), len(order))
 
 
 def _noise() -> Iterator[bytes]:

@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("eta", help="the estimate of the time left over generated runs, against elapsed / done")
     word.add_argument("--runs", type=int, default=60, help="of each kind")
     word.add_argument("--seed", type=int, default=1)
+    word.add_argument("--any-order", action="store_true", help="keys in random order too")
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
     words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
@@ -56,13 +57,20 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
     """The lines of a bench, as they are measured."""
     match said.word:
         case "parse":
+            orders = (False, True) if said.any_order else (False,)
             yield parse.HEAD
+            for mib in said.mib:
+                for shuffled in orders:
+                    sample = parse.make_sample(directory / "tau2_retail.log", mib, shuffled=shuffled)
+                    yield parse.compare(sample, said.rounds)
+            yield parse.COMMAND_HEAD
             for mib in said.mib:
                 sample = parse.make_sample(directory / "tau2_retail.log", mib)
                 yield parse.compare(sample, said.rounds)
         case "eta":
             yield eta.HEAD
             yield from eta.rows(eta.backtest(said.runs, said.seed))
+                yield parse.compare_commands(sample, said.rounds)
         case "relaunch":
             yield relaunch.HEAD
             yield relaunch.measure(directory, said.rounds)

@@ -1,83 +1,206 @@
-"""Parsing and aggregating a log, against the seed's way, interleaved, with the counts checked against the truth."""
+"""Parsing and aggregating a log, against the seed's way, interleaved, with every figure checked against the truth."""
 
 from __future__ import annotations
 
+import math
 import random
-import resource
+import re
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
 
 from tau2tui.analysis.measures import add_series, latency_table
 from tau2tui.analysis.scan import read_logs
-from tests.analysis.made_logs import LogMaker
+from tests.analysis.made_logs import HARMONY, PREFIX, LogMaker
 from tests.bench import seed_way
 
 HEAD = """\
-| log | events | seed's way s | ours s | ratio | speed | peak memory |
-|--:|--:|--:|--:|--:|--:|--:|"""
+| log | keys | events | seed's way s | ours s | ratio | ours | memory added |
+|--:|---|--:|--:|--:|--:|--:|--:|"""
+COMMAND_HEAD = """\
+| log | keys | the seed's way as a command s | ours as a command s | ratio | peak memory: seed's, ours |
+|--:|---|--:|--:|--:|--:|"""
 
-_NOISE = (
-    'INFO:     10.0.0.7:39886 - "POST /v1/chat/completions HTTP/1.1" 200 OK',
-    "Traceback (most recent call last):",
-    '  File "tau2/run.py", line 214, in run_task',
-    "[2025-12-30 17:32:15] retail still running (pid=4711); no output for 30s...",
-    '{"role": "tool", "content": "{\\"order_id\\": \\"#W5744371\\", \\"items\\": [1, 2, 3]}"}' * 3,
-)
+_BLOCK_LINES = 46_000
+"""About 8 MB: a sample repeats one block, so that its truth is known whatever its size."""
+_JSON = '{"role": "tool", "content": "{\\"order_id\\": \\"#W5744371\\", \\"items\\": [1, 2, 3]}"}'
+_METRICS = {"duration": "duration_ms", "prefill": "prefill_ms", "decode": "decode_ms"}
+
+Statistics = Mapping[str, Any]
+Summary = Mapping[str, Mapping[str, Statistics]]
+"""Series → `duration`, `prefill`, `decode` → statistics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A log on disk and how many events it holds."""
+    """A log on disk and the truth about it."""
 
     path: Path
+    shuffled: bool
     events: int
+    truth: Summary
 
     @property
     def mib(self) -> float:
         return self.path.stat().st_size / 2**20
 
+    @property
+    def keys(self) -> str:
+        return "in any order" if self.shuffled else "as written"
 
-def make_sample(path: Path, mib: float) -> Sample:
-    """A domain's log of that size: about a third profile lines, as in the seed's, and no copies."""
-    maker, chance = LogMaker(seed=7), random.Random(7)
-    block, in_block = [], 0
-    for _ in range(20_000):
-        if chance.random() < 0.3:
-            block.append(maker.profile_line("retail")[0])
-            in_block += 1
-        else:
-            block.append(chance.choice(_NOISE))
-    text = ("\n".join(block) + "\n").encode()
-    times = max(1, round(mib * 2**20 / len(text)))
+
+def make_sample(path: Path, mib: float, *, shuffled: bool = False) -> Sample:
+    """A domain's log of that size: 30 % profile lines and 170 bytes for a line, as in those of the seed's runs."""
+    maker, chance = LogMaker(seed=7, shuffled=shuffled), random.Random(7)
+    block: list[bytes] = []
+    events: list[dict[str, Any]] = []
+    for _ in range(_BLOCK_LINES):
+        if chance.random() >= 0.304:
+            block.append(_noise(chance))
+            continue
+        line, event = maker.profile_line("retail")
+        events.append(event)
+        if (kind := chance.random()) < 0.35:
+            line = PREFIX + line
+        elif kind < 0.55:
+            line = f"{PREFIX}\x1b[36m{line}\x1b[0m"
+        elif kind < 0.551:  # the torn half of another one in front
+            line = maker.profile_line("retail")[0][:40] + line
+        block.append(line.encode())
+    data = b"\n".join(block) + b"\n"
+    times = max(1, round(mib * 2**20 / len(data)))
     with path.open("wb") as file:
         for _ in range(times):
-            file.write(text)
-    return Sample(path, in_block * times)
+            file.write(data)
+    return Sample(path, shuffled, len(events) * times, _truth(events, times))
 
 
-def ours(path: Path) -> int:
-    """Parse into frames, and thirteen exact percentiles of every series."""
+def _noise(chance: random.Random) -> bytes:
+    kind = chance.random()
+    if kind < 0.001:
+        return b"caf\xe9 \xff\xfe" + b"\0" * 20
+    if kind < 0.004:
+        return f"[ERROR] 2025-12-30 17:33:01.500 task=17 thread=1 {HARMONY}".encode()
+    if kind < 0.005:
+        return b"[2025-12-30 17:32:15] retail still running (pid=4711); no output for 30s..."
+    if kind < 0.006:
+        return b"\x1b[31m[OVERALL_ETA] done=3/278 elapsed=12:30 eta=01:10:00\x1b[0m"
+    if kind < 0.02:
+        return b"  3%|#   | 1/30\r  6%|##  | 2/30\r"
+    if kind < 0.1:
+        return b'Traceback (most recent call last):\n  File "tau2/run.py", line 214, in run_task\nKeyError: 3'
+    if kind < 0.5:
+        return b'INFO:     10.0.0.7:39886 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
+    return (_JSON * chance.randrange(1, 6)).encode()
+
+
+def _truth(events: Iterable[Mapping[str, Any]], times: int) -> Summary:
+    """The statistics of the values that were written, by NumPy."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for event in events:
+        name = event.get("model") or event.get("function") or event["from_role"]
+        for metric, column in _METRICS.items():
+            if event.get(column) is not None:
+                values[f"{event['type']}:{name}"][metric].append(event[column])
+    return {
+        series: {metric: seed_way.statistics(list(np.tile(list_, times))) for metric, list_ in metrics.items()}
+        for series, metrics in values.items()
+    }
+
+
+def ours(path: Path) -> dict[str, dict[str, Statistics]]:
+    """Parse into frames, and thirteen exact percentiles of every series and duration."""
     events = read_logs((path,)).events
-    latency_table(add_series(events))
-    return events.height
+    named = add_series(events)
+    tables = {metric: latency_table(named, metric=column) for metric, column in _METRICS.items()}
+    steps = events.filter(pl.col("type") == "step_complete")
+    found: dict[str, dict[str, Statistics]] = defaultdict(dict)
+    for metric, table in tables.items():
+        for row in table.iter_rows(named=True):
+            found[_as_the_seed_calls_it(row["series"])][metric] = row
+    found["step_complete:agent"] = {"duration": {"count": steps.height, "mean": steps["duration_ms"].mean()}}
+    return found
+
+
+def _as_the_seed_calls_it(series: str) -> str:
+    kind, _, name = series.partition(":")
+    if kind == "orchestrator":
+        return f"llm_call:{name or '/ckpt/nvidia/Nemotron-Orchestrator-8B'}"
+    return {"expert": "expert_call:", "tool": "tool_call:"}.get(kind, f"{kind}:") + name.removeprefix("retail:")
+
+
+def check(name: str, found: Summary, truth: Summary) -> None:
+    """Every figure that `found` shares with the truth is equal to nine digits, and no series is missing."""
+    for series, metrics in truth.items():
+        for metric, expected in metrics.items():
+            got = found[series][metric]
+            for key in set(expected) & set(got):
+                equal = math.isclose(got[key], expected[key], rel_tol=1e-9) if key not in ("counts", "edges") else True
+                assert equal, f"{name}: {series} {metric} {key}: {got[key]}, truly {expected[key]}"
+            assert got["count"] == expected["count"]
 
 
 def compare(sample: Sample, rounds: int) -> str:
     """A row for the table of results: medians of interleaved rounds, and their ratio."""
     took: dict[str, list[float]] = {"seed": [], "ours": []}
-    ways: dict[str, Callable[[Path], int]] = {"seed": seed_way.summarize, "ours": ours}
+    ways: dict[str, Callable[[Path], Summary]] = {
+        "seed": lambda path: seed_way.summarize(path, any_order=sample.shuffled),
+        "ours": ours,
+    }
     for _ in range(rounds):
         for name, way in ways.items():
             began = time.perf_counter()
-            events = way(sample.path)
+            found = way(sample.path)
             took[name].append(time.perf_counter() - began)
-            assert events == sample.events, f"{name} found {events} events, there are {sample.events}"
+            check(name, found, sample.truth)
     seed_s, ours_s = (statistics.median(took[name]) for name in ways)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return (
-        f"| {sample.mib:.0f} MiB | {sample.events} | {seed_s:.2f} | {ours_s:.2f} | "
-        f"**{seed_s / ours_s:.1f}×** | {sample.mib / ours_s:.0f} MiB/s | {peak_mib:.0f} MiB |"
+        f"| {sample.mib:.0f} MiB | {sample.keys} | {sample.events} | {seed_s:.2f} | {ours_s:.2f} | "
+        f"**{seed_s / ours_s:.1f}×** | {sample.mib / ours_s:.0f} MiB/s | {_memory_added(sample.path):.0f} MiB |"
     )
+
+
+def compare_commands(sample: Sample, rounds: int) -> str:
+    """The same as whole processes, imports included: each parses, aggregates and ends."""
+    took: dict[str, list[float]] = {"seed": [], "ours": []}
+    peak_mib = dict.fromkeys(took, 0.0)
+    for _ in range(rounds):
+        for name in took:
+            began = time.perf_counter()
+            peak_mib[name] = _run(name, sample.path)
+            took[name].append(time.perf_counter() - began)
+    seed_s, ours_s = (statistics.median(took[name]) for name in took)
+    return (
+        f"| {sample.mib:.0f} MiB | {sample.keys} | {seed_s:.2f} | {ours_s:.2f} | **{seed_s / ours_s:.1f}×** | "
+        f"{peak_mib['seed']:.0f}, {peak_mib['ours']:.0f} MiB |"
+    )
+
+
+def _run(name: str, path: Path) -> float:
+    """Run one way in a process of its own; its peak memory in MiB, as it says itself.
+
+    What the system tells of an ended process counts the memory of the parent that it was forked from.
+    """
+    command = [sys.executable, "-m", "tests.bench.parse", name, str(path)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout) / 1024
+
+
+def _memory_added(path: Path) -> float:
+    """Peak memory of a process that parses and aggregates, above one that reads an empty log, in MiB."""
+    empty = path.with_suffix(".empty")
+    empty.touch()
+    return _run("ours", path) - _run("ours", empty)
+
+
+if __name__ == "__main__":
+    {"ours": ours, "seed": seed_way.summarize}[sys.argv[1]](Path(sys.argv[2]))
+    print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1))  # type: ignore[union-attr]

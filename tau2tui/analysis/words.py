@@ -1,0 +1,164 @@
+"""Numbers, names and times out of bytes, many at once: eight bytes of text are one machine word.
+
+A little-endian word holds the first byte of the text in its lowest bits. The digits of a word are added up in three
+multiplications (D. Lemire, "Quickly parsing eight digits", 2018), so no value becomes a Python object on its way.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Positions: TypeAlias = NDArray[np.int64]
+Words: TypeAlias = NDArray[np.uint64]
+Flags: TypeAlias = NDArray[np.bool_]
+
+PADDING = 16
+"""Bytes that must stand before the first and behind the last value: words are read across its ends."""
+LONGEST_NAME = 256
+_LONGEST_NUMBER = 16
+_SLOT_BITS = 12
+_NAME_HASH = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _repeated(byte: int) -> np.uint64:
+    return np.uint64(int.from_bytes(bytes([byte]) * 8, "little"))
+
+
+_ZEROS, _HIGH_HALVES, _SIX = _repeated(0x30), _repeated(0xF0), _repeated(0x06)
+FIRST = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
+"""FIRST[n] & word: its first n bytes."""
+_LAST = ~FIRST[::-1]
+"""_LAST[n] & word: its last n bytes."""
+
+
+def word(text: bytes) -> np.uint64:
+    """At most eight bytes as a word; missing ones are 0."""
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+def words_of(data: bytes) -> Words:
+    """The word that begins at each byte."""
+    return np.ndarray((len(data) - 7,), np.dtype("<u8"), data, strides=(1,))
+
+
+def whole_numbers(words: Words, end: Positions, length: Positions) -> tuple[Positions, Flags]:
+    """The decimal numbers that end before `end`, and which of them are numbers of at most 16 digits, without a sign."""
+    value, known = _digits(_last_word(words, end, length))
+    known &= (length > 0) & (length <= _LONGEST_NUMBER)
+    if (long := np.flatnonzero(known & (length > 8))).size:
+        above, digits = _digits(_last_word(words, end[long] - 8, length[long] - 8))
+        value[long] += above * 10**8
+        known[long] = digits
+    return value, known
+
+
+def two_decimals(words: Words, end: Positions, length: Positions) -> tuple[NDArray[np.float64], Flags]:
+    """The numbers `123.45` that end before `end`, and which of them are written so, in at most 16 characters.
+
+    A whole number of hundredths over 100 is what `float` makes of the text: both round the same fraction once.
+    """
+    text = _last_word(words, end, length)
+    known = (length > 3) & (length <= _LONGEST_NUMBER) & ((text >> np.uint64(40)) & np.uint64(0xFF) == np.uint64(0x2E))
+    # Without the point: the bytes before it move up by one.
+    text = ((text & FIRST[5]) << np.uint64(8)) | (text & _LAST[2]) | np.uint64(0x30)
+    hundredths, digits = _digits(text)
+    known &= digits
+    if (long := np.flatnonzero(known & (length > 8))).size:
+        above, digits = _digits(_last_word(words, end[long] - 8, length[long] - 8))
+        hundredths[long] += above * 10**7
+        known[long] = digits
+    return hundredths / 100.0, known
+
+
+def names(data: bytes, words: Words, start: Positions, length: Positions) -> tuple[NDArray[np.uint32], list[str]]:
+    """For each piece of text the number of its name, and the names; texts are compared whole.
+
+    Few names stand in many places, so each is found in a table by its hash, and only the first of a kind is decoded.
+    """
+    pieces, hashes = [], length.astype(np.uint64)
+    longest = int(length.max(initial=0))
+    for begin in range(0, longest, 8):
+        inside = length - begin
+        if begin:
+            np.maximum(inside, 0, out=inside)
+        piece = words[start + begin if begin < 16 else start + np.minimum(begin, length)]
+        piece &= FIRST.take(inside, mode="clip")
+        pieces.append(piece)
+        hashes ^= piece
+        hashes *= _NAME_HASH
+        hashes ^= hashes >> np.uint64(29)
+    slots = ((hashes * _NAME_HASH) >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+    numbers, found = np.zeros(length.size, np.uint32), list[str]()
+    table, code = np.zeros(1 << _SLOT_BITS, np.int64), np.zeros(1 << _SLOT_BITS, np.uint32)
+    rest = np.arange(length.size)
+    while rest.size:
+        slot = slots.take(rest)
+        table[slot] = rest
+        first = table.take(slot)
+        same = length.take(first) == length.take(rest)
+        for piece in pieces:
+            same &= piece.take(first) == piece.take(rest)
+        kept = rest[first == rest]
+        code[slots[kept]] = np.arange(len(found), len(found) + kept.size, dtype=np.uint32)
+        found += [data[begin : begin + size].decode() for begin, size in zip(start[kept], length[kept], strict=True)]
+        if same.all():
+            numbers[rest] = code.take(slot)
+            break
+        numbers[rest[same]] = code[slot[same]]
+        rest = rest[~same]
+    return numbers, found
+
+
+def moments(words: Words, start: Positions) -> tuple[Positions, Flags]:
+    """Milliseconds from 1970 on of `2025-12-24 04:28:25.388 `, and which of them are written so and exist."""
+    date, hour, second = words[start], words[start + 8], words[start + 16]
+    known = np.ones(start.size, np.bool_)
+    for part, form in ((date, b"0000-00-"), (hour, b"00 00:00"), (second, b":00.000 ")):
+        digits = word(bytes(0xFF if byte == 0x30 else 0 for byte in form))
+        known &= part & ~digits == word(form) & ~digits
+        numbers = (part & digits) | (_ZEROS & ~digits)
+        known &= _are_digits(numbers)
+
+    def number(part: Words, *places: int) -> Positions:
+        value = np.zeros(start.size, np.int64)
+        for place in places:
+            value = value * 10 + ((part >> np.uint64(8 * place)) & np.uint64(15)).astype(np.int64)
+        return value
+
+    day, day_exists = _days(number(date, 0, 1, 2, 3), number(date, 5, 6), number(hour, 0, 1))
+    hours, minutes, seconds = number(hour, 3, 4), number(hour, 6, 7), number(second, 1, 2)
+    known &= day_exists & (hours < 24) & (minutes < 60) & (seconds < 60)
+    return ((day * 24 + hours) * 60 + minutes) * 60_000 + seconds * 1000 + number(second, 4, 5, 6), known
+
+
+def _days(year: Positions, month: Positions, day: Positions) -> tuple[Positions, Flags]:
+    """Days from 1970-01-01 on, and which of the days exist."""
+    month_exists = (month >= 1) & (month <= 12) & (year >= 1)
+    months = np.where(month_exists, (year - 1970) * 12 + month - 1, 0)
+    first, next_first = (
+        (months + more).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) for more in (0, 1)
+    )
+    return first + day - 1, month_exists & (day >= 1) & (day <= next_first - first)
+
+
+def _last_word(words: Words, end: Positions, length: Positions) -> Words:
+    """The last eight characters before `end`; those before a shorter number become zeros."""
+    keep = _LAST.take(length, mode="clip")
+    return (words[end - 8] & keep) | (_ZEROS & ~keep)
+
+
+def _are_digits(text: Words) -> Flags:
+    flags: Flags = ((text & _HIGH_HALVES) == _ZEROS) & (((text + _SIX) & _HIGH_HALVES) == _ZEROS)
+    return flags
+
+
+def _digits(text: Words) -> tuple[Positions, Flags]:
+    """Eight digits as a number, and which of the words are digits."""
+    value = text - _ZEROS
+    value = value * np.uint64(10) + (value >> np.uint64(8))
+    low, high = np.uint64(0x000000FF000000FF), np.uint64(16)
+    value = (value & low) * np.uint64(0x000F424000000064) + ((value >> high) & low) * np.uint64(0x0000271000000001)
+    return (value >> np.uint64(32)).astype(np.int64), _are_digits(text)
