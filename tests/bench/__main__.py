@@ -24,10 +24,10 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("parse", help="parse and aggregate a log, against a Python loop over its lines")
     word.add_argument("--mib", type=float, nargs="+", default=[10.0, 100.0])
     word.add_argument("--rounds", type=int, default=3)
+    word.add_argument("--any-order", action="store_true", help="keys in random order too")
     word = words.add_parser("eta", help="the estimate of the time left over generated runs, against elapsed / done")
     word.add_argument("--runs", type=int, default=60, help="of each kind")
     word.add_argument("--seed", type=int, default=1)
-    word.add_argument("--any-order", action="store_true", help="keys in random order too")
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
     words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
@@ -66,11 +66,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             yield parse.COMMAND_HEAD
             for mib in said.mib:
                 sample = parse.make_sample(directory / "tau2_retail.log", mib)
-                yield parse.compare(sample, said.rounds)
+                yield parse.compare_commands(sample, said.rounds)
         case "eta":
             yield eta.HEAD
             yield from eta.rows(eta.backtest(said.runs, said.seed))
-                yield parse.compare_commands(sample, said.rounds)
         case "relaunch":
             yield relaunch.HEAD
             yield relaunch.measure(directory, said.rounds)
