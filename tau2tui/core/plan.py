@@ -219,14 +219,8 @@ def _changed_files(command: Relaunch, situation: Situation) -> list[WriteFile]:
 
 def _relaunch_job(command: RelaunchJob, situation: Situation) -> Plan:
     """The agent stops its replicas and proves it, the job is cancelled and seen to be gone, then it is submitted."""
-    job = next((job for job in plan_jobs(situation.config) if job.name == command.job), None)
-    if job is None:
-        known = ", ".join(job.name for job in plan_jobs(situation.config))
-        raise Refused(f"unknown job {command.job!r}", f"known: {known}")
-    jobs = situation.snapshot.jobs
-    if jobs.at is None or jobs.error:
-        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
-    live = tuple(seen for seen in jobs.value or () if seen.name == command.job and seen.may_live)
+    job = _planned(command.job, situation)
+    live = tuple(seen for seen in _known_queue(situation) if seen.name == command.job and seen.may_live)
     steps: list[Step] = []
     if agents := _agents(live):
         steps.append(Request("stop", agents, timeout_s=situation.config.serve.stop_timeout_s + 60))
@@ -244,29 +238,41 @@ def _start_s(job: PlannedJob, situation: Situation) -> float:
 
 def _hand_over(command: HandOver, situation: Situation) -> Plan:
     """A second job for each node, which starts elsewhere while the first goes on; the agents do the rest."""
-    config, jobs = situation.config, situation.snapshot.jobs
-    if config.cluster.scheduler == "local":
+    if situation.config.cluster.scheduler == "local":
         raise Refused("one machine has no second place for a job", "stop it and launch it again")
-    if jobs.at is None or jobs.error:
-        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
-    planned = {job.name: job for job in plan_jobs(config)}
-    if command.job and command.job not in planned:
-        raise Refused(f"unknown job {command.job!r}", f"known: {', '.join(planned)}")
+    queue = _known_queue(situation)
     steps: list[Step] = []
     waits: list[Step] = []
-    for name in (command.job,) if command.job else planned:
-        live = [job for job in jobs.value or () if job.name == name and job.may_live]
+    for planned in (_planned(command.job, situation),) if command.job else plan_jobs(situation.config):
+        name = planned.name
+        live = [job for job in queue if job.name == name and job.may_live]
         if len(live) > 1:
             raise Refused(f"{name}: job {live[-1].id} follows job {live[0].id} already", "")
         if not live or live[0].state is not JobState.RUNNING:
             raise Refused(f"{name} does not run: there is nothing to take over", "tau2tui relaunch --job submits it")
-        follow = Follow(live[0].id, _begin_s(live[0], command, config))
+        follow = Follow(live[0].id, _begin_s(live[0], command, situation.config))
         elsewhere = (*command.exclude, *filter(None, (live[0].nodes,)))
         steps.append(_submit(name, situation, elsewhere, follow))
         if command.now:
-            names = tuple(replica.name for replica in planned[name].replicas)
-            waits.append(Await(names, Standing.READY, _start_s(planned[name], situation), after_job=live[0].id))
+            names = tuple(replica.name for replica in planned.replicas)
+            waits.append(Await(names, Standing.READY, _start_s(planned, situation), after_job=live[0].id))
     return Plan(command, (*steps, *waits))
+
+
+def _planned(name: str, situation: Situation) -> PlannedJob:
+    """The job of this name. Raises Refused if there is none."""
+    jobs = {job.name: job for job in plan_jobs(situation.config)}
+    if name not in jobs:
+        raise Refused(f"unknown job {name!r}", f"known: {', '.join(jobs)}")
+    return jobs[name]
+
+
+def _known_queue(situation: Situation) -> tuple[Job, ...]:
+    """The queue as it is now. Raises Refused unless the last read of it worked."""
+    jobs = situation.snapshot.jobs
+    if jobs.at is None or jobs.error:
+        raise Refused(f"the queue is not known: {jobs.error or 'not read yet'}", "try again when the scheduler answers")
+    return jobs.value or ()
 
 
 def _begin_s(job: Job, command: HandOver, config: Config) -> int:
