@@ -408,7 +408,7 @@ class Replica:
             self.log_offset = self.log.stat().st_size if self.log.exists() else 0
             self.enter("serving" if self.ready_at else before["phase"], "taken over from an agent that was killed")
         else:
-            signal_all(marked_processes(self.job.spec["run_id"], self.name), signal.SIGKILL)
+            signal_all(marked_processes(self.job.run_dir, self.name), signal.SIGKILL)
 
     def keep_place(self) -> None:
         """Before each writing: whose place it is. A successor takes it when it is ready, or when it has become free."""
@@ -467,7 +467,7 @@ class Replica:
         environment["VLLM_CACHE_ROOT"] = cache + "/vllm"
         environment["TORCHINDUCTOR_CACHE_DIR"] = cache + "/inductor"
         environment.setdefault("TRITON_CACHE_DIR", cache + "/triton")
-        environment[RUN_MARK] = self.job.spec["run_id"]
+        environment[RUN_MARK] = str(self.job.run_dir)
         environment[REPLICA_MARK] = self.name
         return environment
 
@@ -1104,6 +1104,7 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
 # --- GPUs --------------------------------------------------------------------------------------------------------
 
 RUN_MARK, REPLICA_MARK = "TAU2TUI_RUN", "TAU2TUI_REPLICA"
+"""A run by its directory, which no other has: two of one user may have the same name, in different places."""
 LOCAL_JOB_MARK = "TAU2TUI_JOB_RECORD"
 """Names the file in which the local scheduler keeps a job: its process says whether the job lives."""
 NODES = ".nodes"
@@ -1165,12 +1166,15 @@ def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
 
 
 def memory_in_use(devices: str) -> Optional[float]:
-    """MiB in use on these GPUs, once it is little or does not sink any more; None if nobody can say."""
+    """MiB in use on these GPUs, once it is little, or after some seconds at the latest; None if nobody can say."""
     deadline = time.monotonic() + MEMORY_FREE_S
     while True:
-        report = gpu_state(None)
-        used = [gpu["used_mib"] for gpu in report["gpus"] if gpu["index"] in devices.split(",")]
-        known: List[float] = [mib for mib in used if mib is not None]
+        try:
+            rows = query("gpu", "index,memory.used")
+        except (OSError, subprocess.SubprocessError):
+            return None
+        used = [number(row[1]) for row in rows if len(row) == 2 and row[0] in devices.split(",")]
+        known = [mib for mib in used if mib is not None]
         if not known:
             return None
         if sum(known) <= LEFT_MIB or time.monotonic() > deadline:
@@ -1242,9 +1246,9 @@ def environment_of(pid: int) -> Dict[str, str]:
     return dict(entry.split("=", 1) for entry in entries if "=" in entry)
 
 
-def marked_processes(run_id: str, replica: str) -> List[int]:
+def marked_processes(run_dir: Path, replica: str) -> List[int]:
     """Live processes that were started for one replica of a run, by the marks in their environment."""
-    marks = {RUN_MARK: run_id, REPLICA_MARK: replica}
+    marks = {RUN_MARK: str(run_dir), REPLICA_MARK: replica}
     found = []
     for pid, (_, _, state) in process_table().items():
         environment = environment_of(pid) if state not in "ZX" else {}

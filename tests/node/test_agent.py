@@ -106,7 +106,7 @@ class Node:
         return {
             "schema": 1,
             "job": "job1",
-            "run_id": str(self.run_dir),  # processes are known by it on the whole machine, and others test there too
+            "run_id": "one",
             "run_dir": str(self.run_dir),
             "logs": "logs",
             "host": "127.0.0.1",

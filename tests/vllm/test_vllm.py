@@ -203,4 +203,4 @@ def test_the_stop_of_everything_leaves_nothing(fleet: Fleet) -> None:
     fleet.tau2tui.run("stop", "--yes")
     assert {row["standing"] for row in fleet.tau2tui.status()["replicas"]} <= {"stopped", "failed"}
     for replica in ("agent-0", "wrong-parser-0", "unknown-flag-0"):
-        assert agent.marked_processes(fleet.run.name, replica) == []
+        assert agent.marked_processes(fleet.run, replica) == []
