@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tau2tui.config import Config, SlaConfig
 from tau2tui.core import layout
-from tau2tui.core.verdict import Verdict
 from tau2tui.errors import CommandFailed
 from tau2tui.ops import Ops
 from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
     from tau2tui.analysis.compare import Side
-    from tau2tui.analysis.report import FleetRow, ReportContext
+    from tau2tui.analysis.report import ReportContext
     from tau2tui.analysis.run_files import RunFiles
 
 
@@ -143,31 +142,9 @@ def _write(side: Side, out: Path, config: Config | None, context: ReportContext 
 
 def _context(ops: Ops) -> ReportContext:
     """What the logs do not say: the fleet as it was placed, and the results that the driver counted."""
-    from tau2tui.analysis.report import ReportContext
+    from tau2tui.analysis.report import report_context
 
     run = ops.snapshot.run.value
-    progress = run.evaluation if run else None
-    return ReportContext(
-        run=ops.run.run_id,
-        started_at=progress.started_at if progress else None,
-        finished_at=progress.finished_at if progress else None,
-        fleet=tuple(_fleet_row(ops, name) for name in ops.config.experts),
-        domains=progress.domains if progress else (),
-        calls=progress.calls if progress else {},
-    )
-
-
-def _fleet_row(ops: Ops, name: str) -> FleetRow:
-    from tau2tui.analysis.report import FleetRow
-
-    expert = ops.config.experts[name]
-    placed = [replica for job in ops.jobs for replica in job.replicas if replica.expert == name]
-    gpus = tuple(gpu for replica in placed for gpu in replica.gpus)
-    ports = tuple(replica.port for replica in placed)
-    return FleetRow(name, expert.model, _node(ops.verdicts(), name), gpus, ports, expert.replicas)
-
-
-def _node(verdicts: Sequence[Verdict], expert: str) -> str:
-    """Where its replicas said that they run, else unknown."""
-    nodes = {v.seen.node for v in verdicts if v.wanted.expert == expert and v.seen is not None and v.seen.node}
-    return ", ".join(sorted(nodes)) or "unknown"
+    placed = (replica for job in ops.jobs for replica in job.replicas)
+    seen = (verdict.seen for verdict in ops.verdicts() if verdict.seen is not None)
+    return report_context(ops.run.run_id, run.evaluation if run else None, ops.config.experts, placed, seen)

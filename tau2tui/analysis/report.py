@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,9 @@ from tau2tui.analysis.sections import (
     score_sections,
     summary,
 )
-from tau2tui.core.model import DomainProgress
+from tau2tui.config import ExpertConfig
+from tau2tui.core.model import DomainProgress, EvalProgress, Replica
+from tau2tui.core.placement import PlacedReplica
 from tau2tui.errors import NothingToRead
 
 ANALYSIS = "profile_analysis.json"
@@ -83,22 +85,26 @@ class ReportFiles:
     summary: Mapping[str, Any]
 
 
-def context_of(files: RunFiles) -> ReportContext:
-    """What the files of a run say of it, where nobody looks at the run itself."""
-    experts = files.config.experts if files.config else {}
-    placed = {name: [one for one in files.replicas if one.expert == name] for name in experts}
-    progress = files.progress
+def report_context(
+    run: str,
+    progress: EvalProgress | None,
+    experts: Mapping[str, ExpertConfig],
+    placed: Iterable[PlacedReplica | Replica],
+    seen: Iterable[Replica],
+) -> ReportContext:
+    """What the logs do not say, joined. `placed`: where the replicas belong; `seen`: as their agents reported them."""
+    places, reported = tuple(placed), tuple(seen)
     return ReportContext(
-        run=files.name if files.tables else "",
+        run=run,
         started_at=progress.started_at if progress else None,
         finished_at=progress.finished_at if progress else None,
         fleet=tuple(
             FleetRow(
                 name,
                 expert.model,
-                ", ".join(sorted({one.node for one in placed[name] if one.node})) or "unknown",
-                tuple(gpu for one in placed[name] for gpu in one.gpus),
-                tuple(one.port for one in placed[name]),
+                ", ".join(sorted({one.node for one in reported if one.expert == name and one.node})) or "unknown",
+                tuple(gpu for one in places if one.expert == name for gpu in one.gpus),
+                tuple(one.port for one in places if one.expert == name),
                 expert.replicas,
             )
             for name, expert in experts.items()
@@ -106,6 +112,13 @@ def context_of(files: RunFiles) -> ReportContext:
         domains=progress.domains if progress else (),
         calls=progress.calls if progress else {},
     )
+
+
+def context_of(files: RunFiles) -> ReportContext:
+    """What the files of a run say of it, where nobody looks at the run itself."""
+    experts = files.config.experts if files.config else {}
+    run = files.name if files.tables else ""
+    return report_context(run, files.progress, experts, files.replicas, files.replicas)
 
 
 def write_report(
