@@ -416,6 +416,15 @@ class PollConfig(_Section):
     """The evaluation's logs, for latencies; only while they are looked at."""
 
 
+class ScreenConfig(_Section):
+    """How the full-screen app looks."""
+
+    theme: Literal["dark", "light", "high-contrast", "colour-blind", "mono"] = "dark"
+    """NO_COLOR in the environment means mono."""
+    ascii: bool = False
+    """Draw with ASCII alone."""
+
+
 class RehearsalConfig(_Section):
     """How the practice servers behave."""
 
@@ -447,6 +456,9 @@ class Config(_Section):
     }
     """Name → regular expression; lines of the evaluation's logs that match are counted under the name."""
     poll: PollConfig = PollConfig()
+    screen: ScreenConfig = ScreenConfig()
+    keys: dict[Annotated[str, Field(pattern=r"^[a-z-]+\.[a-z-]+$")], Line] = {}
+    """Keys of acts by their id, see docs/keys.md."""
     rehearsal: RehearsalConfig = RehearsalConfig()
 
     @field_validator("error_patterns")

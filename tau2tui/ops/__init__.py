@@ -90,13 +90,17 @@ class Ops(Sight):
         files = launch_files(self.config, self.run.path, datetime.now().astimezone(), script)
         return (*files, WriteFile(str(self.run.path.parent / LATEST), self.run.run_id))
 
+    def refuse_if_read_only(self) -> None:
+        """Raise Refused if nothing must be changed: before somebody is asked to agree to something."""
+        if self.read_only:
+            raise Refused("read-only: nothing was changed", "start without --read-only, or switch it off: `:read-only`")
+
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.
 
         A step that fails stops the plan; its error says what was not done. Each step is written to activity.jsonl.
         """
-        if self.read_only:
-            raise Refused("read-only: nothing was changed", "start without --read-only")
+        self.refuse_if_read_only()
         for number, step in enumerate(plan.steps, 1):
             report(Progress(step, done=False))
             began = self.clock()

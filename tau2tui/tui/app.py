@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from platformdirs import user_cache_path
 from textual import on, work
 from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 from textual.reactive import reactive
 
+from tau2tui.config import ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
+from tau2tui.tui.actions import bindings, call, keymap
 from tau2tui.tui.asking import Asking
-from tau2tui.tui.format import MONO_THEME, THEME, command_words, printable
-from tau2tui.tui.messages import Asked, LogAsked, RefreshAsked
-from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS
+from tau2tui.tui.clipboard import clip_file, copy
+from tau2tui.tui.format import command_words, printable, use_ascii, uses_ascii
+from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
+from tau2tui.tui.messages import Asked, CopyAsked, LogAsked, RefreshAsked, Told
+from tau2tui.tui.palette import ActPalette, do
+from tau2tui.tui.plain import plain_lines
+from tau2tui.tui.reach import Reached, named, reachable
+from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.logs import LogsScreen
+from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.views import LOGS, VIEWS, make_screens
+from tau2tui.tui.widgets.command_line import CommandLine
 
 CLOCK_S = 1.0
 TWICE_S = 2.0
@@ -38,7 +51,9 @@ class Tau2App(App[None], inherit_bindings=False):
 
     TITLE = "tau2tui"
     CSS_PATH = Path(__file__).with_name("tau2tui.tcss")
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActPalette}
+    COMMAND_PALETTE_BINDING = "ctrl+underscore"
+    """Textual binds it by itself; ours is in the registry of acts."""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDING_GROUP_TITLE = "Everywhere"
@@ -47,9 +62,7 @@ class Tau2App(App[None], inherit_bindings=False):
             Binding(v.key, f"view('{v.name}')", v.title, id=f"view.{v.name}", tooltip=v.about, show=False)
             for v in VIEWS
         ),
-        Binding("question_mark", "help", "Help", id="app.help", tooltip="The keys that apply here"),
-        Binding("q", "quit", "Quit", id="app.quit", tooltip="Close; jobs and evaluation live on"),
-        Binding("ctrl+c", "interrupt", "Close", id="app.close", tooltip="Twice: at once", show=False, priority=True),
+        *bindings("Everywhere"),
     ]
 
     snapshot: reactive[Snapshot] = reactive(Snapshot)
@@ -58,6 +71,8 @@ class Tau2App(App[None], inherit_bindings=False):
     """The clock that ages are taken against: one for all screens."""
     activity: reactive[tuple[str, ...]] = reactive(())
     """A line for each plan that is being performed."""
+    read_only: reactive[bool] = reactive(False)
+    """Whether all that changes something is refused."""
 
     def __init__(
         self,
@@ -73,22 +88,30 @@ class Tau2App(App[None], inherit_bindings=False):
         `ends_with_us` says what ends when the app is closed, if anything does: `q` asks first then.
         """
         super().__init__(ansi_color="NO_COLOR" in os.environ or None)
-        self.register_theme(THEME)
-        self.register_theme(MONO_THEME)
-        self.theme = MONO_THEME.name if self.no_color else THEME.name
+        screen = ops.config.screen if ops else ScreenConfig()
+        for theme in themes():
+            self.register_theme(theme)
+        self._wear(MONO if self.no_color else screen.theme)
+        use_ascii(screen.ascii)
+        self.set_keymap(keymap(ops.config.keys if ops else {}))
         self.animation_level = "none"
         self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
         self._framed = make_screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
         self._interrupted_at = float("-inf")
+        self._views: list[str] = []
+        """The screens that were open, the newest last."""
+        self._starts_read_only = ops.read_only if ops else False
+        self.set_reactive(Tau2App.read_only, self._starts_read_only)
 
-    def on_mount(self) -> None:
+    async def on_mount(self) -> None:
         for name, screen in self._framed.items():
-            self.install_screen(screen.data_bind(Tau2App.snapshot, Tau2App.now, Tau2App.activity), name)
+            bound = screen.data_bind(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only)
+            self.install_screen(bound, name)
             self.add_mode(name, name)
         self._tick()
         self.set_interval(CLOCK_S, self._tick)
-        self.switch_mode(next(iter(self._framed)))
+        await self.action_view(next(iter(self._framed)))
         if self._ops is not None:
             self._ops.store.subscribe(self._saw)
             self._observe(self._ops)
@@ -115,11 +138,112 @@ class Tau2App(App[None], inherit_bindings=False):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "view" or (bool(parameters) and parameters[0] in self._framed)
 
-    def action_view(self, name: str) -> None:
-        self.switch_mode(name)
+    async def action_view(self, name: str) -> None:
+        if name != self.current_mode:
+            self._views = [*(view for view in self._views if view != name), name]
+            await self.switch_mode(name)
+
+    async def action_last_view(self) -> None:
+        if len(self._views) > 1:
+            await self.action_view(self._views[-2])
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self.screen.active_bindings.values()))
+
+    def action_look(self) -> None:
+        self.post_message(RefreshAsked())
+
+    def action_zoom(self) -> None:
+        self.screen.toggle_class("-zoomed")
+
+    def action_wear(self, look: str) -> None:
+        if look.strip() not in LOOKS:
+            self.post_message(Told(f"no theme {look!r}; there are {', '.join(LOOKS)}", trouble=True))
+            return
+        self._wear(look.strip())
+
+    def _wear(self, look: str) -> None:
+        wear(look)
+        self.theme = theme_name(look)
+        if self.is_running:
+            self.refresh_css()
+            self._redraw()
+
+    def action_ascii(self) -> None:
+        use_ascii(not uses_ascii())
+        self._redraw()
+
+    def _redraw(self) -> None:
+        for screen in self.screen_stack:
+            screen.set_class(uses_ascii(), "-ascii")
+            for widget in screen.query("*"):
+                widget.refresh(layout=True)
+
+    def action_read_only(self) -> None:
+        if self._ops is None:
+            return
+        if self._starts_read_only:
+            self.post_message(Told("it was started with --read-only", trouble=True))
+            return
+        self._ops.read_only = self.read_only = not self.read_only
+
+    def action_save_screenshot(self) -> None:
+        directory = user_cache_path("tau2tui") / "screenshots"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        saved = self.save_screenshot(path=str(directory))
+        self.post_message(Told(f"saved {saved}"))
+
+    def action_plain(self) -> None:
+        """The screen as plain lines, outside the app, for a mouse to select from."""
+        lines = plain_lines(self.screen)
+        with self.suspend():
+            sys.stdout.write("\n".join((*lines, "[Enter goes back]")))
+            sys.stdout.flush()
+            sys.stdin.readline()
+
+    def action_menu(self) -> None:
+        acts = [act for act in reachable(self.screen) if act.action.name]
+        self.push_screen(MenuScreen(acts), partial(self._chosen, acts))
+
+    async def _chosen(self, acts: Sequence[Reached], wanted: str | None) -> None:
+        act = next((act for act in acts if act.action.id == wanted), None)
+        if act is not None:
+            await do(self, act)
+
+    def action_command(self, words: str = "") -> None:
+        if isinstance(self.screen, Framed):
+            self.screen.query_one(CommandLine).open(reachable(self.screen), list(self._framed), words)
+
+    @on(CommandLine.Entered)
+    async def _entered(self, event: CommandLine.Entered) -> None:
+        """Go to a screen, or do an act; what is typed behind its name goes to it as it is."""
+        name, _, words = event.words.partition(" ")
+        if name in self._framed:
+            await self.action_view(name)
+            return
+        act = named(reachable(self.screen), name, argument=bool(words.strip()))
+        if act is None:
+            self.post_message(Told(f"there is nothing here that is called {name!r}; x lists all", trouble=True))
+        elif not act.enabled:
+            self.post_message(Told(f"{act.action.name}: not now", trouble=True))
+        elif words.strip() and not act.action.takes:
+            self.post_message(Told(f"{name} takes nothing behind it", trouble=True))
+        else:
+            await self.run_action(call(act.action, words.strip()), act.node)
+
+    def action_goto(self, name: str) -> None:
+        table = self.screen.main_table if isinstance(self.screen, Framed) else None
+        if table is None or not table.goto(name.strip()):
+            self.post_message(Told(f"no row is called {name!r} here", trouble=True))
+
+    @on(CopyAsked)
+    async def _copy(self, event: CopyAsked) -> None:
+        said = await copy(event.words, self.copy_to_clipboard, os.environ, clip_file())
+        self.post_message(Told(said))
+
+    @on(Told)
+    def _say(self, event: Told) -> None:
+        self.notify(printable(event.words), severity="warning" if event.trouble else "information", markup=False)
 
     async def action_quit(self) -> None:
         unfinished = [f"unfinished, and then given up: {line}" for line in self.activity]
@@ -139,7 +263,7 @@ class Tau2App(App[None], inherit_bindings=False):
 
     @on(LogAsked)
     async def _show_log(self, event: LogAsked) -> None:
-        await self.switch_mode(LOGS.name)
+        await self.action_view(LOGS.name)
         self.get_screen(LOGS.name, LogsScreen).wanted = event.name
 
     @on(RefreshAsked)

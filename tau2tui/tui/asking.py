@@ -31,6 +31,7 @@ class Asking:
 
     async def _agreed(self, command: Command) -> Plan | None:
         """The plan, once it was agreed to if it ends something; what has changed meanwhile is shown again."""
+        self._ops.refuse_if_read_only()
         plan = self._ops.plan(command)
         while plan.destructive:
             seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())

@@ -13,7 +13,7 @@ from rich.text import Text
 from textual_plotext import Plot
 
 from tau2tui.analysis.measures import Histogram, histogram
-from tau2tui.tui.format import ACCENT, MUTED, WARN, latency, percent, threshold, whole
+from tau2tui.tui.format import STYLES, Tone, latency, percent, threshold, whole
 
 _LEAST_WIDTH, _LEAST_HEIGHT = 30, 5
 
@@ -83,17 +83,17 @@ def histogram_chart(drawn: Picture, sla_ms: float, width: int, height: int) -> T
     plot.theme("clear")
     plot.plotsize(width, height)
     plot._set_size(width, height)  # plotsize alone is limited by the size of the terminal of this process
-    plot.ticks_color(_rgb(MUTED))
+    plot.ticks_color(_rgb(Tone.MUTED))
     plot.xaxes(True, False)
     plot.yaxes(True, False)
     outline = _outline(drawn, 2 * width)
-    for color, late in ((ACCENT, False), (WARN, True)):
+    for color, late in ((Tone.ACCENT, False), (Tone.WARN, True)):
         points = [(place, count) for place, count in outline if (place >= sla) is late]
         if points:
             places, counts = zip(*points, strict=True)
             plot.scatter(places, counts, fillx=True, marker="hd", color=_rgb(color))
     if axis.left <= sla <= axis.right:
-        plot.plot([sla, sla], [0, top], marker="│", color=_rgb(WARN))
+        plot.plot([sla, sla], [0, top], marker="│", color=_rgb(Tone.WARN))
     plot.xlim(axis.left, axis.right)
     plot.ylim(0, top)
     levels = round_ticks(0, top, max(2, height // 4), least=1)
@@ -141,5 +141,7 @@ def _outline(drawn: Picture, points: int) -> list[tuple[float, int]]:
     return sorted((place, count) for place, count in tops if count)
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+def _rgb(tone: Tone) -> tuple[int, int, int]:
+    """A tone as plotext takes it; without colours white, which the screen leaves out."""
+    color = STYLES[tone].color
+    return tuple(color.get_truecolor()) if color else (255, 255, 255)  # type: ignore[return-value]

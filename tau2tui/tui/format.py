@@ -1,18 +1,17 @@
 """Values → what a screen shows of them; the only module that knows a glyph or a colour.
 
-Every tone has a colour and every state a glyph and a word, so that nothing is lost without colours. The colours lie on
-the 256-colour cube: tmux without RGB shows exactly these.
+Every tone has a style, which the chosen look fills in, and every state a glyph and a word, so that nothing is lost
+without colours.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from rich.style import Style
 from rich.text import Text
-from textual.theme import BUILTIN_THEMES, Theme
 
 from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
@@ -37,73 +36,10 @@ class Tone(StrEnum):
     MATCH = "match"
 
 
-BACKGROUND, PANEL, RAISED = "#121212", "#262626", "#303030"
-FOREGROUND, MUTED, ACCENT = "#d0d0d0", "#949494", "#5fafff"
-OK, WARN, BAD, DOUBT = "#5fd7af", "#ffd75f", "#ff8787", "#d7afff"
+STYLES: dict[Tone, Style] = dict.fromkeys(Tone, Style())
+"""How each tone is drawn; `looks.wear` fills it in."""
 
-STYLES = {
-    Tone.PLAIN: Style(),
-    Tone.STRONG: Style(bold=True),
-    Tone.MUTED: Style(color=MUTED),
-    Tone.ACCENT: Style(color=ACCENT),
-    Tone.OK: Style(color=OK),
-    Tone.BUSY: Style(color=ACCENT),
-    Tone.WARN: Style(color=WARN, bold=True),
-    Tone.BAD: Style(color=BAD, bold=True),
-    Tone.DOUBT: Style(color=DOUBT, bold=True),
-    Tone.MATCH: Style(reverse=True, bold=True),
-}
-
-THEME = Theme(
-    name="tau2tui",
-    primary=ACCENT,
-    secondary=ACCENT,
-    accent=ACCENT,
-    success=OK,
-    warning=WARN,
-    error=BAD,
-    foreground=FOREGROUND,
-    background=BACKGROUND,
-    surface=BACKGROUND,
-    panel=PANEL,
-    boost=RAISED,
-    text_alpha=1.0,
-    variables={
-        "muted": MUTED,
-        "raised": RAISED,
-        "border": MUTED,
-        "block-cursor-background": ACCENT,
-        "block-cursor-foreground": BACKGROUND,
-        "block-cursor-text-style": "bold",
-        "block-cursor-blurred-background": RAISED,
-        "block-cursor-blurred-foreground": FOREGROUND,
-        "block-cursor-blurred-text-style": "none",
-        "footer-background": PANEL,
-        "footer-item-background": PANEL,
-        "footer-key-foreground": ACCENT,
-        "footer-description-foreground": FOREGROUND,
-    },
-)
-
-_ANSI = BUILTIN_THEMES["ansi-dark"]
-_DEFAULT = "ansi_default"
-MONO_THEME = replace(
-    _ANSI,
-    name="tau2tui-mono",
-    primary=_DEFAULT,
-    secondary=_DEFAULT,
-    warning=_DEFAULT,
-    error=_DEFAULT,
-    success=_DEFAULT,
-    accent=_DEFAULT,
-    variables={
-        **dict.fromkeys((*_ANSI.variables, *THEME.variables), _DEFAULT),
-        "input-cursor-text-style": "reverse",
-        "block-cursor-text-style": "reverse",
-        "block-cursor-blurred-text-style": "underline",
-    },
-)
-"""For NO_COLOR: the terminal's own two colours, and only bold, underline and reverse to tell things apart."""
+_ASCII = {"on": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +48,8 @@ class Cell:
 
     text: str
     tone: Tone = Tone.PLAIN
+    value: float | None = None
+    """As a number, if it is one and known: for order and filters. Seconds, shares 0–1, counts."""
 
     def render(self, *, right: bool = False) -> Text:
         """As rich text that is never wrapped; `right` aligns it to that side."""
@@ -135,9 +73,67 @@ def text(*parts: tuple[str, Tone] | str) -> Text:
 
 def printable(words: str) -> str:
     """Words from outside without the characters that would move the cursor, colour the terminal or break the line."""
-    if words.isprintable():
-        return words
-    return "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in words)
+    if not words.isprintable():
+        words = "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in words)
+    return words if not _ASCII["on"] or words.isascii() else in_ascii(words)
+
+
+def use_ascii(on: bool) -> None:
+    """Draw with ASCII alone: for terminals and fonts without anything else."""
+    _ASCII["on"] = on
+
+
+def uses_ascii() -> bool:
+    """Whether it does."""
+    return _ASCII["on"]
+
+
+def in_ascii(words: str) -> str:
+    """Our own glyphs as ASCII marks of the same width, all other characters as question marks."""
+    return words.translate(_ASCII_MARKS).encode("ascii", "replace").decode()
+
+
+_ASCII_MARKS = str.maketrans(
+    {
+        "●": "+",
+        "◐": "~",
+        "▲": "!",
+        "✖": "X",
+        "◌": ".",
+        "■": "#",
+        "○": "o",
+        "✔": "+",
+        "‖": "=",
+        "–": "-",
+        "·": "|",
+        "…": "~",
+        "±": "~",
+        "▸": ">",
+        "▾": "v",
+        "▴": "^",
+        "▼": "v",
+        "⏎": "<",
+        "━": "=",
+        "─": "-",
+        "│": "|",
+        "┤": "|",
+        "├": "|",
+        "┼": "+",
+        "┬": "+",
+        "┴": "+",
+        "└": "+",
+        "┘": "+",
+        "┌": "+",
+        "┐": "+",
+        "×": "x",
+        "→": ">",
+        "↑": "^",
+        "↓": "v",
+        **dict.fromkeys("▁▂▃", "."),
+        **dict.fromkeys("▄▅▆▌▐▖▗▘▝▞▚▙▛▜▟", ":"),
+        **dict.fromkeys("▇█▀", "#"),
+    }
+)
 
 
 # --- states ------------------------------------------------------------------------------------------------------

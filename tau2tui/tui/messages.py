@@ -26,3 +26,18 @@ class LogAsked(Message):
 @dataclass
 class RefreshAsked(Message):
     """The operator asked to look again now."""
+
+
+@dataclass
+class CopyAsked(Message):
+    """The operator asked for words to be copied."""
+
+    words: str
+
+
+@dataclass
+class Told(Message):
+    """Something to say for a moment."""
+
+    words: str
+    trouble: bool = False

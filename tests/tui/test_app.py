@@ -136,7 +136,7 @@ async def test_help_names_the_keys_that_apply_here_and_closes_with_the_same_key(
         shown = screen_text(app)
         for words in (
             "Relaunch",
-            "Start this replica again in its job",
+            "Start it again in its job",
             "Every replica, what is wrong",
             "One row down",
         ):

@@ -110,7 +110,7 @@ def test_review_sheet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, 
 
 
 def test_help(snap_compare: SnapCompare, app: Tau2App) -> None:
-    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("question_mark", shows="Everywhere"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("question_mark", shows="Keys"))
 
 
 def test_a_stale_fleet(snap_compare: SnapCompare) -> None:

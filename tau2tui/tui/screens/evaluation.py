@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from tau2tui.core.command import Command, StartEval, SteerEval
 from tau2tui.core.model import EvalProgress, EvalState
 from tau2tui.ops import Ops
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 from tau2tui.tui.messages import Asked
 from tau2tui.tui.screens.frame import Framed
@@ -26,13 +27,7 @@ class EvalScreen(Framed):
     """The summary and, below it, the simulations in flight."""
 
     BINDING_GROUP_TITLE = "Evaluation"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "start", "Start", id="eval.start", tooltip="Start it; what finished before is not run again"),
-        Binding("p", "pause", "Pause/resume", id="eval.pause", tooltip="Start no more simulations, or go on"),
-        Binding("K", "steer('stop')", "Stop", id="eval.stop", tooltip="Stop the evaluation; asks first"),
-        Binding("plus,equals_sign", "concurrency(1)", "More", id="eval.more", tooltip="One more simulation at once"),
-        Binding("minus", "concurrency(-1)", "Fewer", id="eval.fewer", tooltip="One simulation fewer at once"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Evaluation")
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)

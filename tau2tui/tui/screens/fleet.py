@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from tau2tui.core.command import Relaunch, Stop
 from tau2tui.core.fleet import FleetRow, fleet_rows
 from tau2tui.ops import Ops
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.messages import Asked, LogAsked, RefreshAsked
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.fleet_table import FleetTable
@@ -23,12 +24,7 @@ class FleetScreen(Framed):
     """The table of replicas and, below it, the one under the cursor."""
 
     BINDING_GROUP_TITLE = "Fleet"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "open_log", "Log", id="replica.log", tooltip="Open its current log, as Enter", key_display="⏎ l"),
-        Binding("R", "relaunch", "Relaunch", id="replica.relaunch", tooltip="Start this replica again in its job"),
-        Binding("K", "stop", "Stop", id="replica.stop", tooltip="Stop this replica; asks first"),
-        Binding("r", "look", "Refresh", id="fleet.refresh", tooltip="Look again now"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Fleet")
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)

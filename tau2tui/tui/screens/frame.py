@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import on
 from textual.app import ComposeResult
 from textual.reactive import reactive
 from textual.screen import Screen
@@ -14,12 +15,15 @@ from tau2tui.ops import Ops
 from tau2tui.tui.sources import sources
 from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
+from tau2tui.tui.widgets.command_line import CommandLine
+from tau2tui.tui.widgets.filter_line import FilterLine
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.status_line import StatusLine
 from tau2tui.tui.widgets.tab_line import TabLine, View
 from tau2tui.tui.widgets.trouble_lines import TroubleLines
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 20
-WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide")]
+WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
 HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
 """From so many cells on, screens have this class."""
 
@@ -30,6 +34,7 @@ class Framed(Screen[None]):
     snapshot: reactive[Snapshot] = reactive(Snapshot)
     now: reactive[float] = reactive(0.0)
     activity: reactive[tuple[str, ...]] = reactive(())
+    read_only: reactive[bool] = reactive(False, init=False)
     old: reactive[bool] = reactive(False, init=False)
     """Whether what is known of the run may no longer be true."""
 
@@ -40,8 +45,10 @@ class Framed(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TroubleLines()
         yield StatusLine()
-        yield TabLine(self._views, self.view.name, "read-only  " if self._run and self._run.read_only else "")
+        yield TabLine(self._views, self.view.name)
         yield from self.compose_body()
+        yield FilterLine()
+        yield CommandLine()
         yield ActivityLine().data_bind(Framed.activity)
         yield Footer(show_command_palette=False, compact=True)
         yield Static(
@@ -75,6 +82,23 @@ class Framed(Screen[None]):
 
     def watch_old(self) -> None:
         self.show()
+
+    def watch_read_only(self) -> None:
+        self.query_one(TabLine).note = "read-only  " if self.read_only else ""
+        self.refresh_bindings()
+
+    @property
+    def main_table(self) -> KeyedTable | None:
+        """The table that `:goto` and a restored session are about."""
+        return next(iter(self.query(KeyedTable)), None)
+
+    @on(KeyedTable.FilterAsked)
+    def _filter_asked(self, event: KeyedTable.FilterAsked) -> None:
+        self.query_one(FilterLine).open(event.table)
+
+    @on(KeyedTable.Arranged)
+    def _arranged(self, event: KeyedTable.Arranged) -> None:
+        self.query_one(FilterLine).describe(event.table)
 
     def show(self) -> None:
         """Bring the body up to date."""

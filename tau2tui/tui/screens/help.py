@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 
 
@@ -19,11 +20,7 @@ class HelpScreen(ModalScreen[None]):
     """The keys of the screen that was left for it, by group."""
 
     BINDING_GROUP_TITLE = "Help"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "Close", id="help.close", tooltip="Back to where you were"),
-        Binding("j,down", "scroll('down')", "Down", id="help.down", show=False),
-        Binding("k,up", "scroll('up')", "Up", id="help.up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Help")
 
     def __init__(self, bindings: Iterable[ActiveBinding]) -> None:
         super().__init__()

@@ -10,13 +10,14 @@ from typing import ClassVar
 from rich.console import Group
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Static
 
 from tau2tui.config import PollConfig, SlaConfig
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 from tau2tui.tui.latencies import BINS, METRICS, Answer, Latencies, Question
 from tau2tui.tui.screens.frame import Framed
@@ -28,14 +29,7 @@ class LatencyScreen(Framed):
     """The picture of one series above the table of all."""
 
     BINDING_GROUP_TITLE = "Latency"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left_square_bracket", "series(-1)", "Previous", id="latency.previous", tooltip="The series above"),
-        Binding("right_square_bracket", "series(1)", "Next", id="latency.next", tooltip="The series below"),
-        Binding("m", "metric", "Metric", id="latency.metric", tooltip="Total, prefill or decode time"),
-        Binding("b", "bins(1)", "Bins", id="latency.bins", tooltip="More, narrower bars; B: fewer"),
-        Binding("B", "bins(-1)", "Fewer bins", id="latency.fewer-bins", tooltip="Fewer bars", show=False),
-        Binding("L", "log_axis", "Log axis", id="latency.log-axis", tooltip="Logarithmic axis on or off"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Latency")
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None, logs: LogFiles) -> None:
         super().__init__(view, views, title, ops)
@@ -72,7 +66,7 @@ class LatencyScreen(Framed):
 
     def action_series(self, step: int) -> None:
         table = self.query_one(LatencyTable)
-        table.move_cursor(row=max(0, min(table.row_count - 1, table.cursor_row + step)))
+        table.cursor_row += step
 
     def action_metric(self) -> None:
         metrics = list(METRICS)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 from textual.widgets import Input
@@ -16,6 +16,7 @@ from textual.widgets import Input
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell
 from tau2tui.tui.log_lines import LogLines, error_pattern, search_pattern
 from tau2tui.tui.log_tail import LogFollower
@@ -35,17 +36,7 @@ class LogsScreen(Framed):
     """The list of logs beside the open one; where there is no room for both, one at a time."""
 
     BINDING_GROUP_TITLE = "Logs"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "follow", "Follow", id="log.follow", tooltip="Keep to the end of the log, or stop"),
-        Binding("slash", "search", "Search", id="log.search", tooltip="Search in what is loaded"),
-        Binding("n", "found(1)", "Next hit", id="log.next", tooltip="The next hit; N: the one before", show=False),
-        Binding("N", "found(-1)", "Hit before", id="log.previous", tooltip="The hit before", show=False),
-        Binding("e", "error(1)", "Error", id="log.error", tooltip="The next line that tells of an error"),
-        Binding("E", "error(-1)", "Error before", id="log.error-before", tooltip="The error before", show=False),
-        Binding("w", "wrap", "Wrap", id="log.wrap", tooltip="Wrap long lines, or cut them at the edge"),
-        Binding("escape,backspace", "list", "List", id="log.list", tooltip="Back to the list of logs"),
-        Binding("r", "look", "Refresh", id="log.refresh", tooltip="Read the list of logs again", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Logs")
 
     wanted: reactive[str] = reactive("", always_update=True)
     """The log to open."""

@@ -9,11 +9,12 @@ from rich.console import Group
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 
 
@@ -21,11 +22,7 @@ class ReviewScreen(ModalScreen[bool]):
     """Asks before something is ended; the answer is No unless Yes is chosen."""
 
     BINDING_GROUP_TITLE = "Review"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n,escape,q", "answer(False)", "No", id="review.no", tooltip="Change nothing"),
-        Binding("y", "answer(True)", "Yes", id="review.yes", tooltip="Do what the sheet says"),
-        Binding("left,right,h,l", "app.focus_next", "Other answer", id="review.other", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Review")
 
     def __init__(self, title: str, lines: Sequence[str], affects: Sequence[str], notes: Sequence[str] = ()) -> None:
         """`lines` are the steps that will be done, `affects` what they cost, `notes` what is not known."""

@@ -31,8 +31,6 @@ _KV_FULL = 0.95
 class FleetTable(KeyedTable):
     """One row for each replica of the plan, in its order."""
 
-    BINDING_GROUP_TITLE = "Rows"
-
     def __init__(self) -> None:
         super().__init__(COLUMNS)
 

@@ -1,18 +1,30 @@
-"""A table whose rows have names: a refresh changes cells, never the row under the cursor."""
+"""A table whose rows have names: a refresh changes what is drawn, never the row under the cursor.
+
+Textual's own table repaints everything at each change and takes a second for 5000 rows; here only the lines in sight
+are drawn, and only those that differ are drawn again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.text import Text
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
-from textual.widgets import DataTable
+from textual.binding import BindingType
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
-from tau2tui.tui.format import Cell, Tone, middle_cut, printable
+from tau2tui.core.filter import Filter, FilterError, parse_filter
+from tau2tui.tui.actions import bindings
+from tau2tui.tui.format import STYLES, UNKNOWN, Cell, Tone, middle_cut, printable
+from tau2tui.tui.messages import CopyAsked, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,107 +45,416 @@ class Column:
 
 
 ALWAYS = 1000
+HEADER_LINES = 1
+_PADDING = 1
 Rows = Mapping[str, Sequence[Cell]]
 
 
-class KeyedTable(DataTable[Text]):
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How rows are sorted: by a column, or as they came (None)."""
+
+    column: int | None = None
+    reverse: bool = False
+
+
+class KeyedTable(ScrollView, can_focus=True):
     """Rows by key, cells in the order of the columns; what does not fit is left out by declared rank."""
 
-    BINDING_GROUP_TITLE = "Table"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "Down", id="table.down", tooltip="One row down, as ↓", show=False),
-        Binding("k", "cursor_up", "Up", id="table.up", tooltip="One row up, as ↑", show=False),
-        Binding("g", "scroll_top", "First", id="table.first", tooltip="To the first row", show=False),
-        Binding("G", "scroll_bottom", "Last", id="table.last", tooltip="To the last row", show=False),
-        Binding("ctrl+d", "page_down", "Page down", id="table.page-down", tooltip="One page down", show=False),
-        Binding("ctrl+u", "page_up", "Page up", id="table.page-up", tooltip="One page up", show=False),
-    ]
+    BINDING_GROUP_TITLE = "Rows"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Rows")
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"table--cursor", "table--header"}
+    FAULTS: ClassVar[str] = ""
+    """The filter that leaves the rows that need attention; empty where there is none."""
+
+    cursor_row: reactive[int] = reactive(0)
+    """The place of the cursor among the rows that are shown."""
+
+    @dataclass
+    class RowHighlighted(Message):
+        """Another row is under the cursor, or none."""
+
+        table: KeyedTable
+
+        @property
+        def control(self) -> KeyedTable:
+            return self.table
+
+    class RowSelected(RowHighlighted):
+        """The row under the cursor is to be opened."""
+
+    class Arranged(RowHighlighted):
+        """Filter, order or marks have changed, or how many rows they leave."""
+
+    class FilterAsked(RowHighlighted):
+        """Somebody wants to type a filter."""
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
-        super().__init__(id=id, cursor_type="row", cell_padding=1)
-        self._all = tuple(columns)
-        self._widths = [max(column.least, cell_len(column.title)) for column in columns]
-        self._wanted: Rows = {}
-        self._drawn: dict[str, tuple[Cell, ...]] = {}
+        super().__init__(id=id)
+        self.columns = tuple(columns)
+        self.order = Order()
+        self.wanted = Filter("")
+        self.marks: tuple[str, ...] = ()
+        """Keys of the marked rows, in the order in which they were marked; rows that are hidden keep theirs."""
+        self._least = [max(column.least, cell_len(column.title)) for column in self.columns]
+        self._widths = list(self._least)
+        self._rows: dict[str, tuple[Cell, ...]] = {}
+        self._shown: list[str] = []
         self._layout: tuple[tuple[int, int], ...] = ()
+        self._told: str | None = None
+
+    # what it holds
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the filter leaves."""
+        return len(self._shown)
+
+    @property
+    def row_count_in_all(self) -> int:
+        return len(self._rows)
 
     @property
     def cursor_key(self) -> str | None:
         """The key of the row under the cursor; None for an empty table."""
-        keys = tuple(self._drawn)
-        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+        return self._shown[self.cursor_row] if 0 <= self.cursor_row < len(self._shown) else None
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """What an act is for: the marked rows, hidden ones too; without marks the one under the cursor."""
+        key = self.cursor_key
+        return self.marks or ((key,) if key is not None else ())
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the columns that there is room for."""
+        return tuple(self.columns[index].title for index, _ in self._layout)
+
+    def drawn_row(self, row: int) -> list[str]:
+        """The cells of a row as they are drawn."""
+        cells = self._rows[self._shown[row]]
+        return [self._words(cells, index, width).strip() for index, width in self._layout]
+
+    def row_text(self, key: str) -> str:
+        """All cells of a row, also those that there is no room for, with tabs between them."""
+        return "\t".join(printable(cell.text) for cell in self._rows[key])
+
+    def index_of(self, key: str) -> int:
+        """The place of a row among those that are shown. Raises ValueError if it is not."""
+        return self._shown.index(key)
 
     def select(self, key: str) -> None:
-        """Put the cursor on a row, if there is one of that name."""
-        if key in self._drawn:
-            self.move_cursor(row=list(self._drawn).index(key), animate=False)
+        """Put the cursor on a row, if it is shown."""
+        if key in self._shown:
+            self.cursor_row = self._shown.index(key)
+
+    def goto(self, name: str) -> bool:
+        """Put the cursor on the row of that name, or on the first whose name holds it; whether there is one."""
+        places = [name] if name in self._rows else [*self._shown, *self._rows]
+        key = next((key for key in places if name in key), None)
+        if key is not None and key not in self._shown:
+            self.filter_by("")
+        if key is not None:
+            self.select(key)
+        return key is not None
+
+    # new rows, another order
 
     def show_rows(self, rows: Rows) -> None:
-        """Show these rows in this order; the cursor stays on its row, wherever that moves."""
-        self._wanted = rows
-        for cells in rows.values():
-            for index, cell in enumerate(cells):
-                self._widths[index] = max(
-                    self._widths[index], min(cell_len(printable(cell.text)), self._all[index].most)
-                )
-        if self.size.width:
-            self._draw()
+        """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves."""
+        before, self._rows = self._rows, {key: tuple(cells) for key, cells in rows.items()}
+        changed = [key for key, cells in self._rows.items() if before.get(key) != cells]
+        if not changed and list(before) == list(self._rows):
+            return
+        self.marks = tuple(key for key in self.marks if key in self._rows)
+        self._measure(changed)
+        shown = self._arranged()
+        if shown == self._shown and self._fits() == self._layout:
+            self._redraw(changed)
+        else:
+            self._show(shown)
+
+    def filter_by(self, words: str) -> None:
+        """Show only rows that match; empty: all. Raises FilterError."""
+        self.wanted = parse_filter(words, [column.title for column in self.columns])
+        self._show(self._arranged())
+
+    def sort_rows(self, order: Order) -> None:
+        """Show the rows in another order."""
+        self.order = order
+        self._show(self._arranged())
+        self.refresh()
+
+    def _arranged(self) -> list[str]:
+        keys = list(self._rows)
+        if self.wanted.terms:
+            keys = [key for key in keys if self.wanted(self._rows[key])]
+        if self.order.column is not None:
+            keys = _sorted(keys, lambda key: self._rows[key][self.order.column or 0], reverse=self.order.reverse)
+        return keys
+
+    def _show(self, shown: list[str]) -> None:
+        """Show these; cursor and view keep to the row under the cursor."""
+        key, row = self.cursor_key, self.cursor_row
+        from_top = row - self.scroll_offset.y
+        self._shown, self._layout = shown, self._fits()
+        self.virtual_size = Size(self.scrollable_content_region.width, len(shown) + HEADER_LINES)
+        place = {name: number for number, name in enumerate(shown)}
+        moved = place.get(key, row) if key is not None else row
+        row = max(0, min(moved, len(shown) - 1))
+        with self.prevent(KeyedTable.RowHighlighted):
+            self.set_reactive(KeyedTable.cursor_row, row)
+        self.scroll_to(y=max(0, row - from_top), animate=False, immediate=True, force=True)
+        self.refresh()
+        self._keep_in_sight()
+        self._tell()
+        self.post_message(self.Arranged(self))
+
+    # room
+
+    def _measure(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            for index, cell in enumerate(self._rows[key]):
+                length = len(cell.text) if cell.text.isascii() else cell_len(printable(cell.text))
+                if length > self._widths[index]:
+                    self._widths[index] = min(length, max(self.columns[index].most, self._least[index]))
 
     def on_resize(self, event: events.Resize) -> None:
-        self._widths = [max(column.least, cell_len(column.title)) for column in self._all]
-        self.show_rows(self._wanted)
+        self._widths = list(self._least)
+        self._measure(self._rows)
+        self._show(self._arranged())
 
-    def _draw(self) -> None:
-        layout = self._fit()
-        wanted = {key: tuple(cells) for key, cells in self._wanted.items()}
-        if layout != self._layout or list(wanted) != list(self._drawn):
-            self._rebuild(layout, wanted)
-            return
-        for key, cells in wanted.items():
-            for index, width in layout:
-                if cells[index] != self._drawn[key][index]:
-                    self.update_cell(key, str(index), self._cell(cells, index, width))
-        self._drawn = wanted
-
-    def _fit(self) -> tuple[tuple[int, int], ...]:
+    def _fits(self) -> tuple[tuple[int, int], ...]:
         """The columns that there is room for, by index, with their widths."""
         room = self.scrollable_content_region.width
-        shown = list(range(len(self._all)))
+        shown = list(range(len(self.columns)))
         widths = [
-            max(column.least, cell_len(column.title)) if column.flexible else width
-            for column, width in zip(self._all, self._widths, strict=True)
+            least if column.flexible else width
+            for column, least, width in zip(self.columns, self._least, self._widths, strict=True)
         ]
-        while (left := room - sum(widths[index] + 2 * self.cell_padding for index in shown)) < 0:
-            droppable = [index for index in shown if self._all[index].keep < ALWAYS]
+        while (left := room - sum(widths[index] + 2 * _PADDING for index in shown)) < 0:
+            droppable = [index for index in shown if self.columns[index].keep < ALWAYS]
             if not droppable:
                 break
-            shown.remove(min(droppable, key=lambda index: self._all[index].keep))
+            shown.remove(min(droppable, key=lambda index: self.columns[index].keep))
         for index in shown:
-            if self._all[index].flexible:
+            if self.columns[index].flexible:
                 grown = min(self._widths[index], widths[index] + max(0, left))
                 left -= grown - widths[index]
                 widths[index] = grown
         return tuple((index, widths[index]) for index in shown)
 
-    def _cell(self, cells: Sequence[Cell], index: int, width: int) -> Text:
-        cell, column = cells[index], self._all[index]
-        words = middle_cut(cell.text, width) if column.names else cell.text
-        return Cell(words, cell.tone).render(right=column.right)
+    # drawing
 
-    def _rebuild(self, layout: tuple[tuple[int, int], ...], wanted: dict[str, tuple[Cell, ...]]) -> None:
-        key, row, top = self.cursor_key, self.cursor_row, self.scroll_offset.y
-        with self.app.batch_update():
-            if layout != self._layout:
-                self.clear(columns=True)
-                for index, width in layout:
-                    title = Cell(self._all[index].title, Tone.MUTED).render(right=self._all[index].right)
-                    self.add_column(title, width=width, key=str(index))
-            else:
-                self.clear()
-            for name, cells in wanted.items():
-                self.add_row(*(self._cell(cells, index, width) for index, width in layout), key=name)
-            self._drawn, self._layout = wanted, layout
-            if wanted:
-                row = list(wanted).index(key) if key in wanted else min(row, len(wanted) - 1)
-                self.move_cursor(row=row, animate=False, scroll=False)
-                self.scroll_to(y=top, animate=False, immediate=True)
+    def render_line(self, y: int) -> Strip:
+        width = self.scrollable_content_region.width
+        if y < HEADER_LINES:
+            return self._header(width)
+        row = self.scroll_offset.y + y - HEADER_LINES
+        if row >= len(self._shown):
+            return Strip.blank(width, self.rich_style)
+        key = self._shown[row]
+        cells, base = self._rows[key], self.rich_style
+        over = self.get_component_rich_style("table--cursor", partial=True) if row == self.cursor_row else None
+        segments = []
+        for place, (index, column_width) in enumerate(self._layout):
+            style = base + STYLES[cells[index].tone]
+            style = style + over if over else style
+            gutter = "*" if place == 0 and key in self.marks else " "
+            segments.append(Segment(f"{gutter}{self._words(cells, index, column_width)} ", style))
+        return Strip(segments).adjust_cell_length(width, base + over if over else base)
+
+    def _header(self, width: int) -> Strip:
+        style = self.rich_style + self.get_component_rich_style("table--header", partial=True)
+        segments = []
+        for index, column_width in self._layout:
+            column = self.columns[index]
+            arrow = printable("▾" if self.order.reverse else "▴") if index == self.order.column else ""
+            words = set_cell_size(column.title[: column_width - len(arrow)] + arrow, column_width)
+            if column.right:
+                words = words.rstrip().rjust(column_width)
+            segments.append(Segment(f" {words} ", style + Style(color=STYLES[Tone.MUTED].color, bold=bool(arrow))))
+        return Strip(segments).adjust_cell_length(width, style)
+
+    def _words(self, cells: Sequence[Cell], index: int, width: int) -> str:
+        """A cell, cut or filled to its width."""
+        column, words = self.columns[index], printable(cells[index].text)
+        if words.isascii() and len(words) <= width:
+            return words.rjust(width) if column.right else words.ljust(width)
+        length = cell_len(words)
+        if length > width:
+            words = (
+                middle_cut(words, width)
+                if column.names and words.isascii()
+                else set_cell_size(words, width - 1) + printable("…")
+            )
+            length = cell_len(words)
+        fill = " " * (width - length)
+        return fill + words if column.right else words + fill
+
+    def _redraw(self, keys: Sequence[str]) -> None:
+        """Draw the lines of these rows again, as far as they are in sight."""
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        changed = set(keys)
+        for row in range(top, min(top + height, len(self._shown))):
+            if self._shown[row] in changed:
+                self._redraw_row(row)
+
+    def _redraw_row(self, row: int) -> None:
+        self.refresh_line(row + HEADER_LINES)
+
+    # the cursor
+
+    def validate_cursor_row(self, row: int) -> int:
+        return max(0, min(row, len(self._shown) - 1))
+
+    def watch_cursor_row(self, before: int, now: int) -> None:
+        self._redraw_row(before)
+        self._redraw_row(now)
+        self._keep_in_sight()
+        self._tell()
+
+    def _keep_in_sight(self) -> None:
+        room = max(1, self.scrollable_content_region.height - HEADER_LINES)
+        top, row = self.scroll_offset.y, self.cursor_row
+        wanted = row if row < top else row - room + 1 if row >= top + room else top
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, immediate=True, force=True)
+
+    def _tell(self) -> None:
+        if self.cursor_key != self._told:
+            self._told = self.cursor_key
+            self.post_message(self.RowHighlighted(self))
+
+    def action_cursor_down(self) -> None:
+        self.cursor_row += 1
+
+    def action_cursor_up(self) -> None:
+        self.cursor_row -= 1
+
+    def action_page_down(self) -> None:
+        self.cursor_row += max(1, self.scrollable_content_region.height - HEADER_LINES - 1)
+
+    def action_page_up(self) -> None:
+        self.cursor_row -= max(1, self.scrollable_content_region.height - HEADER_LINES - 1)
+
+    def action_scroll_top(self) -> None:
+        self.cursor_row = 0
+
+    def action_scroll_bottom(self) -> None:
+        self.cursor_row = len(self._shown) - 1
+
+    def action_select_cursor(self) -> None:
+        if self.cursor_key is not None:
+            self.post_message(self.RowSelected(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """On a title: sort by it, and then the other way round; on a row: go there, twice: open it."""
+        if event.y < HEADER_LINES:
+            self._sort_at(event.x)
+            return
+        row = self.scroll_offset.y + event.y - HEADER_LINES
+        if row < len(self._shown):
+            self.cursor_row = row
+            if event.chain > 1:
+                self.action_select_cursor()
+
+    # marks
+
+    def action_mark(self) -> None:
+        key = self.cursor_key
+        if key is not None:
+            self._mark([*(mark for mark in self.marks if mark != key), *([] if key in self.marks else [key])])
+            self.cursor_row += 1
+
+    def action_mark_range(self) -> None:
+        """From the row that was marked last, if it is shown, to the cursor."""
+        if self.cursor_key is None:
+            return
+        start = self._shown.index(self.marks[-1]) if self.marks and self.marks[-1] in self._shown else self.cursor_row
+        low, high = sorted((start, self.cursor_row))
+        self._mark([*self.marks, *self._shown[low : high + 1]])
+
+    def action_mark_all(self) -> None:
+        self._mark([*self.marks, *self._shown])
+
+    def action_unmark(self) -> None:
+        self._mark([])
+
+    def _mark(self, keys: Iterable[str]) -> None:
+        self.marks = tuple(dict.fromkeys(keys))
+        self.refresh()
+        self.post_message(self.Arranged(self))
+
+    # filter and copies
+
+    def action_filter(self) -> None:
+        self.post_message(self.FilterAsked(self))
+
+    def action_filter_by(self, words: str) -> None:
+        try:
+            self.filter_by(words)
+        except FilterError as error:
+            self.post_message(Told(str(error), trouble=True))
+
+    def action_faults(self) -> None:
+        self.action_filter_by("" if self.wanted.words == self.FAULTS else self.FAULTS)
+
+    def action_clear_filter(self) -> None:
+        self.action_filter_by("")
+
+    def action_copy_key(self) -> None:
+        if self.cursor_key is not None:
+            self.post_message(CopyAsked(self.cursor_key))
+
+    def action_copy_row(self) -> None:
+        if self.chosen:
+            self.post_message(CopyAsked("\n".join(map(self.row_text, self.chosen))))
+
+    def action_hint_copy(self) -> None:
+        self.post_message(Told("y copies, K stops, x shows all that can be done"))
+
+    # order
+
+    def action_sort_by(self, title: str) -> None:
+        """By a column, of which the beginning of the title is enough; a minus in front: the other way round."""
+        wanted = title.strip().lstrip("-").casefold()
+        found = [index for index, column in enumerate(self.columns) if column.title.casefold().startswith(wanted)]
+        if not wanted:
+            self.sort_rows(Order())
+        elif not found:
+            titles = ", ".join(column.title.lower() for column in self.columns)
+            self.post_message(Told(f"no column {title!r} here; there are {titles}", trouble=True))
+        else:
+            self.sort_rows(Order(found[0], title.strip().startswith("-")))
+
+    def action_sort_next(self) -> None:
+        """By the next column that is shown, and after the last as they came."""
+        indices: list[int | None] = [None, *(index for index, _ in self._layout)]
+        place = indices.index(self.order.column) if self.order.column in indices else 0
+        self.sort_rows(Order(indices[(place + 1) % len(indices)]))
+
+    def action_sort_reverse(self) -> None:
+        if self.order.column is not None:
+            self.sort_rows(Order(self.order.column, not self.order.reverse))
+
+    def _sort_at(self, x: int) -> None:
+        left = 0
+        for index, width in self._layout:
+            left += width + 2 * _PADDING
+            if x < left:
+                reverse = index == self.order.column and not self.order.reverse
+                self.sort_rows(Order(index, reverse))
+                return
+
+
+def _sorted(keys: Sequence[str], cell: Callable[[str], Cell], *, reverse: bool) -> list[str]:
+    """By number where cells have one, else by their words; what is not known comes last, either way."""
+    known = [key for key in keys if cell(key).text != UNKNOWN]
+    unknown = [key for key in keys if cell(key).text == UNKNOWN]
+
+    def rank(key: str) -> tuple[bool, float, str]:
+        value, words = cell(key).value, cell(key).text.casefold()
+        return (value is None, value or 0.0, words)
+
+    return sorted(known, key=rank, reverse=reverse) + unknown

@@ -15,8 +15,6 @@ _SLA_POOR = 0.5
 class LatencyTable(KeyedTable):
     """One row for each series."""
 
-    BINDING_GROUP_TITLE = "Rows"
-
     def __init__(self, sla_ms: float) -> None:
         super().__init__(
             (

@@ -10,12 +10,13 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import STYLES, Tone
 from tau2tui.tui.log_lines import LogLine
 
@@ -23,17 +24,8 @@ from tau2tui.tui.log_lines import LogLine
 class LogView(ScrollView, can_focus=True):
     """Shows lines; keeps to the end until it is scrolled up or a line was found, and again once it is back there."""
 
-    BINDING_GROUP_TITLE = "Scrolling"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "Down", id="log.down", tooltip="One line down, as ↓", show=False),
-        Binding("k", "scroll_up", "Up", id="log.up", tooltip="One line up, as ↑", show=False),
-        Binding("h", "scroll_left", "Left", id="log.left", tooltip="To the left, as ←", show=False),
-        Binding("l", "scroll_right", "Right", id="log.right", tooltip="To the right, as →", show=False),
-        Binding("ctrl+d", "page_down", "Page down", id="log.page-down", tooltip="One page down", show=False),
-        Binding("ctrl+u", "page_up", "Page up", id="log.page-up", tooltip="One page up", show=False),
-        Binding("g", "scroll_home", "Top", id="log.top", tooltip="To the first line that is loaded", show=False),
-        Binding("G", "scroll_end", "End", id="log.end", tooltip="To the end, and follow again"),
-    ]
+    BINDING_GROUP_TITLE = "Log text"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Log text")
 
     follow: reactive[bool] = reactive(True)
     """Whether the view keeps to the end."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich.style import Style
 from rich.text import Text
+from textual.reactive import reactive
 from textual.widget import Widget
 
 from tau2tui.tui.format import STYLES, Tone, text
@@ -27,9 +28,12 @@ class View:
 class TabLine(Widget):
     """All screens; a click goes there, as its number does."""
 
-    def __init__(self, views: Sequence[View], current: str, note: str = "") -> None:
+    note: reactive[str] = reactive("")
+    """What applies on all screens, such as that nothing is changed."""
+
+    def __init__(self, views: Sequence[View], current: str) -> None:
         super().__init__()
-        self._views, self._current, self._note = views, current, note
+        self._views, self._current = views, current
 
     def render(self) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
@@ -37,6 +41,6 @@ class TabLine(Widget):
             current = view.name == self._current
             style = STYLES[Tone.MATCH if current else Tone.PLAIN]
             line.append(f" {view.key} {view.title} ", style + Style.from_meta({"@click": f"app.view('{view.name}')"}))
-        end = text((self._note, Tone.WARN), ("tau2tui", Tone.MUTED))
+        end = text((self.note, Tone.WARN), ("tau2tui", Tone.MUTED))
         room = self.size.width - line.cell_len - end.cell_len
         return line.append(" " * room).append_text(end) if room > 0 else line

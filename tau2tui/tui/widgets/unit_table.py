@@ -24,8 +24,6 @@ _STUCK_MEDIANS = 5.0
 class UnitTable(KeyedTable):
     """One row for each simulation in flight."""
 
-    BINDING_GROUP_TITLE = "Rows"
-
     def __init__(self) -> None:
         super().__init__(COLUMNS)
 

@@ -51,9 +51,9 @@ async def test_the_simulation_that_is_stuck_comes_first_and_is_marked() -> None:
     async with run_on(make_ops(cluster_with(running_evaluation())), size=(140, 40)) as (app, pilot):
         await pilot.press("4")
         await shows(pilot, "10 in flight, longest idle first", "airline 4")
-        first = [str(cell) for cell in app.screen.query_one(UnitTable).get_row_at(0)]
+        first = app.screen.query_one(UnitTable).drawn_row(0)
         assert first == ["retail 17", "0", "21m30s", "▲ 10m10s", "31", "expert-1", "expert-1-2"]
-        second = [str(cell) for cell in app.screen.query_one(UnitTable).get_row_at(1)]
+        second = app.screen.query_one(UnitTable).drawn_row(1)
         assert second[3] == "9s"
 
 
@@ -121,12 +121,12 @@ async def test_plus_counts_on_from_what_was_asked_before_the_driver_confirms() -
     cluster = cluster_with(running_evaluation())
     ops = make_ops(cluster)
     async with run_on(ops) as (app, pilot):
-        await pilot.press("4", "plus", "plus", "minus", "plus")
+        await pilot.press("4", "plus", "plus", "underscore", "plus")
         await until(pilot, lambda: len(app.told) == 4)
         assert [value for _, verb, value in cluster.requests if verb == "concurrency"] == [11, 12, 11, 12]
         await look(ops, pilot)
         assert "12 at once" in screen_text(app)
-        await pilot.press("minus")
+        await pilot.press("underscore")
         await until(pilot, lambda: len(app.told) == 5)
         assert cluster.requests[-1] == ("eval", "concurrency", 11)
 

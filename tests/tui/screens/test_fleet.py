@@ -37,11 +37,11 @@ def column(app: WatchedApp, title: str) -> list[str]:
     """The cells of a column as they are drawn."""
     shown = table(app)
     index = titles(app).index(title)
-    return [str(shown.get_row_at(row)[index]) for row in range(shown.row_count)]
+    return [shown.drawn_row(row)[index] for row in range(shown.row_count)]
 
 
 def titles(app: WatchedApp) -> list[str]:
-    return [str(column.label).strip() for column in table(app).ordered_columns]
+    return list(table(app).titles)
 
 
 def done_steps(cluster: FakeCluster) -> list[str]:
@@ -52,7 +52,7 @@ def done_steps(cluster: FakeCluster) -> list[str]:
 
 async def go_to(app: WatchedApp, replica: str) -> None:
     shown = table(app)
-    shown.move_cursor(row=shown.get_row_index(replica))
+    shown.select(replica)
 
 
 async def test_a_failing_squeue_is_not_an_empty_queue() -> None:
@@ -119,7 +119,7 @@ async def test_what_is_not_known_is_a_dash_and_not_a_zero() -> None:
     cluster.start_fleet()
     cluster.change("expert-1-0", load=Load(running=0.0, waiting=None))
     async with run_on(make_ops(cluster)) as (app, _):
-        row = [str(cell) for cell in table(app).get_row("expert-1-0")]
+        row = table(app).drawn_row(table(app).index_of("expert-1-0"))
         shown = dict(zip(titles(app), row, strict=True))
         assert (shown["RUN/WAIT"], shown["KV"], shown["TOK/S"], shown["ERR"]) == ("0/–", "–", "–", "–")
 

@@ -79,7 +79,7 @@ async def test_a_search_finds_the_newest_hit_and_n_goes_round(log: Path) -> None
         await pilot.press("6", "enter")
         await until(pilot, lambda: "line 199" in screen_text(app))
         await pilot.press("slash", *"needle")
-        assert app.screen.query_one(Input).has_focus
+        assert app.screen.query_one("#search", Input).has_focus
         await pilot.press("enter")
         await until(pilot, lambda: "needle TWO" in screen_text(app))
         assert "2 hits in what is loaded" in screen_text(app)
@@ -99,7 +99,7 @@ async def test_no_key_does_anything_while_a_search_is_typed(log: Path) -> None:
         await pilot.press("slash", *"5qwef")
         assert app.current_mode == "logs"
         assert app.return_code is None
-        assert app.screen.query_one(Input).value == "5qwef"
+        assert app.screen.query_one("#search", Input).value == "5qwef"
         await pilot.press("enter")
         await until(pilot, lambda: "0 hits" in screen_text(app))
 

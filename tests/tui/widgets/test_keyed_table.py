@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
-from rich.text import Text
+from textual import on
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.widgets.data_table import ColumnKey, RowKey
 
-from tau2tui.tui.format import THEME, Cell, Tone
+from tau2tui.tui.format import UNKNOWN, Cell, Tone
+from tau2tui.tui.looks import theme_name, themes, wear
+from tau2tui.tui.messages import CopyAsked, Told
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 
 COLUMNS = (
@@ -22,87 +23,158 @@ COLUMNS = (
 
 
 class CountingTable(KeyedTable):
-    """Counts how many cells are written."""
+    """Counts the lines that are drawn again one by one, and the times that all of it is."""
 
-    written = 0
+    FAULTS = "count>5"
+    lines = 0
+    whole = 0
 
-    def update_cell(
-        self, row_key: RowKey | str, column_key: ColumnKey | str, value: Text, *, update_width: bool = False
-    ) -> None:
-        self.written += 1
-        super().update_cell(row_key, column_key, value, update_width=update_width)
+    def refresh_line(self, y: int) -> None:
+        self.lines += 1
+        super().refresh_line(y)
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> CountingTable:
+        self.whole += not regions
+        super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
 
 
 class TableApp(App[None]):
+    """The table alone, and what it says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        wear("dark")
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = theme_name("dark")
+        self.copied: list[str] = []
+        self.told: list[str] = []
+        self.highlighted: list[str | None] = []
+        self.opened: list[str | None] = []
+
     def compose(self) -> ComposeResult:
         yield CountingTable(COLUMNS)
 
-    def on_mount(self) -> None:
-        self.register_theme(THEME)
+    @on(CopyAsked)
+    def _copied(self, event: CopyAsked) -> None:
+        self.copied.append(event.words)
+
+    @on(Told)
+    def _told(self, event: Told) -> None:
+        self.told.append(event.words)
+
+    @on(KeyedTable.RowHighlighted)
+    def _highlighted(self, event: KeyedTable.RowHighlighted) -> None:
+        if type(event) is KeyedTable.RowHighlighted:
+            self.highlighted.append(event.table.cursor_key)
+
+    @on(KeyedTable.RowSelected)
+    def _opened(self, event: KeyedTable.RowSelected) -> None:
+        self.opened.append(event.table.cursor_key)
 
 
 @asynccontextmanager
-async def table(width: int = 80) -> AsyncIterator[tuple[CountingTable, Pilot[None]]]:
+async def table(width: int = 80, height: int = 10) -> AsyncIterator[tuple[CountingTable, Pilot[None]]]:
     app = TableApp()
-    async with app.run_test(size=(width, 10)) as pilot:
-        yield app.query_one(CountingTable), pilot
+    async with app.run_test(size=(width, height)) as pilot:
+        shown = app.query_one(CountingTable)
+        shown.focus()
+        await pilot.pause()
+        yield shown, pilot
 
 
 def rows(names: Iterable[str], count: int = 0, words: str = "") -> dict[str, tuple[Cell, ...]]:
-    return {name: (Cell(name), Cell(words), Cell(str(count))) for name in names}
+    return {name: (Cell(name), Cell(words), Cell(str(count), value=count)) for name in names}
+
+
+def counted(counts: Mapping[str, int | None]) -> dict[str, tuple[Cell, ...]]:
+    return {
+        name: (Cell(name), Cell(""), Cell(UNKNOWN if count is None else str(count), value=count))
+        for name, count in counts.items()
+    }
 
 
 def drawn(shown: KeyedTable) -> list[list[str]]:
-    return [[str(cell) for cell in shown.get_row_at(row)] for row in range(shown.row_count)]
+    return [shown.drawn_row(row) for row in range(shown.row_count)]
+
+
+def names(shown: KeyedTable) -> str:
+    return "".join(row[0] for row in drawn(shown))
+
+
+def app_of(pilot: Pilot[None]) -> TableApp:
+    assert isinstance(pilot.app, TableApp)
+    return pilot.app
 
 
 async def test_the_cursor_stays_on_its_row_when_rows_above_it_vanish() -> None:
     async with table() as (shown, pilot):
         shown.show_rows(rows("abcdef"))
-        shown.move_cursor(row=3)
-        assert shown.cursor_key == "d"
+        shown.select("d")
         shown.show_rows(rows("adf"))
         assert shown.cursor_key == "d"
         shown.show_rows(rows("fxyzda"))
         assert shown.cursor_key == "d"
         await pilot.press("j")
         assert shown.cursor_key == "a"
+        assert app_of(pilot).highlighted[-1] == "a"
 
 
 async def test_when_its_row_vanishes_the_cursor_stays_in_its_place() -> None:
-    async with table() as (shown, _):
+    async with table() as (shown, pilot):
         shown.show_rows(rows("abc"))
-        shown.move_cursor(row=2)
+        await pilot.pause()
+        shown.select("c")
+        await pilot.pause()
         shown.show_rows(rows("ab"))
+        await pilot.pause()
         assert shown.cursor_key == "b"
         shown.show_rows({})
-        assert shown.cursor_key is None
+        await pilot.pause()
+        assert app_of(pilot).highlighted == ["a", "c", "b", None]
 
 
-async def test_only_cells_that_changed_are_written() -> None:
+async def test_the_row_under_the_cursor_stays_on_its_line_while_rows_come_above_it() -> None:
     async with table() as (shown, _):
-        shown.show_rows(rows("abc", 1))
-        assert shown.written == 0
-        shown.show_rows(rows("abc", 1))
-        assert shown.written == 0
-        shown.show_rows(rows("ac", 1) | rows("b", 2))  # another order
-        shown.written = 0
-        shown.show_rows(rows("ac", 1) | rows("b", 3))
-        assert shown.written == 1
-        assert drawn(shown)[2] == ["b", "", "3"]
+        shown.show_rows(rows(f"{number:02}" for number in range(50)))
+        shown.select("30")
+        line = shown.cursor_row - shown.scroll_offset.y
+        shown.show_rows(rows([f"new{number}" for number in range(7)]) | rows(f"{number:02}" for number in range(50)))
+        assert shown.cursor_key == "30"
+        assert shown.cursor_row - shown.scroll_offset.y == line
+
+
+async def test_only_lines_in_sight_that_changed_are_drawn_again() -> None:
+    async with table() as (shown, pilot):
+        many = rows((f"{number:02}" for number in range(50)), 1)
+        shown.show_rows(many)
+        await pilot.pause()
+        shown.lines = shown.whole = 0
+        shown.show_rows(dict(many))
+        assert (shown.lines, shown.whole) == (0, 0)
+        shown.show_rows(many | rows(["03"], 2))
+        assert (shown.lines, shown.whole) == (1, 0)
+        assert drawn(shown)[3] == ["03", "", "2"]
+        shown.show_rows(many | rows(["03"], 2) | rows(["44"], 2))
+        assert (shown.lines, shown.whole) == (1, 0)
 
 
 async def test_a_change_of_tone_alone_is_drawn() -> None:
-    async with table() as (shown, _):
+    async with table() as (shown, pilot):
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1"))})
+        await pilot.pause()
+        shown.lines = 0
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1", Tone.WARN))})
-        assert shown.written == 1
+        assert shown.lines == 1
 
 
 async def test_columns_leave_by_rank_and_come_back() -> None:
     async with table(80) as (shown, pilot):
         shown.show_rows(rows("ab", 7, "words"))
-        assert len(shown.columns) == 3
+        assert drawn(shown) == [["a", "words", "7"], ["b", "words", "7"]]
         await pilot.resize_terminal(18, 10)
         await pilot.pause()
         assert drawn(shown) == [["a", "7"], ["b", "7"]]
@@ -117,7 +189,6 @@ async def test_columns_leave_by_rank_and_come_back() -> None:
 async def test_a_flexible_column_takes_what_is_left_and_cuts_names_in_the_middle() -> None:
     async with table(40) as (shown, pilot):
         shown.show_rows(rows("a", 7, "a-name-that-is-longer-than-the-room-for-it"))
-        assert len(drawn(shown)[0][1]) == 40 - (8 + 2) - (5 + 2) - 2
         assert drawn(shown)[0][1] == "a-name-tha…oom-for-it"
         await pilot.resize_terminal(80, 10)
         await pilot.pause()
@@ -130,6 +201,95 @@ async def test_markup_and_control_characters_are_shown_literally() -> None:
         assert drawn(shown)[0][:2] == ["[b]x[/b]", "�[31mred �"]
 
 
-def test_a_cell_remembers_its_alignment() -> None:
-    cell: Any = Cell("1").render(right=True)
-    assert (cell.justify, cell.no_wrap, cell.overflow) == ("right", True, "ellipsis")
+async def test_a_filter_leaves_what_matches_and_the_cursor_on_its_row() -> None:
+    async with table() as (shown, _):
+        shown.show_rows(counted({"a": 1, "b": 9, "c": None, "d": 7}))
+        shown.select("d")
+        shown.filter_by("count>5")
+        assert (names(shown), shown.cursor_key) == ("bd", "d")
+        shown.show_rows(counted({"a": 8, "b": 9, "c": None, "d": 7}))
+        assert (names(shown), shown.cursor_key) == ("abd", "d")
+        shown.filter_by("")
+        assert names(shown) == "abcd"
+
+
+async def test_one_key_leaves_the_rows_that_need_attention_and_brings_all_back() -> None:
+    async with table() as (shown, pilot):
+        shown.show_rows(counted({"a": 1, "b": 9}))
+        await pilot.press("!")
+        assert names(shown) == "b"
+        await pilot.press("!")
+        assert names(shown) == "ab"
+
+
+async def test_rows_are_sorted_by_number_and_what_is_not_known_is_last_either_way() -> None:
+    async with table() as (shown, pilot):
+        shown.show_rows(counted({"a": 10, "b": 9, "c": None, "d": 100}))
+        shown.action_sort_by("count")
+        assert names(shown) == "badc"
+        await pilot.press("O")
+        assert names(shown) == "dabc"
+        shown.show_rows(counted({"a": 1000, "b": 9, "c": None, "d": 100}))
+        assert names(shown) == "adbc"
+        shown.action_sort_by("")
+        assert names(shown) == "abcd"
+        shown.action_sort_by("nothing")
+        await pilot.pause()
+        assert app_of(pilot).told == ["no column 'nothing' here; there are name, words, count"]
+
+
+async def test_a_click_on_a_title_sorts_and_another_turns_it_round() -> None:
+    async with table() as (shown, pilot):
+        shown.show_rows(counted({"b": 1, "a": 2}))
+        await pilot.click(shown, offset=(2, 0))
+        assert names(shown) == "ab"
+        await pilot.click(shown, offset=(2, 0))
+        assert names(shown) == "ba"
+
+
+async def test_marks_survive_filters_and_go_with_their_rows() -> None:
+    async with table() as (shown, pilot):
+        chosen: list[str] = []
+
+        def look() -> list[str]:
+            chosen[:] = shown.chosen
+            return chosen
+
+        shown.show_rows(counted(dict.fromkeys("abcdef", 1) | {"b": 9}))
+        await pilot.press("space", "j", "j", "V")
+        assert look() == ["a", "b", "c", "d"]
+        shown.filter_by("count>5")
+        assert look() == ["a", "b", "c", "d"]
+        shown.show_rows(counted(dict.fromkeys("acdef", 1)))
+        assert look() == ["a", "c", "d"]
+        await pilot.press("u")
+        assert look() == []
+        shown.filter_by("")
+        await pilot.press("*")
+        assert look() == ["a", "c", "d", "e", "f"]
+
+
+async def test_names_and_rows_are_copied_with_the_columns_that_are_not_shown() -> None:
+    async with table(12) as (shown, pilot):
+        shown.show_rows(rows("ab", 7, "words"))
+        await pilot.press("j", "y", "Y")
+        assert app_of(pilot).copied == ["b", "b\twords\t7"]
+        await pilot.press("*", "Y")
+        assert app_of(pilot).copied[-1] == "a\twords\t7\nb\twords\t7"
+
+
+async def test_enter_and_a_double_click_open_a_row() -> None:
+    async with table() as (shown, pilot):
+        shown.show_rows(rows("abc"))
+        await pilot.press("enter")
+        await pilot.click(shown, offset=(2, 3), times=2)
+        assert app_of(pilot).opened == ["a", "c"]
+
+
+async def test_going_to_a_row_that_a_filter_hides_shows_all_rows() -> None:
+    async with table() as (shown, _):
+        shown.show_rows(rows(["alpha", "beta"]))
+        shown.filter_by("alpha")
+        assert shown.goto("bet")
+        assert shown.cursor_key == "beta"
+        assert not shown.goto("gamma")

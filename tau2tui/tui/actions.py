@@ -1,0 +1,187 @@
+"""Every act of the screens: its id, keys, words and place.
+
+Bindings, help, menu, palette, `:` commands and docs/keys.md are made of this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from tau2tui.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that can be done, in the group of the screen or widget that does it."""
+
+    id: str
+    """What config.toml remaps, and what `:` takes."""
+    keys: str
+    """Textual's names of keys, with commas; empty: only by `:`, the palette or the menu."""
+    does: str
+    """The method `action_<does>`, with its arguments."""
+    name: str
+    about: str
+    shown: bool = False
+    """Whether the line at the bottom names it."""
+    word: str = ""
+    """The word of the command line that does the same."""
+    changes: bool = False
+    """Whether it changes something outside the screen: refused while the app is read-only."""
+    takes: str = ""
+    """What `:` wants behind it, which becomes the method's only argument."""
+    key_display: str | None = None
+    priority: bool = False
+
+    def binding(self) -> Binding:
+        """As Textual knows it."""
+        return Binding(
+            self.keys,
+            self.does,
+            self.name,
+            show=self.shown,
+            key_display=self.key_display,
+            priority=self.priority,
+            tooltip=self.about,
+            id=self.id,
+        )
+
+
+def _moving(what: str, prefix: str, *, up: str, down: str) -> tuple[Action, ...]:
+    return (
+        Action(f"{prefix}.down", "j,down", down, "Down", f"One {what} down"),
+        Action(f"{prefix}.up", "k,up", up, "Up", f"One {what} up"),
+        Action(f"{prefix}.page-down", "ctrl+d,pagedown", "page_down", "Page down", "One page down"),
+        Action(f"{prefix}.page-up", "ctrl+u,pageup", "page_up", "Page up", "One page up"),
+    )
+
+
+ACTIONS: Mapping[str, tuple[Action, ...]] = {
+    "Everywhere": (
+        Action("app.help", "question_mark", "help", "Help", "The keys that apply here", shown=True),
+        Action("app.command", "colon", "command", "Command", "Type a command; Tab completes it", shown=True),
+        Action("app.palette", "ctrl+p", "command_palette", "Palette", "Look for an act by its name"),
+        Action("app.menu", "x", "menu", "Menu", "All that can be done here, as a list"),
+        Action("app.zoom", "z", "zoom", "Zoom", "All the room for the table, or the details again"),
+        Action("app.plain", "ctrl+l", "plain", "Plain screen", "The screen as plain lines, to select with the mouse"),
+        Action("app.screenshot", "ctrl+s", "save_screenshot", "Screenshot", "Save the screen as a picture (SVG)"),
+        Action("app.theme", "", "wear", "Theme", "dark, light, high-contrast, colour-blind or mono", takes="NAME"),
+        Action("app.ascii", "", "ascii", "ASCII", "Draw with ASCII alone, or with all glyphs again"),
+        Action("app.goto", "", "goto", "Go to", "Put the cursor on the row of that name", takes="NAME"),
+        Action("app.back", "minus", "last_view", "Last screen", "Back to the screen that was open before"),
+        Action("app.refresh", "r,ctrl+r", "look", "Refresh", "Look again now"),
+        Action("app.read-only", "", "read_only", "Read-only", "Refuse, or allow again, all that changes something"),
+        Action("app.quit", "q", "quit", "Quit", "Close; jobs and evaluation live on", shown=True),
+        Action("app.close", "ctrl+c", "interrupt", "Close", "Twice: at once", priority=True),
+    ),
+    "Rows": (
+        *_moving("row", "table", up="cursor_up", down="cursor_down"),
+        Action("table.first", "g,home", "scroll_top", "First", "To the first row"),
+        Action("table.last", "G,end", "scroll_bottom", "Last", "To the last row"),
+        Action("table.open", "enter", "select_cursor", "Open", "Open what the row stands for"),
+        Action("table.mark", "space", "mark", "Mark", "Mark the row, or take its mark away"),
+        Action("table.mark-range", "V", "mark_range", "Mark to here", "Mark all rows from the last mark to here"),
+        Action("table.mark-all", "asterisk", "mark_all", "Mark all", "Mark all rows that are shown"),
+        Action("table.unmark", "u", "unmark", "Unmark", "Take all marks away"),
+        Action("table.sort", "o", "sort_next", "Sort", "Sort by the next column; a click on a title does it too"),
+        Action("table.reverse", "O", "sort_reverse", "Reverse", "Sort the other way round"),
+        Action(
+            "table.sort-by", "", "sort_by", "Sort by", "Sort by a column; no column: the usual order", takes="COLUMN"
+        ),
+        Action(
+            "table.filter",
+            "slash",
+            "filter",
+            "Filter",
+            "Show only rows that match; Enter keeps, Esc clears",
+            shown=True,
+        ),
+        Action("table.filter-by", "", "filter_by", "Filter by", "Show only rows that match", takes="FILTER"),
+        Action("table.faults", "exclamation_mark", "faults", "Faults", "Only rows that need attention, or all again"),
+        Action("table.clear", "escape", "clear_filter", "All rows", "Show all rows again"),
+        Action("table.copy", "y", "copy_key", "Copy name", "Copy the name of the row"),
+        Action("table.copy-row", "Y", "copy_row", "Copy row", "Copy the whole row, or the marked ones"),
+        Action("table.copy-is-y", "c", "hint_copy", "?", "Says which keys copy and stop"),
+    ),
+    "Fleet": (
+        Action("replica.log", "l", "open_log", "Log", "Open its current log", shown=True, key_display="⏎ l"),
+        Action("replica.relaunch", "R", "relaunch", "Relaunch", "Start it again in its job", True, "relaunch", True),
+        Action("replica.stop", "K", "stop", "Stop", "Stop it; asks first", True, "stop", True),
+    ),
+    "Evaluation": (
+        Action("eval.start", "s", "start", "Start", "What finished before is not run again", True, "eval", True),
+        Action("eval.pause", "p", "pause", "Pause/resume", "Start no more simulations, or go on", True, "eval", True),
+        Action("eval.stop", "K", "steer('stop')", "Stop", "Stop the evaluation; asks first", True, "eval", True),
+        Action(
+            "eval.more", "plus,equals_sign", "concurrency(1)", "More", "One simulation more at once", True, "eval", True
+        ),
+        Action(
+            "eval.fewer", "underscore", "concurrency(-1)", "Fewer", "One simulation fewer at once", True, "eval", True
+        ),
+    ),
+    "Latency": (
+        Action("latency.previous", "left_square_bracket", "series(-1)", "Previous", "The series above", True),
+        Action("latency.next", "right_square_bracket", "series(1)", "Next", "The series below", True),
+        Action("latency.metric", "m", "metric", "Metric", "Total, prefill or decode time", True),
+        Action("latency.bins", "b", "bins(1)", "Bins", "More, narrower bars; B: fewer", True),
+        Action("latency.fewer-bins", "B", "bins(-1)", "Fewer bins", "Fewer bars"),
+        Action("latency.log-axis", "L", "log_axis", "Log axis", "Logarithmic axis on or off", True),
+    ),
+    "Logs": (
+        Action("log.follow", "f", "follow", "Follow", "Keep to the end of the log, or stop", True),
+        Action("log.search", "slash", "search", "Search", "Search in what is loaded", True),
+        Action("log.next", "n", "found(1)", "Next hit", "The next hit"),
+        Action("log.previous", "N", "found(-1)", "Hit before", "The hit before"),
+        Action("log.error", "e", "error(1)", "Error", "The next line that tells of an error", True),
+        Action("log.error-before", "E", "error(-1)", "Error before", "The error before"),
+        Action("log.wrap", "w", "wrap", "Wrap", "Wrap long lines, or cut them at the edge", True),
+        Action("log.list", "escape,backspace", "list", "List", "Back to the list of logs", True),
+    ),
+    "Log text": (
+        *_moving("line", "text", up="scroll_up", down="scroll_down"),
+        Action("text.left", "h,left", "scroll_left", "Left", "To the left"),
+        Action("text.right", "l,right", "scroll_right", "Right", "To the right"),
+        Action("text.top", "g,home", "scroll_home", "Top", "To the first line that is loaded"),
+        Action("text.end", "G,end", "scroll_end", "End", "To the end, and follow again", True),
+    ),
+    "Filter": (Action("filter.clear", "escape", "clear", "All rows", "Show all rows again", True),),
+    "Command": (
+        Action("command.leave", "escape", "leave", "Leave", "Do nothing", True),
+        Action("command.complete", "tab", "complete", "Complete", "Take the suggestion", True, priority=True),
+    ),
+    "Menu": (Action("menu.close", "escape,q,x", "dismiss", "Close", "Back to where you were", True),),
+    "Review": (
+        Action("review.no", "n,escape,q", "answer(False)", "No", "Change nothing", True),
+        Action("review.yes", "y", "answer(True)", "Yes", "Do what the sheet says", True),
+        Action("review.other", "left,right,h,l", "app.focus_next", "Other answer", "Go to the other answer"),
+    ),
+    "Help": (
+        Action("help.close", "escape,q,question_mark", "dismiss", "Close", "Back to where you were", True),
+        *_moving("line", "help", up="scroll('up')", down="scroll('down')"),
+    ),
+}
+"""By the group that does them; the order is that of help and footer."""
+
+BY_ID: Mapping[str, Action] = {action.id: action for group in ACTIONS.values() for action in group}
+
+
+def bindings(group: str) -> list[BindingType]:
+    """The keys of a screen or widget."""
+    return [action.binding() for action in ACTIONS[group] if action.keys]
+
+
+def keymap(settings: Mapping[str, str]) -> dict[str, str]:
+    """The keys that a configuration changes, checked. Raises ConfigError for an act that does not exist."""
+    for name in settings:
+        if name not in BY_ID:
+            near = [known for known in BY_ID if known.split(".")[0] == name.split(".")[0]]
+            raise ConfigError(f"keys: there is no act {name!r}", f"there are {', '.join(near or BY_ID)}")
+    return dict(settings)
+
+
+def call(action: Action, words: str) -> str:
+    """An act as Textual runs it; what was typed behind it is a string, literally, whatever it holds."""
+    return f"{action.does}({words!r})" if action.takes else action.does

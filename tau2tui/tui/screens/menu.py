@@ -1,0 +1,86 @@
+"""The menu (x): all that can be done here, as a list, so that no key need be known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+
+from tau2tui.tui.actions import bindings
+from tau2tui.tui.format import Cell, Tone
+from tau2tui.tui.reach import Reached
+from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+
+_KEY_NAMES = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "minus": "-",
+    "plus": "+",
+    "equals_sign": "=",
+    "underscore": "_",
+    "asterisk": "*",
+    "exclamation_mark": "!",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "ampersand": "&",
+}
+
+
+def key_names(keys: str) -> str:
+    """Textual's names of keys as people read them."""
+    return " ".join(_KEY_NAMES.get(key, key) for key in keys.split(",") if key)
+
+
+class MenuScreen(ModalScreen[str | None]):
+    """Offers acts; the id of the chosen one is the answer."""
+
+    BINDING_GROUP_TITLE = "Menu"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("Menu")
+
+    def __init__(self, acts: Sequence[Reached]) -> None:
+        super().__init__()
+        self._acts = tuple(acts)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="sheet") as sheet:
+            sheet.border_title = "What can be done here"
+            sheet.border_subtitle = "⏎ does it, q closes"
+            yield KeyedTable(
+                (
+                    Column("ACT", 14, ALWAYS),
+                    Column("KEY", 6, ALWAYS, most=14),
+                    Column("WHAT IT DOES", 20, 10, most=200, flexible=True),
+                    Column("WORD", 8, 5),
+                ),
+                id="menu",
+            )
+
+    def on_mount(self) -> None:
+        table = self.query_one(KeyedTable)
+        table.show_rows({act.action.id: _cells(act) for act in self._acts})
+        table.focus()
+
+    @on(KeyedTable.RowSelected)
+    def _chosen(self, event: KeyedTable.RowSelected) -> None:
+        event.stop()
+        act = next(act for act in self._acts if act.action.id == event.table.cursor_key)
+        self.dismiss(act.action.id if act.enabled else None)
+
+
+def _cells(act: Reached) -> tuple[Cell, ...]:
+    tone = Tone.PLAIN if act.enabled else Tone.MUTED
+    action = act.action
+    return (
+        Cell(action.name, tone),
+        Cell(key_names(action.keys), Tone.ACCENT),
+        Cell(action.about if act.enabled else f"{action.about} (not now)", Tone.MUTED),
+        Cell(f"tau2tui {action.word}" if action.word else "", Tone.MUTED),
+    )

@@ -1,0 +1,205 @@
+"""The ways to an act: key, `:` line, menu and palette; and what the app itself does."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from textual.command import CommandPalette
+from textual.widgets import Input
+
+from tau2tui.core.model import Phase
+from tau2tui.tui.screens.menu import MenuScreen
+from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.widgets.fleet_table import FleetTable
+from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
+from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Copies and pictures go to a directory of the test; there is no tmux around it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TMUX", raising=False)
+    return tmp_path / "tau2tui"
+
+
+def fleet() -> FakeCluster:
+    cluster = FakeCluster(seed_config(), FakeClock(runs=True))
+    cluster.start_fleet()
+    cluster.evaluation = running_evaluation()
+    cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
+    return cluster
+
+
+def wears(app: WatchedApp, look: str) -> bool:
+    return app.theme == f"tau2tui-{look}"
+
+
+def table(app: WatchedApp) -> FleetTable:
+    return app.screen.query_one(FleetTable)
+
+
+async def test_a_filter_is_typed_below_the_table_and_enter_keeps_it() -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("slash", *"state:!ready")
+        assert [row[1] for row in map(table(app).drawn_row, range(table(app).row_count))] == ["expert-1-2"]
+        await pilot.press("enter")
+        await shows(pilot, "1 of 16 match state:!ready")
+        assert table(app).has_focus
+        await pilot.press("escape")
+        assert table(app).row_count == 16
+
+
+async def test_a_filter_that_says_nothing_is_answered_while_it_is_typed() -> None:
+    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+        await pilot.press("slash", *"colour:red")
+        await shows(pilot, "no column 'colour' here")
+        await pilot.press("enter")
+        assert app.screen.query_one("#filter", Input).has_focus
+        await pilot.press("escape")
+        assert table(app).row_count == 16
+
+
+async def test_the_command_line_goes_to_screens_and_does_acts() -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("colon", *"eval", "enter")
+        assert app.current_mode == "eval"
+        await pilot.press("colon", *"fleet", "enter")
+        await pilot.press("colon", *"goto expert-1-2", "enter")
+        assert table(app).cursor_key == "expert-1-2"
+        await pilot.press("colon", *"filter-by state:failed", "enter")
+        assert table(app).row_count == 1
+        await pilot.press("colon", *"stop", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
+
+
+async def test_the_command_line_completes_and_explains(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+        await pilot.press("colon", *"filter-b")
+        entry = app.screen.query_one("#command", Input)
+        await until(pilot, lambda: entry._suggestion == "filter-by")
+        await pilot.press("tab")
+        assert entry.value == "filter-by"
+        await shows(pilot, "FILTER  Show only rows that match")
+        await pilot.press("escape")
+        assert table(app).has_focus
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("nonsense", "there is nothing here that is called 'nonsense'; x lists all"),
+        ("help me", "help takes nothing behind it"),
+        ("goto nobody", "no row is called 'nobody' here"),
+        ("wear pink", "there is nothing here that is called 'wear'"),
+        ("theme pink", "no theme 'pink'; there are dark, light, high-contrast, colour-blind, mono"),
+        ("filter-by kv>much", "'much' is no number"),
+    ],
+)
+async def test_a_command_that_cannot_be_done_says_why(typed: str, said: str) -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("colon", *typed, "enter")
+        await until(pilot, lambda: any(said in words for words in app.told))
+
+
+async def test_the_menu_offers_what_can_be_done_here_and_does_it() -> None:
+    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+        await pilot.press("colon", *"goto expert-1-2", "enter", "x")
+        await until(pilot, lambda: isinstance(app.screen, MenuScreen))
+        await shows(pilot, "Relaunch", "tau2tui relaunch", "Start it again in its job")
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: "Done: relaunch expert-1-2" in app.told)
+
+
+async def test_the_palette_finds_an_act_by_a_few_letters() -> None:
+    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"high-contr")
+        await shows(pilot, "Everywhere: Theme")
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not isinstance(app.screen, CommandPalette))
+        await until(pilot, lambda: app.screen.query_one("#command", Input).value == "app.theme ")
+
+
+async def test_minus_goes_back_to_the_screen_before() -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("5", "6", "minus")
+        assert app.current_mode == "latency"
+        await pilot.press("minus")
+        assert app.current_mode == "logs"
+
+
+async def test_read_only_is_switched_while_it_runs_and_refuses_then() -> None:
+    cluster = fleet()
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("colon", *"read-only", "enter")
+        await shows(pilot, "read-only")
+        await pilot.press("colon", *"goto expert-1-2", "enter")
+        await until(pilot, lambda: table(app).cursor_key == "expert-1-2")
+        await pilot.press("R")
+        await until(pilot, lambda: any(words.startswith("Not done: relaunch") for words in app.told))
+        await pilot.press("colon", *"read-only", "enter")
+        await pilot.press("R")
+        await until(pilot, lambda: any(words.startswith("Done: relaunch") for words in app.told))
+        assert cluster.requests
+
+
+async def test_what_was_started_read_only_stays_so() -> None:
+    async with run_on(make_ops(fleet(), read_only=True)) as (app, pilot):
+        await pilot.press("colon", *"read-only", "enter")
+        await until(pilot, lambda: "it was started with --read-only" in app.told)
+        assert app.read_only
+
+
+async def test_every_look_can_be_worn_and_ascii_draws_nothing_else() -> None:
+    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+        for look in ("light", "high-contrast", "colour-blind", "mono", "dark"):
+            await pilot.press("colon", *f"theme {look}", "enter")
+            await until(pilot, partial(wears, app, look))
+        await pilot.press("colon", *"ascii", "enter")
+        await until(pilot, lambda: "X failed" in screen_text(app))
+        body = screen_text(app).splitlines()[:20]
+        assert [line for line in body if not line.isascii()] == []
+        await pilot.press("colon", *"ascii", "enter")
+        await until(pilot, lambda: "✖ failed" in screen_text(app))
+
+
+async def test_a_copy_says_where_it_went_and_is_kept_in_a_file(own_cache: Path) -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("y")
+        await until(pilot, lambda: any("sent to the terminal's clipboard" in words for words in app.told))
+        assert app.clipboard == "orchestrator-0"
+        assert (own_cache / "clip.txt").read_text() == "orchestrator-0"
+        assert (own_cache / "clip.txt").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_contested_key_says_which_keys_are_meant() -> None:
+    cluster = fleet()
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("c")
+        await until(pilot, lambda: any("y copies, K stops" in words for words in app.told))
+        assert cluster.requests == []
+
+
+async def test_a_picture_of_the_screen_is_saved(own_cache: Path) -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(words.startswith("saved ") for words in app.told))
+        (picture,) = (own_cache / "screenshots").glob("*.svg")
+        assert "expert-1-2" in picture.read_text()
+
+
+async def test_a_key_that_the_configuration_changes_does_the_act() -> None:
+    cluster = fleet()
+    cluster.config = cluster.config.model_copy(update={"keys": {"replica.relaunch": "f5"}})
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("colon", *"goto expert-1-2", "enter")
+        await until(pilot, lambda: table(app).cursor_key == "expert-1-2")
+        await pilot.press("R")
+        await pilot.press("f5")
+        await until(pilot, lambda: "Done: relaunch expert-1-2" in app.told)
+        assert len(cluster.requests) == 1
