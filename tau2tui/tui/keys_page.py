@@ -10,9 +10,9 @@ from tau2tui.tui.views import VIEWS
 
 _HEAD = """# Keys
 
-Every act has an id, by which config.toml gives it other keys, and which `:` takes (its last part is enough). What stands
-in capital letters behind it is typed there too: `:goto expert-1-2`. `x` lists what can be done where you are, ctrl+p
-finds it by a few letters, `?` shows the keys that apply. This page is made of the same table.
+Every act has an id, by which config.toml gives it other keys, and which `:` takes (its last part is enough). What
+stands in capital letters behind it is typed there too: `:goto expert-1-2`. `x` lists what can be done where you are,
+ctrl+p finds it by a few letters, `?` shows the keys that apply. This page is made of the same table.
 
 ```toml
 [keys]
