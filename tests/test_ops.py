@@ -32,12 +32,12 @@ class Cluster(LocalShell):
     def __init__(self, replicas: tuple[Replica, ...] = ()) -> None:
         self.replicas = replicas
         self.files: dict[str, bytes] = {}
-        self.commands: list[tuple[str, ...]] = []
+        self.ran: list[tuple[str, ...]] = []
         self.broken = ""
         self.now = NOW
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
-        self.commands.append(tuple(argv))
+        self.ran.append(tuple(argv))
         if self.broken:
             raise Unreachable(self.broken)
         if argv[-2:-1] == ["state"] or "state" in argv:
@@ -153,7 +153,7 @@ async def test_a_run_that_was_never_launched_is_known_to_be_empty() -> None:
     cluster = Cluster()
     ops = make_ops(cluster, Queue(), launched=False)
     await ops.look()
-    assert not cluster.commands
+    assert not cluster.ran
     assert {verdict.standing for verdict in ops.verdicts()} == {Standing.ABSENT}
 
 
@@ -164,7 +164,7 @@ async def test_a_launch_writes_all_files_before_it_submits_and_tells_each_step()
     await ops.look()
     heard: list[Progress] = []
     await ops.perform(ops.plan(Launch()), heard.append)
-    assert [argv for argv in cluster.commands if argv[0] == "submit"] == [
+    assert [argv for argv in cluster.ran if argv[0] == "submit"] == [
         ("submit", "jobs/oss_eval_node1.sbatch"),
         ("submit", "jobs/oss_eval_node2.sbatch"),
     ]
@@ -182,7 +182,7 @@ async def test_a_step_that_fails_stops_the_plan_and_is_told_and_logged() -> None
     with pytest.raises(CommandFailed, match="no such thing") as caught:
         await ops.perform(plan, ignore)
     assert caught.value.hint == "2 further steps were not done"
-    assert ("never",) not in cluster.commands
+    assert ("never",) not in cluster.ran
     (entry,) = cluster.activity()
     assert not entry["ok"] and "no such thing" in entry["error"]
 
@@ -251,7 +251,7 @@ SUBMIT = Submit("oss_eval_node2", ("submit", "x"), known=("8",))
 async def test_a_submission_that_nobody_confirmed_is_found_in_the_queue_and_not_made_again() -> None:
     messages, cluster = await doubtful(Queue(make_job(), make_job(id="9", state=JobState.PENDING)), SUBMIT)
     assert messages[-1].startswith("9 (found in the queue")
-    assert ("submit", "x") not in cluster.commands
+    assert ("submit", "x") not in cluster.ran
 
 
 async def test_a_submission_that_is_not_in_the_queue_was_not_made_and_is_left_to_the_user() -> None:
@@ -270,11 +270,11 @@ async def test_what_became_of_a_submission_stays_unknown_while_the_queue_is_sile
 async def test_jobs_whose_cancelling_nobody_confirmed_are_looked_for_before_they_are_cancelled_again() -> None:
     cancel = Cancel(("8",), ("cancel", "8"))
     messages, cluster = await doubtful(Queue(make_job(state=JobState.ENDED)), cancel)
-    assert messages[-1].startswith("done, by the queue") and ("cancel", "8") not in cluster.commands
+    assert messages[-1].startswith("done, by the queue") and ("cancel", "8") not in cluster.ran
     messages, cluster = await doubtful(Queue(make_job(state=JobState.COMPLETING)), cancel)
-    assert ("cancel", "8") not in cluster.commands
+    assert ("cancel", "8") not in cluster.ran
     messages, cluster = await doubtful(Queue(make_job()), cancel)
-    assert "second try" in messages[-1] and cluster.commands.count(("cancel", "8")) == 1
+    assert "second try" in messages[-1] and cluster.ran.count(("cancel", "8")) == 1
 
 
 async def test_a_hand_over_is_not_done_while_the_old_job_still_has_the_replica() -> None:

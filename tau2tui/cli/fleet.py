@@ -25,7 +25,7 @@ from tau2tui.cli.session import (
 )
 from tau2tui.cli.settings import changed_experts, save_settings
 from tau2tui.core.command import HandOver, Launch, Relaunch, RelaunchJob, Stop
-from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.fleet import FleetRow
 from tau2tui.core.layout import EVAL_JOB
 from tau2tui.core.placement import gpu_hours, server_argv
 from tau2tui.core.verdict import Standing
@@ -202,7 +202,7 @@ def status_json(ops: Ops) -> dict[str, Any]:
         "run": ops.run.run_id,
         "directory": str(ops.run.path),
         "sources": {"jobs": _source(ops.snapshot.jobs), "run": _source(ops.snapshot.run)},
-        "replicas": [asdict(row) for row in fleet_rows(ops.verdicts(), progress)],
+        "replicas": [asdict(row) for row in ops.fleet()],
         "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
         "dirty_nodes": [asdict(node) for node in run.dirty_nodes] if run else [],
         "evaluation": asdict(progress) if progress else None,
@@ -224,7 +224,7 @@ def show_status(ops: Ops) -> None:
     for node in run.dirty_nodes if run else ():
         put(f"! {dirty_line(node)}")
     rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
-    rows += [_cells(row) for row in fleet_rows(ops.verdicts(), progress)]
+    rows += [_cells(row) for row in ops.fleet()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
@@ -333,20 +333,23 @@ async def excluded_nodes(ops: Ops, named: tuple[str, ...], *, exclude_dirty: boo
 
 
 @click.command()
-@click.argument("replica", default="")
+@click.argument("replicas", nargs=-1)
+@click.option("--job", "jobs", multiple=True, metavar="NAME", help="The job of a node with all of its replicas.")
 @dry_run_option
 @yes_option
 @click.pass_obj
-def stop(session: Session, replica: str, dry_run: bool, yes: bool) -> None:
-    """Stop one REPLICA, or everything.
+def stop(session: Session, replicas: tuple[str, ...], jobs: tuple[str, ...], dry_run: bool, yes: bool) -> None:
+    """Stop REPLICAS, the jobs of nodes, or everything.
 
-    Without REPLICA: the evaluation, then the whole fleet. Says what was verified.
+    Without either: the evaluation, then the whole fleet. Says what was verified.
     """
+    if replicas and jobs:
+        raise click.UsageError("name replicas, or --job NAME")
 
     async def end() -> None:
         async with session.ops() as ops:
             await ops.look()
-            await carry_out(ops, ops.plan(Stop(replica)), dry_run=dry_run, yes=yes)
+            await carry_out(ops, ops.plan(Stop(replicas, jobs)), dry_run=dry_run, yes=yes)
 
     run_async(end)
 

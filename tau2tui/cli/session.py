@@ -91,7 +91,7 @@ def put_json(value: Any) -> None:
 def tell(progress: Progress) -> None:
     """One line for each piece of news of a plan."""
     if progress.message:
-        say(f"{progress.step}: {progress.message}")
+        say(f"{progress.target or progress.step}: {progress.message}")
     elif progress.done:
         say(f"{progress.step}")
 
@@ -103,7 +103,7 @@ async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = 
             put(line)
         return
     if plan.destructive and not yes:
-        for line in (*plan.lines, *plan.affects):
+        for line in (*plan.lines, *plan.affects, *plan.doubts):
             say(line)
         if not sys.stdin.isatty():
             raise Refused("this ends something that runs, and there is nobody to ask", "add --yes")

@@ -53,9 +53,11 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop one replica, or everything of the run, and prove that it is gone."""
+    """Stop replicas, or the jobs of nodes, or everything of the run, and prove that it is gone."""
 
-    replica: str = ""
+    replicas: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    """By name; without either: everything."""
 
 
 @dataclass(frozen=True, slots=True)

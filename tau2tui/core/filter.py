@@ -106,8 +106,8 @@ def _compared(index: int, sign: str, value: str) -> _Term:
         found = _expression(value[1:].removesuffix("/")) if value.startswith("/") else _literal(value)
         return lambda row: found(row[index].text)
     number = _number(value)
-    if number is None and sign == "=":
-        return lambda row: row[index].text.casefold() == value.casefold()
+    if sign == "=":
+        return lambda row: row[index].text.casefold() == value.casefold() or row[index].value == number is not None
     if number is None:
         raise FilterError(f"{value!r} is no number; write 12, 5m, 2h, 80% or 3k")
     return _number_term(index, _SIGNS[sign], number)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
-from tau2tui.core.model import EvalProgress, Load
+from tau2tui.core.model import EvalProgress, Load, Phase, Replica, RunState
 from tau2tui.core.verdict import Standing, Verdict
 
 
@@ -35,20 +36,68 @@ class FleetRow:
     """Simulations that wait for this replica now; None without an evaluation."""
     errors: int | None
     """Failed calls to this replica in the evaluation; None without one."""
+    errors_per_min: float | None
+    """The same over the last minutes; None if they were not watched for long enough."""
     log: str
+    last_error: str = ""
+    """The last line of its log that told of an error."""
+    phase_s: float | None = None
+    """For how long it has been in this phase of its start; None if it does not start."""
+    usual_phase_s: float | None = None
+    """How long other replicas and attempts of this expert were in it: the median; None if none has been."""
 
 
-def fleet_rows(verdicts: Iterable[Verdict], progress: EvalProgress | None) -> tuple[FleetRow, ...]:
-    """The rows in the order of the plan."""
-    return tuple(_row(verdict, progress) for verdict in verdicts)
+RATE_WINDOW_S = 300.0
+"""A rate "over the last minutes" is over so many seconds, as far as they were watched."""
+_LEAST_RATE_S = 10.0
 
 
-def _row(verdict: Verdict, progress: EvalProgress | None) -> FleetRow:
+def fleet_rows(
+    verdicts: Iterable[Verdict], run: RunState | None, earlier: RunState | None = None
+) -> tuple[FleetRow, ...]:
+    """The rows in the order of the plan; `earlier` is what the run was a few minutes ago, for rates."""
+    verdicts = tuple(verdicts)
+    starts: dict[str, list[Replica]] = {}
+    for replica in (*run.replicas, *run.predecessors) if run else ():
+        starts.setdefault(replica.expert, []).append(replica)
+    before = earlier.evaluation if earlier else None
+    watched_s = run.clock - earlier.clock if run and earlier else 0.0
+    return tuple(_row(verdict, run, starts, before, watched_s) for verdict in verdicts)
+
+
+def per_minute(now: float, before: float | None, watched_s: float) -> float | None:
+    """The rate of a counter; None if it was not watched for long enough, or began anew meanwhile."""
+    if before is None or watched_s < _LEAST_RATE_S or now < before:
+        return None
+    return (now - before) / watched_s * 60
+
+
+def usual_s(phase: Phase, replicas: Sequence[Replica]) -> float | None:
+    """The median of how long replicas were in a phase that they have left, in seconds; None if none has."""
+    lasted = [
+        left - entered
+        for replica in replicas
+        for (name, entered), (_, left) in zip(replica.phases, replica.phases[1:], strict=False)
+        if name == phase.value
+    ]
+    return median(lasted) if lasted else None
+
+
+def _row(
+    verdict: Verdict,
+    run: RunState | None,
+    starts: dict[str, list[Replica]],
+    before: EvalProgress | None,
+    watched_s: float,
+) -> FleetRow:
     wanted, seen, job = verdict.wanted, verdict.seen, verdict.job
-    in_flight = errors = None
+    progress = run.evaluation if run else None
+    in_flight = errors = rate = None
     if progress is not None:
         in_flight = sum(unit.replica == wanted.name for unit in progress.running)
         errors = progress.errors_by_replica.get(wanted.name, 0)
+        rate = per_minute(errors, before.errors_by_replica.get(wanted.name, 0) if before else None, watched_s)
+    starting = verdict.standing is Standing.STARTING and run is not None and seen is not None
     return FleetRow(
         replica=wanted.name,
         expert=wanted.expert,
@@ -68,5 +117,9 @@ def _row(verdict: Verdict, progress: EvalProgress | None) -> FleetRow:
         load=seen.load if seen else Load(),
         in_flight=in_flight,
         errors=errors,
+        errors_per_min=rate,
         log=seen.log if seen else "",
+        last_error=seen.last_error if seen else "",
+        phase_s=run.clock - seen.phase_since if starting and run and seen and seen.phase_since else None,
+        usual_phase_s=usual_s(seen.phase, starts.get(wanted.expert, ())) if starting and seen else None,
     )

@@ -51,6 +51,10 @@ DRIVER_TIMEOUT_S = 30.0
 """An evaluation driver writes its state at least every few seconds; after this it may be taken for gone."""
 
 
+MANY = 4
+"""From so many targets on a single key is not enough to end them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be done, in order."""
@@ -61,6 +65,10 @@ class Plan:
     """Ends something that runs: it is confirmed first."""
     affects: tuple[str, ...] = ()
     """What else depends on it, in words, for the confirm screen."""
+    doubts: tuple[str, ...] = ()
+    """What is not known of its targets."""
+    challenge: str = ""
+    """The word that a person has to type, where much is ended at once; empty: a yes will do."""
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -104,7 +112,7 @@ def make_plan(command: Command, situation: Situation) -> Plan:
         case HandOver():
             return _hand_over(command, situation)
         case Stop():
-            return _stop_replica(command, situation) if command.replica else _stop_all(command, situation)
+            return _stop(command, situation)
         case StartEval():
             return _start_eval(command, situation)
         case StartSmoke():
@@ -131,7 +139,8 @@ def _clean(command: CleanGpus) -> Plan:
             steps.append(CleanNode(node.node, node.via, tuple(keys), (*told, *files)))
     if not steps:
         raise Refused("no process on these GPUs is stale", "see `tau2tui gpus` for what holds them, and why it stays")
-    return Plan(command, tuple(steps), destructive=True)
+    ended = sum(process.stale for node in command.nodes for process in node.processes)
+    return Plan(command, tuple(steps), destructive=True, challenge=_challenge("clean", ended))
 
 
 def _launch(command: Launch, situation: Situation) -> Plan:
@@ -197,7 +206,9 @@ def _relaunch(command: Relaunch, situation: Situation) -> Plan:
         Await(command.replicas, Standing.READY, serve.start_timeout_s),
     ]
     alive = any(v.standing in (Standing.READY, Standing.DEGRADED, Standing.STARTING) for v in verdicts)
-    return Plan(command, tuple(steps), alive, _in_flight(situation, command.replicas) if alive else ())
+    affects = _in_flight(situation, command.replicas) if alive else ()
+    challenge = _challenge("relaunch", len(command.replicas)) if alive else ""
+    return Plan(command, tuple(steps), alive, affects, _doubts(verdicts), challenge)
 
 
 _IN_PLACE = {"gpu_memory_utilization", "tool_call_parser", "chat_template", "speculative_config", "args", "checkpoint"}
@@ -284,12 +295,64 @@ def _begin_s(job: Job, command: HandOver, config: Config) -> int:
     return max(0, int(job.time_left_s - config.slurm.hand_over_s))
 
 
-def _stop_replica(command: Stop, situation: Situation) -> Plan:
-    verdict = _known_replica(command.replica, situation)
-    if verdict.seen is None:
-        raise Refused(f"{command.replica} is {verdict.standing}: {verdict.why}", "there is nothing to stop")
-    step = Request("stop", (command.replica,), timeout_s=situation.config.serve.stop_timeout_s + 60)
-    return Plan(command, (step,), destructive=True, affects=_in_flight(situation, (command.replica,)))
+def _stop(command: Stop, situation: Situation) -> Plan:
+    if command.replicas:
+        return _stop_replicas(command, situation)
+    return _stop_jobs(command, situation) if command.jobs else _stop_all(command, situation)
+
+
+def _stop_replicas(command: Stop, situation: Situation) -> Plan:
+    verdicts = [_known_replica(name, situation) for name in command.replicas]
+    for verdict in verdicts:
+        if verdict.seen is None:
+            raise Refused(f"{verdict.wanted.name} is {verdict.standing}: {verdict.why}", "there is nothing to stop")
+    step = Request("stop", command.replicas, timeout_s=situation.config.serve.stop_timeout_s + 60)
+    return Plan(
+        command,
+        (step,),
+        destructive=True,
+        affects=_in_flight(situation, command.replicas),
+        doubts=_doubts(verdicts),
+        challenge=_challenge("stop", len(command.replicas)),
+    )
+
+
+def _stop_jobs(command: Stop, situation: Situation) -> Plan:
+    """The agents stop their replicas and prove it; then the jobs are cancelled and seen to be gone."""
+    queue = _known_queue(situation)
+    steps: list[Step] = []
+    names: list[str] = []
+    for name in command.jobs:
+        live = tuple(job for job in queue if job.name == name and job.may_live)
+        if not live:
+            raise Refused(f"no job {name!r} is queued or running", "see `tau2tui status` for the jobs of the run")
+        if name == layout.EVAL_JOB:
+            steps += [Request("stop", ("eval",))] if _driver_runs(situation) else []
+        else:
+            names += [replica.name for replica in _planned(name, situation).replicas]
+        if agents := _agents(live):
+            steps.append(Request("stop", agents, timeout_s=situation.config.serve.stop_timeout_s + 60))
+        steps += [_cancel(live, situation), AwaitJobsGone(job=name)]
+    return Plan(
+        command,
+        tuple(steps),
+        destructive=True,
+        affects=_in_flight(situation, tuple(names)) if names else _in_flight(situation),
+        challenge=_challenge("stop", len(names)),
+    )
+
+
+def _doubts(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """The targets of which nobody knows how they are."""
+    return tuple(
+        f"{verdict.wanted.name}: its real state is not known: {verdict.why}"
+        for verdict in verdicts
+        if verdict.standing is Standing.UNKNOWN
+    )
+
+
+def _challenge(word: str, targets: int) -> str:
+    return word if targets >= MANY else ""
 
 
 def _stop_all(command: Stop, situation: Situation) -> Plan:
@@ -307,7 +370,14 @@ def _stop_all(command: Stop, situation: Situation) -> Plan:
         steps += [_cancel(live, situation), AwaitJobsGone()]
     if not steps:
         raise Refused(f"nothing of run {situation.run_id} is running", "")
-    return Plan(command, tuple(steps), destructive=True, affects=_in_flight(situation))
+    return Plan(
+        command,
+        tuple(steps),
+        destructive=True,
+        affects=_in_flight(situation),
+        doubts=_doubts(judge_all(plan_jobs(situation.config), situation.snapshot)),
+        challenge="stop",
+    )
 
 
 def _start_eval(command: StartEval, situation: Situation) -> Plan:

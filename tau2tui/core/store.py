@@ -42,6 +42,10 @@ class Store:
         picked = ((at, pick(snapshot)) for at, snapshot in self._memory)
         return [(at, value) for at, value in picked if value is not None]
 
+    def since(self, at: float) -> Snapshot | None:
+        """The oldest remembered snapshot that was shown at `at` or later and knows the run."""
+        return next((snapshot for shown, snapshot in self._memory if shown >= at and snapshot.run.value), None)
+
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each new snapshot; the returned function ends that."""
         self._listeners.append(listener)

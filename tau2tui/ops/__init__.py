@@ -171,7 +171,8 @@ async def open_ops(
         run = RunDirectory(shell, directory, config.cluster.python)
         launched = found is not None and await run.exists()
         if launched:
-            # The fleet is the one that was submitted; how to reach it is a matter of where we are now.
-            config = (await run.config()).model_copy(update={"cluster": config.cluster, "poll": config.poll})
+            # The fleet is the one that was submitted; how to reach and show it is a matter of where we are now.
+            ours = {name: getattr(config, name) for name in ("cluster", "poll", "screen", "keys")}
+            config = (await run.config()).model_copy(update=ours)
         scheduler: JobSource = Local(parent / SPOOL) if config.cluster.scheduler == "local" else Slurm()
         yield Ops(config, shell, scheduler, run, launched, read_only=read_only)

@@ -6,14 +6,19 @@ import asyncio
 import getpass
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from tau2tui.config import Config
 from tau2tui.core import layout
+from tau2tui.core.deadline import Deadline, deadlines
+from tau2tui.core.eta import time_left
+from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows
 from tau2tui.core.gpus import NodeGpus
-from tau2tui.core.model import DirtyNode, EvalProgress, Job, JobState, RunState, Snapshot
+from tau2tui.core.jobs import JobRow, job_rows
+from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState, RunState, Snapshot
 from tau2tui.core.placement import PlannedJob, plan_jobs
 from tau2tui.core.plan import DRIVER_TIMEOUT_S, Scheduler
 from tau2tui.core.smoke import SmokeReport, report_from
@@ -28,8 +33,23 @@ from tau2tui.remote.shell import Shell
 Part = Literal["jobs", "run"]
 Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
+PAUSE_LOOK_S = 0.5
+"""How often it is looked whether a pause is over."""
 NODES_AT_ONCE = 6
 """Nodes that are asked at a time; a login node and its sshd are shared by many."""
+
+
+@dataclass
+class Poll:
+    """How one source is asked, and how it answered."""
+
+    part: Part
+    asked: int = 0
+    failed: int = 0
+    took_ms: deque[float] = field(default_factory=lambda: deque(maxlen=60))
+    """How long the last answers took."""
+    next_at: float | None = None
+    """When it is asked again; None while nothing is observed."""
 
 
 class JobSource(Scheduler, Protocol):
@@ -55,6 +75,9 @@ class Sight:
     clock: Clock = time.time
     store: Store = field(default_factory=Store)
     _locks: dict[Part, asyncio.Lock] = field(default_factory=lambda: {"jobs": asyncio.Lock(), "run": asyncio.Lock()})
+    polls: dict[Part, Poll] = field(default_factory=lambda: {"jobs": Poll("jobs"), "run": Poll("run")})
+    paused: bool = False
+    """Whether nothing is asked by itself; what an operator asks for still is."""
     _asked_at: dict[Part, float] = field(default_factory=dict)
 
     @property
@@ -68,6 +91,22 @@ class Sight:
     def verdicts(self) -> tuple[Verdict, ...]:
         """How every replica of the run stands, by what was seen last."""
         return judge_all(self.jobs, self.snapshot)
+
+    def fleet(self) -> tuple[FleetRow, ...]:
+        """Every replica joined from its job to the evaluation, by what was seen last."""
+        earlier = self.store.since(self.clock() - RATE_WINDOW_S)
+        return fleet_rows(self.verdicts(), self.snapshot.run.value, earlier.run.value if earlier else None)
+
+    def job_rows(self) -> tuple[JobRow, ...]:
+        """Every job of the run, joined with its replicas, by what was seen last."""
+        return job_rows(self.jobs, self.verdicts(), self.snapshot)
+
+    def deadlines(self) -> tuple[Deadline, ...]:
+        """The jobs that may end before the evaluation does."""
+        run = self.snapshot.run.value
+        progress = run.evaluation if run else None
+        running = progress is not None and progress.state is EvalState.RUNNING
+        return deadlines(self.job_rows(), time_left(progress) if progress and running else None)
 
     def failed(self) -> tuple[str, ...]:
         """The replicas that have failed, by what was seen last."""
@@ -94,6 +133,8 @@ class Sight:
             if part in self._asked_at and began - self._asked_at[part] < not_before_s:
                 return not getattr(self.snapshot, part).error
             self._asked_at[part] = began
+            poll, started = self.polls[part], time.monotonic()
+            poll.asked += 1
             try:
                 if part == "jobs":
                     self.store.put_jobs(await self._read_jobs(), began)
@@ -102,8 +143,11 @@ class Sight:
                 else:
                     self.store.put_run(RunState(clock=began), began)
             except Tau2TuiError as error:
+                poll.failed += 1
                 self.store.fail(part, str(error), self.clock())
                 return False
+            finally:
+                poll.took_ms.append(1000 * (time.monotonic() - started))
             return True
 
     async def _read_jobs(self) -> tuple[Job, ...]:
@@ -118,11 +162,15 @@ class Sight:
         wait_s = every_s
         before: object = None
         while True:
+            while self.paused:
+                self.polls[part].next_at = None
+                await asyncio.sleep(PAUSE_LOOK_S)
             worked = await self.refresh(part, every_s / 2)
             now = self.snapshot.jobs.value
             calm = worked and part == "jobs" and now is not None and _states(now) == before
             wait_s = min(2 * wait_s, BACKOFF_LIMIT_S) if calm or not worked else every_s
             before = _states(now or ())
+            self.polls[part].next_at = self.clock() + wait_s
             await asyncio.sleep(wait_s)
 
     async def look_politely(self) -> None:

@@ -29,7 +29,7 @@ from tau2tui.core.step import (
     WriteFile,
 )
 from tau2tui.core.verdict import Standing, Verdict
-from tau2tui.errors import CommandFailed, GaveUp, Unanswered
+from tau2tui.errors import CommandFailed, GaveUp, Tau2TuiError, Unanswered
 from tau2tui.ops.sight import Sight
 
 T = TypeVar("T")
@@ -44,6 +44,9 @@ class Progress:
     step: Step
     done: bool
     message: str = ""
+    target: str = ""
+    """Which one of several targets it is about."""
+    failed: bool = False
 
 
 Report = Callable[[Progress], None]
@@ -71,11 +74,7 @@ class Steps:
                 seen.launched = seen.launched or step.path.endswith("/" + layout.NODE_AGENT)
                 return ""
             case Request():
-                asked = (
-                    seen.run.ask(target, step.verb, step.value, getpass.getuser(), step.timeout_s)
-                    for target in step.targets
-                )
-                return "; ".join(await asyncio.gather(*asked))
+                return await self._request(step, report)
             case Await():
                 return await self._await(step, report)
             case AwaitJobsGone():
@@ -90,6 +89,27 @@ class Steps:
                 return await self._await_endpoints(step)
             case _:
                 assert_never(step)
+
+    async def _request(self, step: Request, report: Report) -> str:
+        """Ask all targets at once; each answer is told, and a target that fails keeps none from being asked."""
+
+        async def ask(target: str) -> str:
+            user = getpass.getuser()
+            try:
+                said = await self._seen.run.ask(target, step.verb, step.value, user, step.timeout_s)
+            except Tau2TuiError as error:
+                if len(step.targets) > 1:
+                    report(Progress(step, done=False, message=error.message, target=target, failed=True))
+                raise
+            if len(step.targets) > 1:
+                report(Progress(step, done=False, message=said, target=target))
+            return said
+
+        answers = await asyncio.gather(*map(ask, step.targets), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return "; ".join(str(answer) for answer in answers)
 
     async def _clean(self, step: CleanNode) -> str:
         """Clean one node; that something there cannot be ended is remembered for later launches, until it could be."""

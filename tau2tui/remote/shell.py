@@ -14,6 +14,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ import asyncssh
 
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, ConfigError, Tau2TuiError, Unreachable
+from tau2tui.remote.command_log import CommandLog
 
 SESSIONS = 4
 """Commands at a time over one connection; sshd's MaxSessions is 10 by default, and others share it."""
@@ -58,6 +60,11 @@ class Shell(Protocol):
     name: str
     """What errors call the place."""
 
+    @property
+    def commands(self) -> CommandLog:
+        """What was run."""
+        ...
+
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run to the end, `stdin` being its whole input. Raises Unreachable if there is no answer in time."""
         ...
@@ -92,8 +99,18 @@ class LocalShell:
 
     name = "this machine"
 
+    @cached_property
+    def commands(self) -> CommandLog:
+        return CommandLog()
+
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run in a process group of its own, which is ended as a whole when the time is over."""
+        with self.commands.recording(tuple(argv)) as running:
+            completed = await self._run(argv, timeout_s, stdin)
+            running.status, running.error = completed.status, completed.stderr if completed.status else ""
+        return completed
+
+    async def _run(self, argv: Sequence[str], timeout_s: float, stdin: bytes) -> Completed:
         try:
             process = await asyncio.create_subprocess_exec(
                 *argv,
@@ -177,6 +194,7 @@ class SshShell:
 
     def __init__(self, cluster: ClusterConfig) -> None:
         self.name = cluster.login
+        self.commands = CommandLog()
         self._cluster = cluster
         self._lock = asyncio.Lock()
         self._slots = asyncio.Semaphore(SESSIONS)
@@ -191,6 +209,12 @@ class SshShell:
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run under `timeout` over there: sshd does not end a hanging command when its channel closes."""
+        with self.commands.recording(tuple(argv)) as running:
+            completed = await self._run(argv, timeout_s, stdin)
+            running.status, running.error = completed.status, completed.stderr if completed.status else ""
+        return completed
+
+    async def _run(self, argv: Sequence[str], timeout_s: float, stdin: bytes) -> Completed:
         late = Unreachable(f"{self.name}: {argv[0]} did not answer within {timeout_s:g} s")
         command = shlex.join(("timeout", "--kill-after=5", f"{timeout_s:g}", *argv))
         async with self._session() as connection:

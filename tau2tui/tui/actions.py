@@ -35,6 +35,8 @@ class Action:
     """What `:` wants behind it, which becomes the method's only argument."""
     key_display: str | None = None
     priority: bool = False
+    moves: bool = False
+    """Only moves the cursor or what is in sight: nothing for a menu."""
 
     def binding(self) -> Binding:
         """As Textual knows it."""
@@ -52,10 +54,10 @@ class Action:
 
 def _moving(what: str, prefix: str, *, up: str, down: str) -> tuple[Action, ...]:
     return (
-        Action(f"{prefix}.down", "j,down", down, "Down", f"One {what} down"),
-        Action(f"{prefix}.up", "k,up", up, "Up", f"One {what} up"),
-        Action(f"{prefix}.page-down", "ctrl+d,pagedown", "page_down", "Page down", "One page down"),
-        Action(f"{prefix}.page-up", "ctrl+u,pageup", "page_up", "Page up", "One page up"),
+        Action(f"{prefix}.down", "j,down", down, "Down", f"One {what} down", moves=True),
+        Action(f"{prefix}.up", "k,up", up, "Up", f"One {what} up", moves=True),
+        Action(f"{prefix}.page-down", "ctrl+d,pagedown", "page_down", "Page down", "One page down", moves=True),
+        Action(f"{prefix}.page-up", "ctrl+u,pageup", "page_up", "Page up", "One page up", moves=True),
     )
 
 
@@ -79,8 +81,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
     ),
     "Rows": (
         *_moving("row", "table", up="cursor_up", down="cursor_down"),
-        Action("table.first", "g,home", "scroll_top", "First", "To the first row"),
-        Action("table.last", "G,end", "scroll_bottom", "Last", "To the last row"),
+        Action("table.first", "g,home", "scroll_top", "First", "To the first row", moves=True),
+        Action("table.last", "G,end", "scroll_bottom", "Last", "To the last row", moves=True),
         Action("table.open", "enter", "select_cursor", "Open", "Open what the row stands for"),
         Action("table.mark", "space", "mark", "Mark", "Mark the row, or take its mark away"),
         Action("table.mark-range", "V", "mark_range", "Mark to here", "Mark all rows from the last mark to here"),
@@ -107,9 +109,62 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("table.copy-is-y", "c", "hint_copy", "?", "Says which keys copy and stop"),
     ),
     "Fleet": (
-        Action("replica.log", "l", "open_log", "Log", "Open its current log", shown=True, key_display="⏎ l"),
+        Action("replica.detail", "d", "detail", "Detail", "Everything about it, in full; Enter too", True),
+        Action("replica.log", "l", "open_log", "Log", "Open its current log", True),
         Action("replica.relaunch", "R", "relaunch", "Relaunch", "Start it again in its job", True, "relaunch", True),
-        Action("replica.stop", "K", "stop", "Stop", "Stop it; asks first", True, "stop", True),
+        Action("replica.stop", "K", "stop", "Stop", "Stop it, or the marked ones; asks first", True, "stop", True),
+        Action("replica.job", "J", "jump", "Its job", "Go to the job that it runs in"),
+        Action("replica.uses", "U", "uses", "Who uses it", "Go to the simulations that wait for it"),
+        Action(
+            "fleet.relaunch-failed",
+            "",
+            "relaunch_failed",
+            "Relaunch failed",
+            "All that failed",
+            False,
+            "relaunch",
+            True,
+        ),
+        Action(
+            "fleet.hand-over",
+            "",
+            "hand_over",
+            "Hand over",
+            "All jobs, to successors elsewhere",
+            False,
+            "relaunch",
+            True,
+        ),
+        Action("fleet.launch", "", "launch", "Launch", "Submit the whole fleet", False, "launch", True),
+        Action(
+            "fleet.stop-all", "", "stop_all", "Stop everything", "Evaluation and fleet; asks first", False, "stop", True
+        ),
+    ),
+    "Jobs": (
+        Action("job.detail", "d", "detail", "Detail", "Everything about it, in full; Enter too", True),
+        Action("job.log", "l", "open_log", "Output", "Open what the job itself has said", True),
+        Action(
+            "job.relaunch", "R", "relaunch", "Submit again", "Stop it, submit it again, wait", True, "relaunch", True
+        ),
+        Action(
+            "job.hand-over", "H", "hand_over", "Hand over", "A successor elsewhere takes over", True, "relaunch", True
+        ),
+        Action("job.stop", "K", "stop", "Stop", "Stop its replicas, then cancel it; asks first", True, "stop", True),
+        Action("job.node", "J", "jump", "Its GPUs", "Go to the GPUs of its node"),
+        Action("job.replicas", "U", "replicas", "Its replicas", "Go to the replicas in it"),
+    ),
+    "GPUs": (
+        Action("gpu.detail", "d", "detail", "Detail", "The whole row, in full; Enter too", True),
+        Action(
+            "gpu.clean", "K", "clean", "Clean", "End what is stale on the chosen nodes; asks first", True, "clean", True
+        ),
+        Action("gpu.clean-all", "", "clean_all", "Clean all", "End what is stale on all nodes", False, "clean", True),
+        Action("gpu.look", "r", "look", "Ask again", "Ask the nodes now", True, "gpus"),
+        Action("gpu.replica", "J", "jump", "Its replica", "Go to the replica whose process it is"),
+    ),
+    "Sources": (
+        Action("source.pause", "P", "pause", "Pause", "Ask nothing by itself, or go on", True),
+        Action("source.detail", "d", "detail", "Detail", "The whole row, in full; Enter too", True),
     ),
     "Evaluation": (
         Action("eval.start", "s", "start", "Start", "What finished before is not run again", True, "eval", True),
@@ -142,9 +197,9 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
     ),
     "Log text": (
         *_moving("line", "text", up="scroll_up", down="scroll_down"),
-        Action("text.left", "h,left", "scroll_left", "Left", "To the left"),
-        Action("text.right", "l,right", "scroll_right", "Right", "To the right"),
-        Action("text.top", "g,home", "scroll_home", "Top", "To the first line that is loaded"),
+        Action("text.left", "h,left", "scroll_left", "Left", "To the left", moves=True),
+        Action("text.right", "l,right", "scroll_right", "Right", "To the right", moves=True),
+        Action("text.top", "g,home", "scroll_home", "Top", "To the first line that is loaded", moves=True),
         Action("text.end", "G,end", "scroll_end", "End", "To the end, and follow again", True),
     ),
     "Filter": (Action("filter.clear", "escape", "clear", "All rows", "Show all rows again", True),),
@@ -157,6 +212,15 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("review.no", "n,escape,q", "answer(False)", "No", "Change nothing", True),
         Action("review.yes", "y", "answer(True)", "Yes", "Do what the sheet says", True),
         Action("review.other", "left,right,h,l", "app.focus_next", "Other answer", "Go to the other answer"),
+    ),
+    "Detail": (
+        Action("detail.close", "escape,q,enter,d", "dismiss", "Close", "Back to where you were", True),
+        Action("detail.copy", "y", "copy", "Copy", "Copy all of it", True),
+        *_moving("line", "detail", up="scroll('up')", down="scroll('down')"),
+    ),
+    "Results": (
+        Action("results.close", "escape,q,enter", "dismiss", "Close", "Back to where you were", True),
+        Action("results.copy", "y", "copy", "Copy", "Copy all lines", True),
     ),
     "Help": (
         Action("help.close", "escape,q,question_mark", "dismiss", "Close", "Back to where you were", True),

@@ -21,22 +21,23 @@ from textual.reactive import reactive
 from tau2tui.config import ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
-from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.actions import bindings, call, keymap
 from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
-from tau2tui.tui.format import command_words, printable, use_ascii, uses_ascii
+from tau2tui.tui.format import printable, use_ascii, uses_ascii
 from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
-from tau2tui.tui.messages import Asked, CopyAsked, LogAsked, RefreshAsked, Told
+from tau2tui.tui.messages import Asked, CopyAsked, DetailAsked, JumpAsked, LogAsked, RefreshAsked, Told
 from tau2tui.tui.palette import ActPalette, do
 from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.reach import Reached, named, reachable
+from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.logs import LogsScreen
 from tau2tui.tui.screens.menu import MenuScreen
+from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.views import LOGS, VIEWS, make_screens
 from tau2tui.tui.widgets.command_line import CommandLine
@@ -202,7 +203,7 @@ class Tau2App(App[None], inherit_bindings=False):
             sys.stdin.readline()
 
     def action_menu(self) -> None:
-        acts = [act for act in reachable(self.screen) if act.action.name]
+        acts = [act for act in reachable(self.screen) if not act.action.moves]
         self.push_screen(MenuScreen(acts), partial(self._chosen, acts))
 
     async def _chosen(self, acts: Sequence[Reached], wanted: str | None) -> None:
@@ -251,7 +252,9 @@ class Tau2App(App[None], inherit_bindings=False):
         if not ends:
             self.exit()
             return
-        self.push_screen(ReviewScreen("Close tau2tui?", (), ends), lambda agreed: self.exit() if agreed else None)
+        self.push_screen(
+            ReviewScreen("Close tau2tui?", (), tuple(ends)), lambda agreed: self.exit() if agreed else None
+        )
 
     def action_interrupt(self) -> None:
         if self.screen.get_selected_text() is not None:
@@ -265,6 +268,21 @@ class Tau2App(App[None], inherit_bindings=False):
     async def _show_log(self, event: LogAsked) -> None:
         await self.action_view(LOGS.name)
         self.get_screen(LOGS.name, LogsScreen).wanted = event.name
+
+    @on(DetailAsked)
+    def _show_detail(self, event: DetailAsked) -> None:
+        self.push_screen(DetailScreen(event.title, event.facts))
+
+    @on(JumpAsked)
+    async def _jump(self, event: JumpAsked) -> None:
+        """To what belongs to a row. A filter takes the place of the one that is there; `-` goes back."""
+        await self.action_view(event.view)
+        table = self._framed[event.view].main_table
+        if table is None:
+            return
+        table.action_filter_by(event.filter)
+        if event.key and not table.goto(event.key):
+            self.post_message(Told(f"{event.key} is not there", trouble=True))
 
     @on(RefreshAsked)
     def _refresh(self) -> None:
@@ -288,11 +306,14 @@ class Tau2App(App[None], inherit_bindings=False):
         """Do these in order; one that is refused, fails or is not agreed to ends it."""
         assert self._asking is not None
         for command in commands:
-            words = command_words(command)
-            try:
-                if not await self._asking.ask(command):
-                    return
-            except Tau2TuiError as error:
-                self.notify(printable(str(error)), title=f"Not done: {words}", severity="error", markup=False)
+            outcome = await self._asking.ask(command)
+            if outcome is None:
                 return
-            self.notify(f"Done: {words}", markup=False)
+            if len(outcome.results) > 1:
+                self.push_screen(ResultsScreen(outcome.words.capitalize(), outcome.results))
+            if outcome.error:
+                self.notify(
+                    printable(outcome.error), title=f"Not done: {outcome.words}", severity="error", markup=False
+                )
+                return
+            self.notify(f"Done: {printable(outcome.words)}", markup=False)

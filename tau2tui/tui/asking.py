@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from tau2tui.core.command import Command
 from tau2tui.core.plan import Plan
+from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops, Progress
 from tau2tui.tui.format import command_words
 from tau2tui.tui.screens.review import ReviewScreen
@@ -15,6 +17,18 @@ Review = Callable[[ReviewScreen], Awaitable[bool | None]]
 Tell = Callable[[tuple[str, ...]], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command that was agreed to."""
+
+    words: str
+    """The command."""
+    error: str = ""
+    """Why it was not done to its end."""
+    results: tuple[tuple[str, str, bool], ...] = ()
+    """Where it had several targets: each with what was said of it, and whether it failed."""
+
+
 class Asking:
     """What was asked for and is being done; `review` shows a sheet, `tell` hears of every change."""
 
@@ -22,12 +36,18 @@ class Asking:
         self._ops, self._review, self._tell = ops, review, tell
         self._doing: dict[object, str] = {}
 
-    async def ask(self, command: Command) -> bool:
-        """Do it, unless it was not agreed to; returns whether it was done. Raises Refused, and what a step raises."""
-        plan = await self._agreed(command)
-        if plan is not None:
-            await self._perform(plan, command_words(command))
-        return plan is not None
+    async def ask(self, command: Command) -> Outcome | None:
+        """Do it; None if it was not agreed to. A refusal and a step that fails are outcomes, not exceptions."""
+        words = command_words(command)
+        results: list[tuple[str, str, bool]] = []
+        try:
+            plan = await self._agreed(command)
+            if plan is None:
+                return None
+            await self._perform(plan, words, results)
+        except Tau2TuiError as error:
+            return Outcome(words, str(error), tuple(results))
+        return Outcome(words, "", tuple(results))
 
     async def _agreed(self, command: Command) -> Plan | None:
         """The plan, once it was agreed to if it ends something; what has changed meanwhile is shown again."""
@@ -35,22 +55,24 @@ class Asking:
         plan = self._ops.plan(command)
         while plan.destructive:
             seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())
-            doubts = [source.trouble for source in seen if source.trouble]
-            sheet = ReviewScreen(f"{command_words(command).capitalize()}?", plan.lines, plan.affects, doubts)
-            if not await self._review(sheet):
+            doubts = (*plan.doubts, *(source.trouble for source in seen if source.trouble))
+            title = f"{command_words(command).capitalize()}?"
+            if not await self._review(ReviewScreen(title, plan.lines, plan.affects, doubts, plan.challenge)):
                 return None
             agreed, plan = plan, self._ops.plan(command)
             if plan.steps == agreed.steps:
                 break
         return plan
 
-    async def _perform(self, plan: Plan, words: str) -> None:
+    async def _perform(self, plan: Plan, words: str, results: list[tuple[str, str, bool]]) -> None:
         key = object()
 
         def report(progress: Progress) -> None:
             number = plan.steps.index(progress.step) + 1
             message = f": {progress.message}" if progress.message else ""
-            self._doing[key] = f"{words}  {number}/{len(plan.steps)} {progress.step}{message}"
+            if progress.target:
+                results.append((progress.target, progress.message, progress.failed))
+            self._doing[key] = f"{words}  {number}/{len(plan.steps)} {progress.target or progress.step}{message}"
             self._tell(tuple(self._doing.values()))
 
         try:

@@ -255,8 +255,8 @@ def command_words(command: Command) -> str:
             return f"relaunch {', '.join(replicas)}"
         case RelaunchJob(job):
             return f"relaunch job {job}"
-        case Stop(replica):
-            return f"stop {replica or 'everything of this run'}"
+        case Stop(replicas, jobs):
+            return f"stop {', '.join((*replicas, *jobs)) or 'everything of this run'}"
         case StartEval():
             return "start the evaluation"
         case StartSmoke():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -41,3 +42,22 @@ class Told(Message):
 
     words: str
     trouble: bool = False
+
+
+@dataclass
+class DetailAsked(Message):
+    """The operator asked for everything about one thing."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+
+
+@dataclass
+class JumpAsked(Message):
+    """The operator asked to go to what belongs to a row, on another screen."""
+
+    view: str
+    key: str = ""
+    """The row to put the cursor on."""
+    filter: str = ""
+    """What to show alone, if it is several rows."""

@@ -35,10 +35,10 @@ class CountingShell(LocalShell):
     """This machine, with a count of the commands that were run on it."""
 
     def __init__(self) -> None:
-        self.commands: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
-        self.commands[argv[0]] += 1
+        self.counted[argv[0]] += 1
         return await super().run(argv, timeout_s, stdin)
 
 
@@ -96,7 +96,7 @@ async def measure() -> None:
             standings = Counter(verdict.standing for verdict in ops.verdicts())
             took_ms.append(1000 * (time.perf_counter() - began))
             assert standings == {Standing.READY: NODES * REPLICAS_A_NODE}, standings
-        each = {command: count / LOOKS for command, count in shell.commands.items()}
+        each = {command: count / LOOKS for command, count in shell.counted.items()}
         took = f"{statistics.median(took_ms):.0f} ms, commands {each}"
         print(f"status of {NODES} nodes, {NODES * REPLICAS_A_NODE} replicas: {took}", flush=True)
         for change, what in ((True, "jobs change all the time"), (False, "nothing changes")):
@@ -107,7 +107,7 @@ async def measure() -> None:
 async def squeues_a_minute(ops: Ops, shell: CountingShell, directory: Path, *, change: bool) -> float:
     """Let the screen's pollers run for some minutes."""
     minutes = 2.0 if change else 4.0
-    before = shell.commands["squeue"]
+    before = shell.counted["squeue"]
     observing = asyncio.create_task(ops.observe())
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
@@ -117,4 +117,4 @@ async def squeues_a_minute(ops: Ops, shell: CountingShell, directory: Path, *, c
     observing.cancel()
     with suppress(asyncio.CancelledError):
         await observing
-    return (shell.commands["squeue"] - before) / minutes
+    return (shell.counted["squeue"] - before) / minutes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
@@ -20,7 +21,7 @@ from tau2tui.core.command import (
     Stop,
 )
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
-from tau2tui.core.plan import Plan, Situation, make_plan
+from tau2tui.core.plan import MANY, Plan, Situation, make_plan
 from tau2tui.core.step import Await, AwaitJobsGone, AwaitSmoke, Cancel, Do, Request, Submission, Submit, WriteFile
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
@@ -131,6 +132,31 @@ def test_nothing_is_stopped_while_the_queue_is_not_known() -> None:
 def test_to_stop_nothing_is_refused() -> None:
     with pytest.raises(Refused, match="nothing"):
         plan(Stop(), make_snapshot(jobs=(make_job(state=JobState.ENDED),)))
+
+
+def test_several_replicas_are_stopped_at_once_and_many_need_a_word() -> None:
+    names = tuple(replica.name for replica in ALL_READY)
+    made = plan(Stop(names[:2]), make_snapshot(ALL_READY, BOTH_JOBS))
+    assert made.lines == (f"request stop {names[0]} {names[1]}",)
+    assert made.challenge == ""
+    assert len(names) < MANY
+    assert plan(Stop((names * MANY)[:MANY]), make_snapshot(ALL_READY, BOTH_JOBS)).challenge == "stop"
+    assert plan(Stop(), make_snapshot(ALL_READY, BOTH_JOBS)).challenge == "stop"
+
+
+def test_the_job_of_a_node_is_stopped_by_its_agent_and_then_cancelled() -> None:
+    job = BOTH_JOBS[0]
+    made = plan(Stop(jobs=(job.name,)), make_snapshot(ALL_READY, BOTH_JOBS, evaluation=evaluation()))
+    gone = f"wait until the scheduler shows no job {job.name}"
+    assert made.lines == (f"request stop {job.name}", f"cancel {job.id}", gone)
+    with pytest.raises(Refused, match="no job 'other'"):
+        plan(Stop(jobs=("other",)), make_snapshot(ALL_READY, BOTH_JOBS))
+
+
+def test_a_target_of_which_nobody_knows_how_it_is_is_named_as_such() -> None:
+    silent = replace(ALL_READY[0], heartbeat_at=NOW - 240)
+    made = plan(Stop((silent.name,)), make_snapshot((silent, *ALL_READY[1:]), BOTH_JOBS))
+    assert made.doubts == (f"{silent.name}: its real state is not known: no word from its node agent for 240 s",)
 
 
 def test_an_evaluation_needs_a_ready_replica_of_every_expert() -> None:

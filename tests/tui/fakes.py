@@ -27,6 +27,7 @@ from tau2tui.core.step import Submission
 from tau2tui.core.wire import progress_to
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.ops import Ops
+from tau2tui.remote.command_log import CommandLog
 from tau2tui.remote.rundir import RunDirectory
 from tau2tui.remote.shell import READ_LIMIT, Completed, Shell
 from tests.sample import NOW
@@ -63,6 +64,8 @@ class FakeCluster:
     files: dict[str, bytes] = field(default_factory=dict)
     queue_error: str = ""
     run_error: str = ""
+    orphans: dict[str, int] = field(default_factory=dict)
+    """Node → pid of a process that outlived its job there."""
     restarts_end_in: Phase = Phase.READY
     requests: list[tuple[str, str, int | None]] = field(default_factory=list)
     commands: list[tuple[str, ...]] = field(default_factory=list)
@@ -121,9 +124,62 @@ class FakeCluster:
         replicas = [asdict(replica) for replica in self.replicas.values()]
         return json.dumps({"clock": self.clock(), "replicas": replicas, "evaluation": evaluation})
 
+    def node_gpus(self, node: str) -> dict[str, object]:
+        """What `node_agent.py gpus` prints there: four GPUs, two held by replicas, one by an orphan, one free."""
+        gpus, processes = [], []
+        held = [seen for seen in self.replicas.values() if seen.node == node][:2]
+        for index in range(4):
+            uuid = f"GPU-{node}-{index}"
+            orphan = self.orphans.get(node) if index == 2 else None
+            used = 71_000.0 if index < len(held) or orphan else 4.0
+            gpus.append(
+                {
+                    "index": str(index),
+                    "uuid": uuid,
+                    "name": "NVIDIA H100 80GB HBM3",
+                    "total_mib": 81_559.0,
+                    "used_mib": used,
+                    "utilization_percent": 37.0 if index < len(held) else 0.0,
+                }
+            )
+            process = {"gpu_uuid": uuid, "started_ticks": 77, "user": "ada", "age_s": 4200.0, "used_mib": used - 4}
+            if index < len(held):
+                seen = held[index]
+                why = f"replica {seen.name} of job {seen.job_id}"
+                processes.append(
+                    {
+                        **process,
+                        "pid": seen.pid,
+                        "command": "VLLM::EngineCore",
+                        "job_id": seen.job_id,
+                        "replica": seen.name,
+                        "stale": False,
+                        "why": why,
+                    }
+                )
+            elif orphan:
+                processes.append(
+                    {
+                        **process,
+                        "pid": orphan,
+                        "command": "VLLM::Worker_TP0",
+                        "job_id": "471000",
+                        "replica": "",
+                        "stale": True,
+                        "why": "its job 471000 has ended",
+                    }
+                )
+        return {"gpus": gpus, "processes": processes, "shared_memory": [], "error": ""}
+
     def answer(self, target: str, verb: str, value: int | None) -> str:
         """Do what a request asks for; returns what the node agent, or the driver, would say."""
         self.requests.append((target, verb, value))
+        if verb == "gpus":
+            return json.dumps(self.node_gpus(next(job.nodes for job in self.jobs if job.id == target)))
+        if verb == "clean":
+            ended = [{"pid": pid, "result": "ended"} for pid in self.orphans.values()]
+            self.orphans.clear()
+            return json.dumps({"ended": ended, "left": [], "freed_mib": 70_000.0, "shared_memory": []})
         if target == "eval":
             assert self.evaluation is not None
             changes: dict[str, dict[str, object]] = {
@@ -152,6 +208,7 @@ class FakeShell:
 
     def __init__(self, cluster: FakeCluster) -> None:
         self._cluster = cluster
+        self.commands = CommandLog()
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         if "state" in argv:

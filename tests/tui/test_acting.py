@@ -109,7 +109,7 @@ async def test_the_menu_offers_what_can_be_done_here_and_does_it() -> None:
         await pilot.press("colon", *"goto expert-1-2", "enter", "x")
         await until(pilot, lambda: isinstance(app.screen, MenuScreen))
         await shows(pilot, "Relaunch", "tau2tui relaunch", "Start it again in its job")
-        await pilot.press("j", "enter")
+        await pilot.press("j", "j", "enter")
         await until(pilot, lambda: "Done: relaunch expert-1-2" in app.told)
 
 

@@ -143,7 +143,7 @@ def test_what_would_move_the_cursor_is_taken_out() -> None:
         (Relaunch(("expert-1-0", "expert-1-1")), "relaunch expert-1-0, expert-1-1"),
         (RelaunchJob("node2"), "relaunch job node2"),
         (CleanGpus(()), "clean gpus"),
-        (Stop("expert-1-0"), "stop expert-1-0"),
+        (Stop(("expert-1-0",)), "stop expert-1-0"),
         (Stop(), "stop everything of this run"),
         (StartEval(EvaluationConfig()), "start the evaluation"),
         (StartSmoke(EvaluationConfig(), "x"), "run the smoke test"),

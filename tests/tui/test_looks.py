@@ -100,7 +100,7 @@ def test_latency(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int])
 
 @SIZES
 def test_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
-    keys = (*TO_THE_FAILED_ONE, "enter")
+    keys = (*TO_THE_FAILED_ONE, "l")
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="Traceback"))
 
 

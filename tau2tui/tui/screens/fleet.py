@@ -9,14 +9,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from tau2tui.core.command import Relaunch, Stop
-from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.command import HandOver, Launch, Relaunch, Stop
+from tau2tui.core.fleet import FleetRow
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.messages import Asked, LogAsked, RefreshAsked
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.fleet_table import FleetTable
-from tau2tui.tui.widgets.replica_strip import ReplicaStrip
+from tau2tui.tui.widgets.replica_strip import ReplicaStrip, detail
 from tau2tui.tui.widgets.tab_line import View
 
 
@@ -36,8 +36,7 @@ class FleetScreen(Framed):
         yield ReplicaStrip()
 
     def show(self) -> None:
-        run = self.snapshot.run.value
-        rows = fleet_rows(self._ops.verdicts(), run.evaluation if run else None)
+        rows = self._ops.fleet()
         self._rows = {row.replica: row for row in rows}
         self.query_one(FleetTable).show_fleet(rows, old=self.old)
         self._show_strip()
@@ -48,24 +47,51 @@ class FleetScreen(Framed):
         strip.row, strip.old = self._row, self.old
 
     @on(FleetTable.RowSelected)
+    def action_detail(self) -> None:
+        if self._row is not None:
+            self.post_message(DetailAsked(self._row.replica, detail(self._row)))
+
     def action_open_log(self) -> None:
         row = self._row
         if row is None or not row.log:
             why = f"{row.replica} is {row.standing}: {row.why}" if row else "the fleet is empty"
-            self.notify(f"No log yet: {why}", markup=False)
+            self.post_message(Told(f"No log yet: {why}"))
             return
         self.post_message(LogAsked(row.log))
 
     def action_relaunch(self) -> None:
-        if self._row is not None:
-            self.post_message(Asked(Relaunch((self._row.replica,))))
+        if self._chosen:
+            self.post_message(Asked(Relaunch(self._chosen)))
+
+    def action_relaunch_failed(self) -> None:
+        self.post_message(Asked(Relaunch(self._ops.failed())))
 
     def action_stop(self) -> None:
-        if self._row is not None:
-            self.post_message(Asked(Stop(self._row.replica)))
+        if self._chosen:
+            self.post_message(Asked(Stop(self._chosen)))
 
-    def action_look(self) -> None:
-        self.post_message(RefreshAsked())
+    def action_stop_all(self) -> None:
+        self.post_message(Asked(Stop()))
+
+    def action_launch(self) -> None:
+        self.post_message(Asked(Launch()))
+
+    def action_hand_over(self) -> None:
+        self.post_message(Asked(HandOver(now=True)))
+
+    def action_jump(self) -> None:
+        """To the job that it runs in."""
+        if self._row is not None:
+            self.post_message(JumpAsked("jobs", self._row.job_id or self._row.job))
+
+    def action_uses(self) -> None:
+        """To the simulations of the evaluation that wait for it."""
+        if self._row is not None:
+            self.post_message(JumpAsked("eval", filter=f"replica={self._row.replica}"))
+
+    @property
+    def _chosen(self) -> tuple[str, ...]:
+        return self.query_one(FleetTable).chosen
 
     @property
     def _row(self) -> FleetRow | None:

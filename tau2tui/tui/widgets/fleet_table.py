@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, numbers, percent, standing_cell, whole
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.replica_strip import boot_words
 
 COLUMNS = (
     Column("STATE", 12, ALWAYS),
@@ -20,6 +22,7 @@ COLUMNS = (
     Column("KV", 4, 70, right=True),
     Column("TOK/S", 6, 60, right=True),
     Column("ERR", 4, 90, right=True),
+    Column("ERR/M", 5, 55, right=True),
     Column("LEFT", 6, 75, right=True),
     Column("TRY", 3, 10, right=True),
     Column("WHY", 12, 5, most=200, flexible=True),
@@ -30,6 +33,8 @@ _KV_FULL = 0.95
 
 class FleetTable(KeyedTable):
     """One row for each replica of the plan, in its order."""
+
+    FAULTS: ClassVar[str] = "!state:ready"
 
     def __init__(self) -> None:
         super().__init__(COLUMNS)
@@ -44,25 +49,31 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
     waits = load.running is not None or load.waiting is not None
     kv_full = load.kv_cache is not None and load.kv_cache >= _KV_FULL
     ends_soon = row.time_left_s is not None and row.time_left_s < _ENDS_SOON_S
-    why = row.why if row.why != row.phase else ""
+    why = "; ".join(filter(None, (boot_words(row), row.why if row.why != row.phase else "")))
+    rate = row.errors_per_min
     cells = (
         standing_cell(row.standing, row.phase, old=old),
         Cell(row.replica),
         _quiet(row.node or UNKNOWN),
         Cell(numbers(row.gpus)),
-        Cell(str(row.port)),
+        Cell(str(row.port), value=row.port),
         _quiet(row.job_id or UNKNOWN),
-        _quiet(f"{whole(load.running)}/{whole(load.waiting)}" if waits else UNKNOWN),
-        Cell(percent(load.kv_cache), Tone.WARN) if kv_full else _quiet(percent(load.kv_cache)),
-        _quiet(whole(load.generation_tokens_s)),
-        Cell(whole(row.errors), Tone.WARN) if row.errors else _quiet(whole(row.errors)),
-        Cell(duration(row.time_left_s), Tone.WARN) if ends_soon else _quiet(duration(row.time_left_s)),
-        _quiet(str(row.attempt) if row.attempt else UNKNOWN),
+        _quiet(f"{whole(load.running)}/{whole(load.waiting)}" if waits else UNKNOWN, load.running),
+        _warned(percent(load.kv_cache), load.kv_cache, warn=kv_full),
+        _quiet(whole(load.generation_tokens_s), load.generation_tokens_s),
+        _warned(whole(row.errors), row.errors, warn=bool(row.errors)),
+        _warned(UNKNOWN if rate is None else f"{rate:.1f}", rate, warn=bool(rate)),
+        _warned(duration(row.time_left_s), row.time_left_s, warn=ends_soon),
+        _quiet(str(row.attempt) if row.attempt else UNKNOWN, row.attempt or None),
         Cell(why, Tone.BAD if row.standing is Standing.FAILED else Tone.MUTED),
     )
-    return tuple(Cell(cell.text, Tone.MUTED) for cell in cells) if old else cells
+    return tuple(Cell(cell.text, Tone.MUTED, cell.value) for cell in cells) if old else cells
 
 
-def _quiet(words: str) -> Cell:
+def _warned(words: str, value: float | None, *, warn: bool) -> Cell:
+    return Cell(words, Tone.WARN, value) if warn else _quiet(words, value)
+
+
+def _quiet(words: str, value: float | None = None) -> Cell:
     """What is not known, and zeros, step back so that the rest stands out."""
-    return Cell(words, Tone.MUTED if words in (UNKNOWN, "0", "0/0", "0%") else Tone.PLAIN)
+    return Cell(words, Tone.MUTED if words in (UNKNOWN, "0", "0.0", "0/0", "0%") else Tone.PLAIN, value)

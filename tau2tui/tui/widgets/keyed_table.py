@@ -135,9 +135,13 @@ class KeyedTable(ScrollView, can_focus=True):
         cells = self._rows[self._shown[row]]
         return [self._words(cells, index, width).strip() for index, width in self._layout]
 
+    def cells(self, key: str) -> list[str]:
+        """All cells of a row in full, also those that there is no room for."""
+        return [printable(cell.text) for cell in self._rows[key]]
+
     def row_text(self, key: str) -> str:
         """All cells of a row, also those that there is no room for, with tabs between them."""
-        return "\t".join(printable(cell.text) for cell in self._rows[key])
+        return "\t".join(self.cells(key))
 
     def index_of(self, key: str) -> int:
         """The place of a row among those that are shown. Raises ValueError if it is not."""
@@ -387,6 +391,12 @@ class KeyedTable(ScrollView, can_focus=True):
         self.post_message(self.Arranged(self))
 
     # filter and copies
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Esc is the screen's own while there is no filter to take away."""
+        if action == "clear_filter":
+            return bool(self.wanted.words)
+        return not (action == "faults" and not self.FAULTS)
 
     def action_filter(self) -> None:
         self.post_message(self.FilterAsked(self))

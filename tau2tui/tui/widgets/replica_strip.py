@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
-from tau2tui.tui.format import STANDINGS, UNKNOWN, Tone, text
+from tau2tui.tui.format import STANDINGS, UNKNOWN, Tone, duration, numbers, percent, text, whole
 
 _REMEDIES = {
     Standing.ABSENT: "launch the fleet: tau2tui launch",
@@ -45,9 +45,43 @@ class ReplicaStrip(Widget):
         return Group(*lines)
 
 
+def detail(row: FleetRow) -> list[tuple[str, str]]:
+    """Everything about a replica, in full."""
+    load = row.load
+    rate = f", {row.errors_per_min:.1f} a minute" if row.errors_per_min is not None else ""
+    return [
+        ("replica", row.replica),
+        ("expert", row.expert),
+        ("state", f"{row.standing}{f', {row.phase}' if row.phase and row.phase != row.standing else ''}"),
+        ("why", row.why),
+        ("last error", row.last_error),
+        ("proved", row.level or UNKNOWN),
+        ("boot phase", boot_words(row)),
+        ("job", f"{row.job_id} {row.job} {row.job_state}".strip()),
+        ("time left", duration(row.time_left_s)),
+        ("node", f"{row.node or UNKNOWN}, GPUs {numbers(row.gpus)}"),
+        ("endpoint", f"http://{row.address or UNKNOWN}:{row.port}"),
+        ("load", f"{whole(load.running)} running, {whole(load.waiting)} waiting, KV cache {percent(load.kv_cache)}"),
+        ("speed", f"{whole(load.generation_tokens_s)} tokens/s"),
+        ("evaluation", f"{_affects(row)}{rate}"),
+        ("attempt", str(row.attempt)),
+        ("log", row.log),
+    ]
+
+
+def boot_words(row: FleetRow) -> str:
+    """How long it has been in its boot phase, against what is usual for its expert; empty while it does not start."""
+    if row.phase_s is None:
+        return ""
+    usual = f" (usual {duration(row.usual_phase_s)})" if row.usual_phase_s is not None else ""
+    return f"{row.phase} for {duration(row.phase_s)}{usual}"
+
+
 def _why(row: FleetRow) -> tuple[str, Tone]:
     if row.why:
         return row.why, Tone.BAD if row.standing is Standing.FAILED else Tone.PLAIN
+    if boot := boot_words(row):
+        return boot, Tone.PLAIN
     if row.standing is Standing.READY:
         return "serves, and a completion proved it" if row.level == "completion" else "serves", Tone.PLAIN
     return (f"proved so far: {row.level}" if row.level else UNKNOWN), Tone.PLAIN

@@ -194,7 +194,7 @@ async def test_k_and_yes_performs_the_same_plan_as_the_word() -> None:
     ops = make_ops(cluster)
     async with run_on(ops) as (app, pilot):
         await go_to(app, "expert-2-1")
-        word = ops.plan(Stop("expert-2-1"))
+        word = ops.plan(Stop(("expert-2-1",)))
         await pilot.press("K")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
         for line in word.lines:
@@ -215,7 +215,7 @@ async def test_what_changed_while_the_sheet_was_open_is_shown_again() -> None:
     def other_plan_the_second_time(command: Command) -> object:
         nonlocal plans
         plans += 1
-        return plan(Stop("expert-2-0") if plans == 1 else command)
+        return plan(Stop(("expert-2-0",)) if plans == 1 else command)
 
     ops.plan = other_plan_the_second_time  # type: ignore[method-assign, assignment]
     async with run_on(ops) as (app, pilot):
@@ -274,14 +274,14 @@ async def test_markup_in_words_from_outside_is_shown_literally() -> None:
         assert "squeue: [bold]no[/]" in screen_text(app)
 
 
-async def test_enter_opens_the_log_of_the_current_attempt() -> None:
+async def test_l_opens_the_log_of_the_current_attempt() -> None:
     cluster = busy_cluster()
     cluster.change("expert-1-2", attempt=2, log="logs/expert-1-2.2.log")
     cluster.files[f"{RUN}/logs/expert-1-0.1.log"] = b"INFO another replica\n"
     cluster.files[f"{RUN}/logs/expert-1-2.2.log"] = b"INFO second attempt\n"
     async with run_on(make_ops(cluster)) as (app, pilot):
         await go_to(app, "expert-1-2")
-        await pilot.press("enter")
+        await pilot.press("l")
         await until(pilot, lambda: "INFO second attempt" in screen_text(app))
         assert app.screen.query_one(LogTitle).log_name == "logs/expert-1-2.2.log"
         await until(pilot, lambda: app.screen.query_one(KeyedTable).cursor_key == "logs/expert-1-2.2.log")
