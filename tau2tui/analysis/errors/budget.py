@@ -54,7 +54,7 @@ class ErrorBudget:
     servers: pl.DataFrame
     """FAILURES in the logs of servers, which tell of the same errors from their side: in no count but their own."""
     calls: pl.DataFrame
-    """Every model call that is known: `at`, `domain`, `model`, `replica`, `agent` (whether it is the orchestrator's)."""
+    """Every known model call: `at`, `domain`, `model`, `replica`, `task_id`, `agent` (whether the orchestrator's)."""
     units: pl.DataFrame
     """Every unit with a completion marker: UNITS, `at` and `status` of its newest one."""
     counters: tuple[Counter, ...]

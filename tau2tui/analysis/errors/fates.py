@@ -54,7 +54,9 @@ class Fates:
         over_at: datetime | None,
         last: datetime | None,
     ) -> None:
-        """`events`: EVENTS; `over_at`: when the evaluation said that it is complete; `last`: when the logs end, if they know a time."""
+        """`events`: EVENTS; `over_at`: when the evaluation said that it is complete; `last`: when the logs
+        end, if they know a time.
+        """
         self._ends: Mapping[Task, list[_Placed]] = defaultdict(list)
         for path, of_file in ends:
             for end in (one for one in of_file if one.status != "skipped"):

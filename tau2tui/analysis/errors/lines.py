@@ -12,7 +12,7 @@ import polars as pl
 
 from tau2tui.analysis.errors.tracebacks import HEAD_TEXT, Folding, Traceback
 
-_STRETCH = 8 << 20
+STRETCH = 8 << 20
 """Bytes that are read at once; a line longer than this is cut."""
 _SEPARATOR = b"\x1e"
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
@@ -38,8 +38,10 @@ class Line:
 class LineSearch:
     """Finds the lines of files that match any of these patterns, and the tracebacks."""
 
-    def __init__(self, patterns: Sequence[str]) -> None:
+    def __init__(self, patterns: Sequence[str], stretch: int = STRETCH) -> None:
+        """`stretch`: bytes that are read at once."""
         either = "|".join(f"(?:{pattern})" for pattern in (*patterns, re.escape(HEAD_TEXT)))
+        self._stretch = stretch
         self._either = re.compile(either)
         self._in_bulk = either if _bulk_engine_knows(either) else None
         self.from_evaluation = False
@@ -51,7 +53,7 @@ class LineSearch:
         """In the order of the file, each traceback at the place where it has ended. Raises OSError."""
         folding, clock = Folding(), _Clock()
         offset, self.from_evaluation = 0, False
-        for data in _stretches(path):
+        for data in _stretches(path, self._stretch):
             self.from_evaluation |= any(mark in data for mark in _MARKS)
             lines = _split(_ANSI.sub(b"", data) if b"\x1b" in data else data)
             yield from self._in_stretch(lines, offset, folding, clock)
@@ -125,13 +127,13 @@ def stamp(text: str) -> datetime | None:
         return None
 
 
-def _stretches(path: Path) -> Iterator[bytes]:
-    """Whole lines, at most about _STRETCH bytes at a time; at the end what there is."""
+def _stretches(path: Path, size: int) -> Iterator[bytes]:
+    """Whole lines, about `size` bytes at a time; at the end what there is."""
     rest = b""
     with path.open("rb") as file:
-        while block := file.read(_STRETCH):
+        while block := file.read(size):
             data = rest + block
-            end = data.rfind(b"\n") + 1 or (len(data) if len(data) >= 2 * _STRETCH else 0)
+            end = data.rfind(b"\n") + 1 or (len(data) if len(data) >= 2 * size else 0)
             rest = data[end:]
             if end:
                 yield data[:end]

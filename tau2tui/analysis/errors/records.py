@@ -12,6 +12,7 @@ from tau2tui.analysis.errors.classes import UNKNOWN, Classifier
 from tau2tui.analysis.errors.lines import Line, LineSearch
 from tau2tui.analysis.errors.tracebacks import Traceback
 from tau2tui.analysis.logfile import file_domain
+from tau2tui.analysis.markers import DRESS
 
 EVALUATION, SERVER = "evaluation", "server"
 _EVALUATION_LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+?)\.log(?:\.\d+)?")
@@ -23,7 +24,7 @@ _NEAR_LINES = 12
 _MOST_TEXT = 300
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
-_DRESS = re.compile(rf"\s*(?:\[{_TIME}\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?")
+_DRESS = re.compile(DRESS)
 _HEAD = re.compile(rf"\[(?P<level>[A-Z_]+)\] (?P<at>{_TIME}) (?:task=(?P<task>.*?) thread=-?\d+ ?)?(?P<message>.*)")
 _SERVER_HEAD = re.compile(
     r"(?:\([^()]*\) ?)?(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL)\b(?: \d\d-\d\d \d\d:\d\d:\d\d)?(?: \[[^\]]*\])?:? ?"
@@ -49,7 +50,7 @@ SEARCHED = (
     "Global evaluation ",
     r"\[(?:ERROR|CRITICAL|FATAL)\] \d{4}-",
     r"(?:ERROR|CRITICAL) \d\d-\d\d \d\d:",
-    r"LLM call failed permanently after \d+ attempts",
+    _STAND_IN,
 )
 """What is looked for besides the patterns of the classes."""
 

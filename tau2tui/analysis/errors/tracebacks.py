@@ -92,11 +92,14 @@ class Folding:
 
         `notable`: the line says something of its own, so that it is no part of an exception's long message.
         """
-        if HEAD_TEXT in line and (head := _HEAD.fullmatch(line)) and len(head["prefix"]) <= _LONGEST_PREFIX:
-            return True, self._begin(number, line, head)
+        own, text = self._without_prefix(line)
+        of_group = self._state == "group" and self.open and text.lstrip().startswith("|")
+        if HEAD_TEXT in line and not of_group:
+            head = _HEAD.fullmatch(line)
+            if head and len(head["prefix"]) <= _LONGEST_PREFIX:
+                return True, self._begin(number, line, head)
         if self._found is None:
             return False, []
-        own, text = self._without_prefix(line)
         if self._state == "frames":
             return self._in_frames(number, text, own=own)
         if self._state == "group":
@@ -171,8 +174,7 @@ class Folding:
         return True, []
 
     def _without_prefix(self, line: str) -> tuple[bool, str]:
-        assert self._found is not None
-        if self._found.prefix and (prefix := self._prefix.match(line)):
+        if self._found is not None and self._found.prefix and (prefix := self._prefix.match(line)):
             return True, line[prefix.end() :].rstrip("\r")
         return False, line.rstrip("\r")
 
