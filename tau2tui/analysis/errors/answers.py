@@ -100,7 +100,7 @@ def _classes(budget: ErrorBudget) -> list[str]:
         ]
     )
     tools = budget.failures.filter(pl.col("class") == TOOL).height
-    note = "recovered: the task went on or was run again; lost: it ended in error; ?: no task named"
+    note = "recovered: the task went on or was run again; lost: ended in error; ?: no task"
     return [*table, *([f"{TOOL}: {_counted(tools, 'tool call')} whose error the agent sees"] if tools else []), note]
 
 

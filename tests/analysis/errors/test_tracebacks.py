@@ -22,7 +22,8 @@ def raised(call: Callable[[], object]) -> list[str]:
 
 
 def look_up() -> object:
-    return {}["order_17"]
+    orders: dict[str, object] = {}
+    return orders["order_17"]
 
 
 def handled() -> None:
