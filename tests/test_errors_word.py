@@ -61,7 +61,7 @@ def test_the_tables_are_readable_at_80_columns(logs: Path) -> None:
         "torch.OutOfMemoryError",
     ):
         assert words_of in text
-    assert text.count('File "a.py"') == 6
+    assert text.count('File "a.py"') == 5
     assert said_to(logs, "--examples", 0).count('File "a.py"') == 0
 
 
