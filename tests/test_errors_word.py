@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tau2tui.analysis.errors.counters import COUNTED
 from tau2tui.cli import words
 from tests.analysis.errors.logs import DAY, TELECOM, attempt, call, failed, gave_up, marker, said
 
@@ -71,7 +72,7 @@ def test_programs_get_the_same_keys_whatever_there_is(logs: Path, tmp_path_facto
     whole, empty = (json.loads(said_to(path, "--json")) for path in (logs, garbage))
     assert set(whole) == set(empty)
     assert set(whole["by"]) == set(empty["by"]) == {"domain", "model", "replica", "task"}
-    assert set(whole["counters"]) == set(empty["counters"]) == {"harmony", "retry", "completed", "eta"}
+    assert set(whole["counters"]) == set(empty["counters"]) == set(COUNTED)
     assert set(whole["total"]) == set(empty["total"])
     assert (empty["total"]["errors"], empty["now"]) == (0, None)
     assert {row["class"]: row["errors"] for row in whole["classes"]} == {"harmony": 1, "budget": 1, "unknown": 1}

@@ -98,7 +98,9 @@ def figure_of(
 def legend_of(axes: Any, source: Any = None, **options: Any) -> None:
     """A legend that stays readable on whatever it covers; `source`: the axes that it explains, if others."""
     handles, labels = (source or axes).get_legend_handles_labels()
-    axes.legend(handles, labels, frameon=True, framealpha=0.88, edgecolor="none", fontsize=9, **options)
+    legend = axes.legend(handles, labels, frameon=True, framealpha=0.88, edgecolor="none", fontsize=9, **options)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name from a log is no formula
 
 
 def save(figure: Any) -> bytes:

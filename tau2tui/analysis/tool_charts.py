@@ -79,7 +79,7 @@ def _png(domain: str, calls: pl.DataFrame) -> bytes:
                 va="center",
                 fontsize=8,
             )
-    axes.set_yticks(rows, labels, fontsize=9)
+    axes.set_yticks(rows, labels, fontsize=9, parse_math=False)
     axes.set_ylim(shown.height - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#dddddd", linewidth=0.8)

@@ -171,6 +171,16 @@ def test_nothing_from_a_log_is_markup(tmp_path: Path, name: str, shown: str) -> 
     assert len(table(report, "Latency")[1]) == 14
 
 
+def test_a_name_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"type": kind, "model": "$x^{$", "function": "$y_{$", "duration_ms": 4.0}
+        for kind in ("expert_call", "tool_call")
+    ]
+    logs = Logs(pl.DataFrame(rows, schema=EVENTS), TASKS.to_frame(), DRIVER.to_frame(), ERRORS.to_frame())
+    charts = write_report(side(logs), tmp_path, sla_ms=5000.0, now=NOW).charts
+    assert {"experts_stacked.png", "tools_stacked.png", "tools.png"} <= {chart.name for chart in charts}
+
+
 def test_logs_without_anything_make_no_report(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("hello\n")
     with pytest.raises(NothingToRead, match="nothing to report"):

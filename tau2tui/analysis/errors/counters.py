@@ -14,10 +14,12 @@ from tau2tui.errors import NothingToRead
 COUNTED: Mapping[str, str] = {
     "harmony": "unexpected tokens remaining",
     "retry": "Retrying in 5 seconds",
+    "permanent": "LLM call failed permanently",
+    "task_failed": "Task failed",
     "completed": "TAU2_TASK_COMPLETE",
     "eta": "OVERALL_ETA",
 }
-"""The texts that the notes' recipes grep for, by what they tell."""
+"""The texts that the notes' recipes grep for, and two more that the seed's programs write, by what they tell."""
 _BLOCK = 4 << 20
 
 

@@ -30,8 +30,8 @@ def test_made_logs_are_counted_as_grep_does_file_by_file(tmp_path: Path) -> None
         assert counter.total == sum(expected.values())
         assert counter.of("fullrun.log") == expected[tmp_path / "fullrun.log"]
     assert {counter.name: counter.total > 0 for counter in count_lines(files)} == {
-        **dict.fromkeys(("harmony", "completed", "eta"), True),
-        "retry": False,
+        **dict.fromkeys(("harmony", "task_failed", "completed", "eta"), True),
+        **dict.fromkeys(("retry", "permanent"), False),
     }
 
 
