@@ -25,11 +25,12 @@ class Fate(StrEnum):
     OPEN = "open"
     """Nothing was heard of its unit since, and the run goes on."""
     UNKNOWN = "unknown"
-    """No line says which task it was."""
+    """No line says which task it was, and not all units ended well."""
 
 
-SILENCE = timedelta(minutes=10)
-"""So long after an error, with no sign of its unit while others go on, the unit is taken to be lost."""
+SILENCE = timedelta(minutes=30)
+"""So long after an error, with no sign of its unit while others go on, the unit is taken to be lost. Single calls of
+28 minutes have been seen."""
 _SECOND = timedelta(seconds=1)
 
 Task = tuple[str, str]
@@ -70,7 +71,7 @@ class Fates:
         if error.said == "stood_in":
             return Fate.RECOVERED
         if not error.task_id:
-            return Fate.UNKNOWN
+            return Fate.RECOVERED if self._all_ended_well(error) else Fate.UNKNOWN
         ends = self._after(path, error)
         if any(end.ok for end in ends[:1]):
             return Fate.RECOVERED
@@ -105,6 +106,18 @@ class Fates:
         first = bisect_left(times, after)
         # The second of an end without milliseconds is a whole one.
         return first < (bisect_right(times, until + _SECOND) if until else len(times))
+
+    def _all_ended_well(self, error: Found) -> bool:
+        """Whether the run is over, and no unit that the error may have been of ended in error for good."""
+        if self._over_at is None or (error.at is not None and self._over_at < error.at):
+            return False
+        ended: dict[tuple[Task, int], bool] = {}
+        for task, placed in self._ends.items():
+            if error.domain in ("", task[0]):
+                for one in placed:
+                    key = (task, one.end.trial)
+                    ended[key] = ended.get(key, False) or one.end.ok
+        return bool(ended) and all(ended.values())
 
     def _given_up(self, error: Found) -> bool:
         at = error.at

@@ -47,7 +47,7 @@ _MARKER = re.compile(
 _STAND_IN = "a neutral text stands in"
 SEARCHED = (
     r"\[TAU2_TASK_COMPLETE\]",
-    "Global evaluation ",
+    "Global evaluation complete:",
     r"\[(?:ERROR|CRITICAL|FATAL)\] \d{4}-",
     r"(?:ERROR|CRITICAL) \d\d-\d\d \d\d:",
     _STAND_IN,
@@ -145,7 +145,7 @@ class _Reader:
         bare = line.text[_DRESS.match(line.text).end() :].rstrip()  # type: ignore[union-attr]  # all of it is optional
         if "[TAU2_TASK_COMPLETE]" in bare:
             self._marker(line, bare)
-        elif bare.startswith("Global evaluation "):
+        elif bare.startswith("Global evaluation complete:"):
             self._log.over_at = line.at or self._log.over_at
         elif failed := _TASK_FAILED.fullmatch(bare):
             self._task_failed(line, bare, failed)

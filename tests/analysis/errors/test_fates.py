@@ -8,6 +8,7 @@ import pytest
 
 from tests.analysis.errors.logs import DAY, TELECOM, attempt, budget_of, call, failed, fates, gave_up, marker, said
 
+OVER = said("17:40:00", "Global evaluation complete: ok=1 error=0 total=1 elapsed_s=1.0 tasks_per_min=1.0")
 UNIT = "retail/1#0"
 FAILED = attempt("17:32:15", UNIT, "server")
 
@@ -22,13 +23,13 @@ FAILED = attempt("17:32:15", UNIT, "server")
         (marker("retail", "1", trial=1), "open"),
         (marker("retail", "2") + marker("telecom", "1"), "open"),
         ("", "open"),
-        (said("17:41:00", "Evaluation starts"), "open"),
-        (said("17:43:00", "Evaluation starts"), "lost"),
+        (said("18:02:00", "Evaluation starts"), "open"),
+        (said("18:02:30", "Evaluation starts"), "lost"),
         (said("17:32:16", "Global evaluation complete: ok=1 error=0 total=2 elapsed_s=1.0 tasks_per_min=1.0"), "lost"),
     ],
     ids=[
         "ended well", "ended in error", "run again", "skipped", "another trial", "other tasks", "nothing yet",
-        "nine minutes of silence", "eleven minutes of silence", "the run is over",
+        "less than half an hour of silence", "more of it", "the run is over",
     ],
 )  # fmt: skip
 def test_an_attempt_fares_as_its_unit_does(tmp_path: Path, rest: str, fate: str) -> None:
@@ -70,6 +71,23 @@ def test_a_model_that_said_nothing_had_a_text_stand_in_for_it(tmp_path: Path) ->
 def test_an_error_without_a_task_has_an_unknown_fate(tmp_path: Path) -> None:
     text = "openai.APIError: unexpected tokens remaining in message header\nRetrying in 5 seconds\n"
     assert fates(budget_of(tmp_path, fullrun=text + marker("retail", "1"))) == [("harmony", "", "unknown")]
+
+
+@pytest.mark.parametrize(
+    ("rest", "fate"),
+    [
+        (marker("retail", "1") + OVER, "recovered"),
+        (marker("retail", "1", "error") + marker("retail", "1") + OVER, "recovered"),
+        (marker("retail", "1") + marker("retail", "2", "error") + OVER, "unknown"),
+        (marker("retail", "1"), "unknown"),
+        (OVER, "unknown"),
+        (marker("retail", "1") + said("17:40:00", "Global evaluation stopped: ok=1 error=0 total=2"), "unknown"),
+    ],
+    ids=["all ended well", "the second time", "not all did", "it goes on", "nobody says how", "it was stopped"],
+)
+def test_an_error_without_a_task_was_recovered_if_every_unit_ended_well(tmp_path: Path, rest: str, fate: str) -> None:
+    error = said("17:32:15", "[tau2/cli.py STDERR] openai.APIConnectionError: Connection error.")
+    assert fates(budget_of(tmp_path, fullrun=error + rest)) == [("connection", "", fate)]
 
 
 def test_lines_of_the_seed_are_followed_by_task_across_files(tmp_path: Path) -> None:
