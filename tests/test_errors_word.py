@@ -82,10 +82,18 @@ def test_programs_get_the_same_keys_whatever_there_is(logs: Path, tmp_path_facto
     assert whole["servers"][0] | {"class": "memory", "replica": "expert-1-0", "count": 1} == whole["servers"][0]
 
 
+def test_what_no_line_tells_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "fullrun.log").write_text("openai.APIConnectionError: Connection error.\nRetrying in 5 seconds\n")
+    text = said_to(tmp_path)
+    assert "of no error a line says which domain or model or replica or task it was" in text
+    assert "of the 1 without a task, 1 were tried again" in text
+    assert "by domain" not in text
+
+
 def test_no_errors_are_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "tau2_retail.log").write_text(call("17:00:05.250"))
     text = said_to(tmp_path)
-    assert "no errors in 1 file" in text
+    assert "no errors of an evaluation in 1 file" in text
     assert "Retrying in 5 seconds" in text
 
 

@@ -62,11 +62,10 @@ def budget_text(budget: ErrorBudget, *, examples: int = 3) -> str:
     """The tables, the longest of them cut; `examples`: so many tracebacks are shown in full."""
     lines = [_headline(budget)]
     if budget.failures.is_empty():
-        lines += [f"no errors in {_counted(len(budget.files), 'file')}"]
+        lines += [f"no errors of an evaluation in {_counted(len(budget.files), 'file')}"]
     else:
         lines += ["", *_classes(budget), *_lost(budget)]
-        for name in DIMENSIONS:
-            lines += ["", *_dimension(budget, name)]
+        lines += _dimensions(budget)
         lines += ["", *_alike(budget.failures, examples)]
     if budget.servers.height:
         lines += ["", *_server_lines(budget)]
@@ -99,13 +98,28 @@ def _classes(budget: ErrorBudget) -> list[str]:
             ),
         ]
     )
-    tools = budget.failures.filter(pl.col("class") == TOOL).height
-    note = "recovered: the task went on or was run again; lost: ended in error; ?: no task"
-    return [*table, *([f"{TOOL}: {_counted(tools, 'tool call')} whose error the agent sees"] if tools else []), note]
+    table.append("recovered: the task went on or was run again; lost: ended in error; ?: no task")
+    unknown = budget.failures.filter(pl.col("fate") == str(Fate.UNKNOWN))
+    if unknown.height:
+        retried = unknown.filter(pl.col("said") == "retry").height
+        table.append(f"of the {unknown.height} without a task, {retried} were tried again")
+    if tools := budget.failures.filter(pl.col("class") == TOOL).height:
+        table.append(f"{TOOL}: {_counted(tools, 'tool call')} whose error the agent sees")
+    return table
 
 
-def _dimension(budget: ErrorBudget, name: str) -> list[str]:
-    found = _rows(budget, name)
+def _dimensions(budget: ErrorBudget) -> list[str]:
+    lines, unsaid = [], []
+    for name in DIMENSIONS:
+        rows = _rows(budget, name)
+        if [row[name] for row in rows] == [NOT_SAID]:
+            unsaid.append(name)
+        else:
+            lines += ["", *_dimension(budget, name, rows)]
+    return [*lines, *(["", f"of no error a line says which {' or '.join(unsaid)} it was"] if unsaid else [])]
+
+
+def _dimension(budget: ErrorBudget, name: str, found: list[dict[str, Any]]) -> list[str]:
     last = f"{budget.last_min:g} min"
     rows: list[tuple[str, ...]] = [(f"by {name}", "errors", "lost", last, "calls", "/call", "mostly")]
     for row in found[:_MOST_ROWS]:

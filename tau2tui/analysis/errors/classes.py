@@ -25,6 +25,9 @@ PATTERNS: Mapping[str, str] = {
     r"|Error code: 429\b|HTTP/1\.[01]\"? 429\b",
     "memory": r"OutOfMemory|[Oo]ut of memory|\bMemoryError\b|No available memory for the cache|Free memory on device"
     r"|\boom-kill",
+    "hardware": r"uncorrectable ECC|\bNVRM: Xid\b|illegal memory access|unspecified launch failure",
+    "configuration": r"unrecognized arguments|error: argument|invalid (?:tool call|reasoning) parser"
+    r"|requires --tool-call-parser|[Aa]ddress already in use|must be divisible by tensor parallel",
     ErrorClass.TIMEOUT: r"APITimeoutError|(?:Read|Connect|Write|Pool)Timeout\b|\bTimeoutError\b|[Rr]equest timed out"
     r"|[Rr]ead timed out|Error code: (?:408|504)\b|HTTP/1\.[01]\"? (?:408|504)\b|did not end in time",
     ErrorClass.CONNECTION: r"APIConnectionError|Connection error\.|Connection(?:Refused|Reset|Aborted)?Error\b"

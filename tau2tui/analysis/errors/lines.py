@@ -20,6 +20,8 @@ _MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ", b"[OVERALL_ETA]", b"FINISHED SIMULATI
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
 _STAMP_WITHIN = 100
 """Characters of a line in which its time stands, if it has one."""
+_LONGEST = 1 << 16
+"""Characters of a line that are looked at: what is longer quotes something."""
 _LOOK_BACK = 200
 """Lines before an untimed one in which its time is looked for."""
 
@@ -76,7 +78,7 @@ class LineSearch:
                 break
             while nth < len(notable) and notable[nth] < at:
                 nth += 1
-            text, says = lines[at] or "", nth < len(notable) and notable[nth] == at
+            text, says = (lines[at] or "")[:_LONGEST], nth < len(notable) and notable[nth] == at
             taken, ended = folding.feed(offset + at, text, notable=says)
             for traceback in ended:
                 yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)

@@ -19,6 +19,7 @@ BY_CLASS = pl.Schema(
         "class": pl.String(),
         "errors": pl.Int64(),
         **dict.fromkeys(map(str, Fate), pl.Int64()),
+        "retried": pl.Int64(),
         "per_call": pl.Float64(),
         "per_task": pl.Float64(),
         "recent": pl.Int64(),
@@ -26,17 +27,24 @@ BY_CLASS = pl.Schema(
         "recent_per_task": pl.Float64(),
     }
 )
-"""One row for each class that occurred. The rates are 0–1 of the agent's calls and of the units with a marker, over the
-whole run and over the last minutes; null where there were none; they may exceed 1."""
+"""One row for each class that occurred; `retried`: a line says that another attempt followed.
+
+The rates are 0–1 of the agent's calls and of the units with a marker, over the whole run and over the last minutes;
+null where there were none; they may exceed 1.
+"""
+
+_COUNTS = (
+    pl.len().alias("errors"),
+    *(pl.col("fate").eq(str(fate)).sum().alias(str(fate)) for fate in Fate),
+    pl.col("said").eq("retry").sum().alias("retried"),
+)
 
 
 def by_class(budget: ErrorBudget) -> pl.DataFrame:
     """BY_CLASS, the most frequent first."""
     failures = budget.failures
     recent = budget.recent(failures).group_by("class").agg(pl.len().alias("recent"))
-    table = failures.group_by("class").agg(
-        pl.len().alias("errors"), *(pl.col("fate").eq(str(fate)).sum().alias(str(fate)) for fate in Fate)
-    )
+    table = failures.group_by("class").agg(_COUNTS)
     return _with_rates(table.join(recent, on="class", how="left"), budget).sort(
         "errors", "class", descending=[True, False]
     )
@@ -47,12 +55,13 @@ def totals(budget: ErrorBudget) -> pl.DataFrame:
     failures = budget.failures
     table = failures.select(
         pl.lit("all").alias("class"),
-        pl.len().alias("errors"),
-        *(pl.col("fate").eq(str(fate)).sum().alias(str(fate)) for fate in Fate),
+        *_COUNTS,
         pl.lit(budget.recent(failures).height).alias("recent"),
     ).head(1)
     if failures.is_empty():
-        table = pl.DataFrame([{"class": "all", "errors": 0, **dict.fromkeys(map(str, Fate), 0), "recent": 0}])
+        table = pl.DataFrame(
+            [{"class": "all", "errors": 0, **dict.fromkeys((*map(str, Fate), "retried", "recent"), 0)}]
+        )
     return _with_rates(table, budget)
 
 

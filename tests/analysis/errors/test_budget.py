@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tau2tui.analysis.errors.answers import budget_json, budget_text
 from tau2tui.analysis.errors.budget import ErrorBudget, error_budget
+from tau2tui.analysis.errors.fates import Fate
 from tau2tui.analysis.errors.tables import DIMENSIONS, alike, by_class, by_dimension, lost_units, totals
 from tau2tui.analysis.scan import find_logs, read_logs
 from tau2tui.errors import NothingToRead
@@ -171,6 +176,39 @@ def test_nothing_and_garbage_have_empty_tables(tmp_path: Path) -> None:
     assert by_class(budget).is_empty()
     assert lost_units(budget).is_empty()
     assert alike(budget.failures).is_empty()
+
+
+LINES = [
+    attempt("17:00:00", "retail/1#0", "harmony").encode(),
+    gave_up("17:00:01", "retail/1#0", "budget").encode(),
+    failed("17:00:01", "retail/1#0", "budget").encode(),
+    marker("retail", "1", "error").encode(),
+    marker("retail", "1").encode(),
+    b"Traceback (most recent call last):\n",
+    b'  File "a.py", line 1, in f\n',
+    b"KeyError: 1\n",
+    b"Retrying in 5 seconds\n",
+    b"[ERROR] 2025-12-30 17:00:00.500 task=1 thread=1 x\n",
+    b"[ERROR] 2025-02-31 99:00:00.500 task= thread=1 x\n",
+    b"During handling of the above exception, another exception occurred:\n",
+    b"[2025-12-30 17:00:09] Global evaluation complete: \n",
+]
+
+
+@given(pieces=st.lists(st.one_of(st.binary(max_size=30), st.sampled_from(LINES)), max_size=30))
+@settings(deadline=None)
+def test_any_bytes_are_survived_and_fates_add_up(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
+    directory = tmp_path_factory.getbasetemp() / "any"
+    directory.mkdir(exist_ok=True)
+    (directory / "fullrun.log").write_bytes(b"".join(pieces))
+    budget = asked(directory)
+    whole = totals(budget).row(0, named=True)
+    assert whole["errors"] == sum(whole[fate] for fate in Fate) == budget.failures.height
+    assert whole["errors"] == sum(by_class(budget)["errors"]) == sum(alike(budget.failures)["count"])
+    for name in DIMENSIONS:
+        assert sum(by_dimension(budget, name)["errors"]) == whole["errors"]
+    assert json.dumps(budget_json(budget))
+    assert all(line.isprintable() and len(line) <= 80 for line in budget_text(budget).split("\n"))
 
 
 def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ def test_lines_are_the_same_wherever_the_file_is_cut_for_reading(tmp_path: Path)
     assert len(whole) == 62
 
 
+def test_a_line_of_megabytes_is_looked_at_in_part(tmp_path: Path) -> None:
+    (line,) = found(tmp_path, b"it failed " + b"a/b#1 x: " * 500_000 + b"\nx\n")
+    assert len(line[1]) == 1 << 16
+
+
 def test_it_is_known_who_wrote_a_file(tmp_path: Path) -> None:
     search = LineSearch(("x",))
     for data, from_evaluation in ((b"a [PROFILE] b\n", True), (b"INFO: x\n", False), (b"", False)):
