@@ -21,7 +21,7 @@ def error_sections(budget: ErrorBudget) -> list[Section]:
         _lost(budget),
         Section(
             "Lines as grep counts them",
-            "The recipes of the seed's notes (`grep -c`): lines, and a copy in another file again.",
+            "The recipes of the seed's notes (grep -c): lines, and a copy in another file again.",
             ("text", "all files", "fullrun.log"),
             tuple((one.text, one.total, one.of("fullrun.log")) for one in budget.counters) if budget.files else (),
         ),

@@ -65,6 +65,8 @@ class Fates:
         self._calls = _call_times(events)
         self._over_at = over_at
         self._last = last
+        self._well: dict[str, bool] = {}
+        """By domain (or "" for all): whether every unit ended well at last."""
 
     def of(self, path: Path, error: Found) -> Fate:
         """The fate of an error of this file."""
@@ -111,13 +113,14 @@ class Fates:
         """Whether the run is over, and no unit that the error may have been of ended in error for good."""
         if self._over_at is None or (error.at is not None and self._over_at < error.at):
             return False
-        ended: dict[tuple[Task, int], bool] = {}
-        for task, placed in self._ends.items():
-            if error.domain in ("", task[0]):
-                for one in placed:
-                    key = (task, one.end.trial)
-                    ended[key] = ended.get(key, False) or one.end.ok
-        return bool(ended) and all(ended.values())
+        if error.domain not in self._well:
+            ended: dict[tuple[Task, int], bool] = {}
+            for task, placed in self._ends.items():
+                for one in placed if error.domain in ("", task[0]) else ():
+                    unit = (task, one.end.trial)
+                    ended[unit] = ended.get(unit, False) or one.end.ok
+            self._well[error.domain] = bool(ended) and all(ended.values())
+        return self._well[error.domain]
 
     def _given_up(self, error: Found) -> bool:
         at = error.at
