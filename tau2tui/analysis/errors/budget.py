@@ -13,8 +13,10 @@ from tau2tui.analysis.copies import without_copies
 from tau2tui.analysis.errors.classes import TOOL, Classifier
 from tau2tui.analysis.errors.counters import Counter, count_lines
 from tau2tui.analysis.errors.fates import Fates
+from tau2tui.analysis.errors.forms import SEARCHED
+from tau2tui.analysis.errors.found import EVALUATION, End, Found, LogErrors
 from tau2tui.analysis.errors.lines import LineSearch
-from tau2tui.analysis.errors.records import EVALUATION, SEARCHED, End, Found, LogErrors, read_errors
+from tau2tui.analysis.errors.records import read_errors
 from tau2tui.analysis.frames import IDENTITY, Logs
 from tau2tui.analysis.measures import ORCHESTRATOR, add_series
 from tau2tui.errors import NothingToRead

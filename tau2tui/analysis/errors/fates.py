@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tau2tui.analysis.errors.records import End, Found
+from tau2tui.analysis.errors.found import End, Found
 
 
 class Fate(StrEnum):

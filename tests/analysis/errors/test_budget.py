@@ -196,7 +196,7 @@ LINES = [
 
 
 @given(pieces=st.lists(st.one_of(st.binary(max_size=30), st.sampled_from(LINES)), max_size=30))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 def test_any_bytes_are_survived_and_fates_add_up(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
     directory = tmp_path_factory.getbasetemp() / "any"
     directory.mkdir(exist_ok=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from tau2tui.analysis.errors.classes import Classifier
+from tau2tui.analysis.errors.forms import SEARCHED
+from tau2tui.analysis.errors.found import EVALUATION, SERVER, Found, LogErrors
 from tau2tui.analysis.errors.lines import LineSearch
-from tau2tui.analysis.errors.records import EVALUATION, SEARCHED, SERVER, Found, LogErrors, read_errors
+from tau2tui.analysis.errors.records import read_errors
 from tests.analysis.errors.logs import DAY, TELECOM, attempt, failed, gave_up, marker, said
 
 TRACEBACK = (
