@@ -454,7 +454,7 @@ class Config(_Section):
         "permanent": "LLM call failed permanently",
         "task_failed": "Task failed",
     }
-    """Name → regular expression; lines of the evaluation's logs that match are counted under the name."""
+    """Name → regular expression: the class of an error whose line matches, or what became of an attempt."""
     poll: PollConfig = PollConfig()
     screen: ScreenConfig = ScreenConfig()
     keys: dict[Annotated[str, Field(pattern=r"^[a-z-]+\.[a-z-]+$")], Line] = {}

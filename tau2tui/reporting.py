@@ -38,7 +38,7 @@ class Written:
         return (self.markdown, self.html, self.json, *self.charts, *self.frames)
 
 
-async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False) -> Written:
+async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False, charts: bool = True) -> Written:
     """Write the report of a run: into its own directory if that is on this machine, else into ./report-RUN.
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
@@ -49,17 +49,19 @@ async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False) ->
     directory = await local_copy(ops)
 
     def write() -> Written:
-        return _write(side_of_directory(directory, ops.config), out, ops.config, _context(ops), csv)
+        return _write(side_of_directory(directory, ops.config), out, ops.config, _context(ops), csv=csv, charts=charts)
 
     return await asyncio.to_thread(write)
 
 
-def report_paths(paths: Sequence[Path], out: Path, config: Config | None, *, csv: bool = False) -> Written:
+def report_paths(
+    paths: Sequence[Path], out: Path, config: Config | None, *, csv: bool = False, charts: bool = True
+) -> Written:
     """Write the report of log files and directories, whoever wrote them.
 
     Raises NothingToRead if there is no log or nothing in it, CommandFailed if `out` cannot be written.
     """
-    return _write(side_of_paths(paths, config), out, config, None, csv)
+    return _write(side_of_paths(paths, config), out, config, None, csv=csv, charts=charts)
 
 
 def side_of_paths(paths: Sequence[Path], config: Config | None) -> Side:
@@ -128,13 +130,15 @@ def _side(files: RunFiles, config: Config | None) -> Side:
     return Side(files if files.config else replace(files, config=config), logs)
 
 
-def _write(side: Side, out: Path, config: Config | None, context: ReportContext | None, csv: bool) -> Written:
+def _write(
+    side: Side, out: Path, config: Config | None, context: ReportContext | None, *, csv: bool, charts: bool
+) -> Written:
     from tau2tui.analysis.report import context_of, write_report
 
     sla_ms = (config.sla if config else SlaConfig()).threshold_ms
     context = context or context_of(side.files)
     try:
-        written = write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv)
+        written = write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv, charts=charts)
     except OSError as error:
         raise CommandFailed(f"{out}: the report cannot be written: {error.strerror}") from None
     return Written(written.report, written.analysis, written.charts, written.html, written.frames, written.summary)

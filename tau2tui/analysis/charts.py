@@ -7,7 +7,8 @@ import itertools
 import math
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,20 @@ from tau2tui.analysis.measures import add_series, cdf, latency_table
 from tau2tui.analysis.palette import DARK, VERMILION, series_colors
 
 _SLA, _CDF = VERMILION, DARK
+HEIGHT_IN = 4.8
+LEFT_IN = 0.85
+"""Room for the numbers at the axis, and its name."""
+_WIDTH_IN, _RIGHT_IN, _BOTTOM_IN, _TOP_IN = 9.0, 0.85, 0.65, 0.7
 _PERCENTILES = ("--", "-.", ":")
 """Line styles of p50, p90 and p99: their colour is the text's, so that they read in print too."""
 
 
 def write_pngs(events: pl.DataFrame, out_dir: Path, sla_ms: float) -> tuple[Path, ...]:
-    """Write a latency histogram for each series into `out_dir`, in the order of `latency_table`.
+    """Write a latency histogram for each series but the tools into `out_dir`, in the order of `latency_table`.
 
     Raises OSError if that cannot be written.
     """
-    events = add_series(events)
+    events = add_series(events).filter(pl.col("type") != "tool_call")
     series = latency_table(events, sla_ms)["series"].to_list()
     values = dict(events.group_by("series").agg("duration_ms").iter_rows())
     names, colors = file_names(series), series_colors(series)
@@ -54,13 +59,25 @@ def file_names(series: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def figure_of(title: str, headline: str, panels: int = 1) -> tuple[Any, Any]:
-    """An empty figure in the look of all charts, and its first axes; further panels stand below, on the same x axis."""
+def figure_of(
+    title: str, headline: str, height_in: float = HEIGHT_IN, left_in: float = LEFT_IN, panels: int = 1
+) -> tuple[Any, Any]:
+    """An empty figure in the look of all charts, and its first axes; further panels stand below, on the same x axis.
+
+    Its margins are fixed: to have them computed from what is drawn (`layout="constrained"`) takes as long as to draw.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 4.8 if panels == 1 else 1.2 + 2.4 * panels), dpi=120, layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, height_in), dpi=120)
     FigureCanvasAgg(figure)
+    figure.subplots_adjust(
+        left=left_in / _WIDTH_IN,
+        right=1 - _RIGHT_IN / _WIDTH_IN,
+        bottom=_BOTTOM_IN / height_in,
+        top=1 - _TOP_IN / height_in,
+        hspace=0.12,
+    )
     first = None
     for place in range(panels):
         axes = figure.add_subplot(panels, 1, place + 1, sharex=first)
@@ -72,16 +89,18 @@ def figure_of(title: str, headline: str, panels: int = 1) -> tuple[Any, Any]:
             axes.tick_params(labelbottom=False)
     assert first is not None  # there is at least one panel
     first.set_title(
-        in_font(title), fontsize=13, fontweight="bold", loc="left", pad=22 if headline else 10, parse_math=False
+        in_font(title), fontsize=13, fontweight="bold", loc="left", y=1, pad=22 if headline else 10, parse_math=False
     )
-    first.text(0, 1.02, headline, transform=first.transAxes, color="#555555")
+    first.annotate(headline, (0, 1), (0, 6), "axes fraction", "offset points", color="#555555")
     return figure, first
 
 
 def legend_of(axes: Any, source: Any = None, **options: Any) -> None:
     """A legend that stays readable on whatever it covers; `source`: the axes that it explains, if others."""
     handles, labels = (source or axes).get_legend_handles_labels()
-    axes.legend(handles, labels, frameon=True, framealpha=0.88, edgecolor="none", fontsize=9, **options)
+    legend = axes.legend(handles, labels, frameon=True, framealpha=0.88, edgecolor="none", fontsize=9, **options)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name from a log is no formula
 
 
 def save(figure: Any) -> bytes:
@@ -129,7 +148,12 @@ def _png(series: str, values: pl.Series, drawing: Drawing, color: str) -> bytes:
 
 def in_font(text: str) -> str:
     """Without the characters that the font of the charts does not have."""
+    known = _charmap()
+    return "".join(character if ord(character) in known else "�" for character in printable(text, 90))
+
+
+@cache
+def _charmap() -> Container[int]:
     from matplotlib.font_manager import findfont, get_font
 
-    known = get_font(findfont("DejaVu Sans")).get_charmap()
-    return "".join(character if ord(character) in known else "�" for character in printable(text, 90))
+    return get_font(findfont("DejaVu Sans")).get_charmap()

@@ -8,9 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from tau2tui.analysis.errors.budget import ErrorBudget, error_budget
+from tau2tui.analysis.errors.tables import by_class, totals
 from tau2tui.analysis.experts import Price, call_costs
 from tau2tui.analysis.frames import Logs
-from tau2tui.analysis.measures import add_series, error_rates, latency_table, series_values
+from tau2tui.analysis.measures import add_series, latency_table, series_values
 from tau2tui.analysis.outcomes import KEY
 from tau2tui.analysis.pace import active_window, finish_times, pace
 from tau2tui.analysis.provenance import Provenance, provenance
@@ -100,7 +102,7 @@ class Comparison:
     """By series, milliseconds: mean and percentiles."""
     throughput: tuple[Shift, ...]
     errors: tuple[Shift, ...]
-    """Matching lines for each orchestrator call, 0–1."""
+    """Errors by class for each orchestrator call; may exceed 1."""
     costs: tuple[Shift, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def compare(a: Side, b: Side, prices: Mapping[str, Price] | None = None) -> Comp
         only_b=evaluated[1] - pairs.height,
         latencies=_latencies(a.logs.events, b.logs.events),
         throughput=_throughput(a, b),
-        errors=_errors(a.logs, b.logs),
+        errors=_errors(a, b),
         costs=_costs(a, b, prices),
     )
 
@@ -206,9 +208,20 @@ def _throughput(a: Side, b: Side) -> tuple[Shift, ...]:
     return tuple(found)
 
 
-def _errors(a: Logs, b: Logs) -> tuple[Shift, ...]:
-    rates = [dict(error_rates(logs).select("name", "per_call").iter_rows()) for logs in (a, b)]
-    return tuple(Shift(name, rates[0].get(name), rates[1].get(name)) for name in dict.fromkeys([*rates[0], *rates[1]]))
+def _errors(a: Side, b: Side) -> tuple[Shift, ...]:
+    """By class, the most frequent first, then all of them; where no call is known there is no rate."""
+    budgets = [side_budget(side) for side in (a, b)]
+    rates = [dict(by_class(budget).select("class", "per_call").iter_rows()) for budget in budgets]
+    none = [0.0 if budget.agent_calls else None for budget in budgets]
+    classes = dict.fromkeys([*rates[0], *rates[1]])
+    found = [Shift(name, *(rate.get(name, zero) for rate, zero in zip(rates, none, strict=True))) for name in classes]
+    return (*found, Shift("all", *(totals(budget)["per_call"].item() for budget in budgets))) if found else ()
+
+
+def side_budget(side: Side) -> ErrorBudget:
+    """The errors in a run's logs, with the patterns that it was configured with."""
+    config = side.files.config
+    return error_budget(side.files.logs, side.logs, config.error_patterns if config else None)
 
 
 def _costs(a: Side, b: Side, prices: Mapping[str, Price] | None) -> tuple[Shift, ...]:

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tau2tui.analysis.markers import parse_errors
+from tau2tui.analysis.events import ANSI
+from tau2tui.analysis.markers import DRESS, parse_errors
 from tau2tui.config import Config
 
 DEFAULT_ERROR_PATTERNS: Mapping[str, str] = Config.model_fields["error_patterns"].default
+
+
+_BOUND = r"\^|\$|\\[AbBZz<>]"
+"""What stands for a place in a pattern."""
 
 
 class ErrorPatterns:
@@ -20,6 +25,7 @@ class ErrorPatterns:
         self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
         self._in_bulk = _bulk_engine_knows(self._any)
+        self._bound = re.search(_BOUND, self._any) is not None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -30,10 +36,20 @@ class ErrorPatterns:
         if not self._compiled:
             candidates = lines.clear()
         elif self._in_bulk:
-            candidates = lines.filter(lines.str.contains(self._any))
+            candidates = lines.filter(self._undressed(lines).str.contains(self._any))
         else:
             candidates = lines.drop_nulls()
         return parse_errors(candidates, self._compiled, file_domain)
+
+    def _undressed(self, lines: pl.Series) -> pl.Series:
+        """The lines as `parse_errors` matches them: without colours, a child's prefix and blanks at the end.
+
+        What is not coloured is left as it is, unless a pattern looks at where a line begins or ends: a pattern that
+        does not finds nothing in a part of a line that it does not find in the whole.
+        """
+        if lines.str.contains("\x1b", literal=True).any():
+            lines = lines.str.replace_all(ANSI, "")
+        return lines.str.strip_chars_end().str.replace(DRESS, "") if self._bound else lines
 
 
 def _bulk_engine_knows(pattern: str) -> bool:

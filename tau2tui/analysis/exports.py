@@ -14,14 +14,19 @@ from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.wall_time import critical_paths
 
 
-def write_frames(side: Side, out: Path, sla_ms: float, *, csv: bool = False) -> tuple[Path, ...]:
-    """Write every frame that is not empty into `out`, as Parquet, and with `csv` as CSV too. Raises OSError."""
+def write_frames(
+    side: Side, failures: pl.DataFrame, out: Path, sla_ms: float, *, csv: bool = False
+) -> tuple[Path, ...]:
+    """Write every frame that is not empty into `out`, as Parquet, and with `csv` as CSV too.
+
+    `failures`: the errors as `error_budget` finds them. Raises OSError.
+    """
     events = add_trial(add_series(side.logs.events), side.files.outcomes)
     frames = {
         "events": events,
         "tasks": side.logs.tasks,
         "driver": side.logs.driver,
-        "errors": side.logs.errors,
+        "errors": failures,
         "outcomes": side.files.outcomes,
         "metrics": side.files.samples,
         "critical_paths": critical_paths(events),

@@ -21,7 +21,9 @@ ERROR_TEXT = 300
 
 _ANSI = re.compile(ANSI)
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"
-_PREFIX = re.compile(rf"\s*(?:\[(?P<at>{_TIME})\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?")
+DRESS = rf"^\s*(?:\[(?P<at>{_TIME})\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?"
+"""What the driver puts in front of a line; all of it is optional."""
+_PREFIX = re.compile(DRESS)
 _HEAD = re.compile(rf"\[(?P<level>[A-Z_]+)\] (?P<at>{_TIME}) (?:task=(?P<task>.*?) thread=-?\d+ )?(?P<message>.*)")
 _TASK = re.compile(
     r"\[TAU2_TASK_COMPLETE\] domain=(?P<domain>\S+) trial=(?P<trial>\d+) task_id=(?P<task_id>.*) "

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tau2tui.analysis.frames import Logs
-
 PERCENTILES = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
 METRICS = ("duration_ms", "prefill_ms", "decode_ms")
 DERIVED = ("queue_ms", "call_tokens_per_s")
@@ -181,34 +179,6 @@ def histogram(values: pl.Series, bins: int = 10, *, log: bool = False) -> Histog
     bin_of = pl.Series(inner, dtype=pl.Float64).search_sorted(values, side="right")
     found = dict(bin_of.value_counts().iter_rows())
     return Histogram(edges, tuple(found.get(number, 0) for number in range(bins)))
-
-
-ERROR_RATES = pl.Schema(
-    {
-        "name": pl.String(),
-        "lines": pl.Int64(),
-        "agent_calls": pl.Int64(),
-        "per_call": pl.Float64(),
-        "tasks": pl.Int64(),
-        "per_task": pl.Float64(),
-    }
-)
-
-
-def error_rates(logs: Logs) -> pl.DataFrame:
-    """For each error pattern the lines that match, and their number per agent call and per finished task.
-
-    Agent calls are the `llm_call` events of the series `orchestrator`, tasks the units with a completion marker. A rate
-    is null where its denominator is 0; it may exceed 1, since one call can print several lines.
-    """
-    calls = series_values(logs.events, ORCHESTRATOR).len()
-    tasks = int(task_statuses(logs.tasks)["finished"].sum())
-    found = dict(logs.errors["name"].cast(pl.String).value_counts().iter_rows())
-    names = dict.fromkeys([*logs.error_names, *sorted(found)])
-    rows = [
-        (name, count := found.get(name, 0), calls, _share(count, calls), tasks, _share(count, tasks)) for name in names
-    ]
-    return pl.DataFrame(rows, schema=ERROR_RATES, orient="row")
 
 
 TASK_STATUSES = pl.Schema(

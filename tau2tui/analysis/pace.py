@@ -99,14 +99,17 @@ def finish_times(logs: Logs, outcomes: pl.DataFrame) -> pl.Series:
     return done.join(last, on=["domain", "task_id"])["at"].drop_nulls()
 
 
-def timeline(logs: Logs, finished: pl.Series, windows: int = 60) -> pl.DataFrame:
-    """About so many windows of TIMELINE over the whole run, each a round number of seconds long."""
+def timeline(logs: Logs, finished: pl.Series, errors: pl.Series, windows: int = 60) -> pl.DataFrame:
+    """About so many windows of TIMELINE over the whole run, each a round number of seconds long.
+
+    `finished`: when each task ended; `errors`: when each error was.
+    """
     whole = span(logs.events)
     if whole is None:
         return TIMELINE.to_frame()
     every = f"{round_seconds((whole[1] - whole[0]).total_seconds() / windows)}s"
     calls = logs.events.filter(pl.col("type").is_in(["llm_call", "expert_call"]))["at"]
-    counted = {"calls": calls, "steps": step_times(logs.events), "tasks": finished, "errors": logs.errors["at"]}
+    counted = {"calls": calls, "steps": step_times(logs.events), "tasks": finished, "errors": errors}
     begin, end = (pl.Series([moment]).cast(pl.Datetime("ms")).dt.truncate(every)[0] for moment in whole)
     table = pl.datetime_range(begin, end, every, time_unit="ms", eager=True).alias("at").to_frame()
     for name, times in counted.items():

@@ -11,15 +11,16 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare import Side
+from tau2tui.analysis.compare import Side, side_budget
+from tau2tui.analysis.error_sections import error_sections
 from tau2tui.analysis.exports import write_frames
 from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.latency_sections import latency_sections
 from tau2tui.analysis.markdown import template
 from tau2tui.analysis.measures import (
     ORCHESTRATOR,
     add_series,
-    error_rates,
     latency_table,
     series_values,
     task_statuses,
@@ -29,15 +30,9 @@ from tau2tui.analysis.profile_json import profile_analysis
 from tau2tui.analysis.report_charts import write_charts
 from tau2tui.analysis.report_html import to_html
 from tau2tui.analysis.run_files import RunFiles
-from tau2tui.analysis.sections import (
-    Section,
-    fixed,
-    latency_sections,
-    origin_sections,
-    run_sections,
-    score_sections,
-    summary,
-)
+from tau2tui.analysis.run_sections import run_sections
+from tau2tui.analysis.score_sections import score_sections
+from tau2tui.analysis.sections import Section, fixed, origin_sections, summary
 from tau2tui.config import ExpertConfig
 from tau2tui.core.model import DomainProgress, EvalProgress, Replica
 from tau2tui.core.placement import PlacedReplica
@@ -122,35 +117,44 @@ def context_of(files: RunFiles) -> ReportContext:
 
 
 def write_report(
-    side: Side, out: Path, *, sla_ms: float, now: datetime, context: ReportContext | None = None, csv: bool = False
+    side: Side,
+    out: Path,
+    *,
+    sla_ms: float,
+    now: datetime,
+    context: ReportContext | None = None,
+    csv: bool = False,
+    charts: bool = True,
 ) -> ReportFiles:
     """Write profile_analysis.json, profile_charts/*.png, frames/*.parquet and experiment_report_<now>.md and .html.
 
-    With `csv` the frames as CSV too. Raises NothingToRead if the logs hold nothing that an evaluation writes, and
-    OSError if `out` cannot be written.
+    With `csv` the frames as CSV too; without `charts` none of them, which is most of the time it takes. Raises
+    NothingToRead if the logs hold nothing that an evaluation writes, and OSError if `out` cannot be written.
     """
     logs = side.logs
     if logs.empty:
         raise NothingToRead("no profile line, marker or driver line in the logs: there is nothing to report")
     out.mkdir(parents=True, exist_ok=True)
+    budget = side_budget(side)
     sections = {
-        "score": score_sections(side),
+        "score": score_sections(side.files.outcomes),
         "latency": latency_sections(logs.events, sla_ms),
         "run": run_sections(side),
-        "origin": origin_sections(side),
+        "errors": error_sections(budget),
+        "origin": origin_sections(side.files),
     }
     files = ReportFiles(
         analysis=out / ANALYSIS,
         report=out / f"experiment_report_{now:%Y%m%d_%H%M%S}.md",
         html=out / f"experiment_report_{now:%Y%m%d_%H%M%S}.html",
-        charts=write_charts(side, out / CHARTS, sla_ms),
-        frames=write_frames(side, out / FRAMES, sla_ms, csv=csv),
+        charts=write_charts(side, budget.failures, out / CHARTS, sla_ms) if charts else (),
+        frames=write_frames(side, budget.failures, out / FRAMES, sla_ms, csv=csv),
         summary=summary(section for group in sections.values() for section in group),
     )
     analysis = json.dumps(profile_analysis(logs.events), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(files.analysis, f"{analysis}\n".encode("utf-8", "replace"))
-    charts = [chart.relative_to(out).as_posix() for chart in files.charts]
-    text = render(logs, sections, sla_ms=sla_ms, now=now, context=context or ReportContext(), charts=charts)
+    drawn = [chart.relative_to(out).as_posix() for chart in files.charts]
+    text = render(logs, sections, sla_ms=sla_ms, now=now, context=context or ReportContext(), charts=drawn)
     write_atomically(files.report, text.encode("utf-8", "replace"))
     write_atomically(files.html, to_html(text, files.report).encode("utf-8", "replace"))
     return files
@@ -184,7 +188,6 @@ def render(
                 ("Queue", "total − prefill − decode, where both are known", "queue_ms"),
             )
         ],
-        errors=_rates(error_rates(logs)),
         tasks=task_statuses(logs.tasks).to_dicts(),
         skipped=logs.skipped,
         charts=charts,
@@ -248,14 +251,6 @@ def _rounded(table: pl.DataFrame) -> list[dict[str, Any]]:
             **{name: fixed(value) if isinstance(value, float) else value for name, value in row.items()},
             "under_sla": _percent(row["under_sla"]),
         }
-        for row in table.to_dicts()
-    ]
-
-
-def _rates(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows of `error_rates` as they are shown: small shares with two decimals."""
-    return [
-        {**row, "per_call": _percent(row["per_call"], 2), "per_task": _percent(row["per_task"], 2)}
         for row in table.to_dicts()
     ]
 

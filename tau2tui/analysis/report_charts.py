@@ -16,17 +16,21 @@ from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.measures import add_series
 from tau2tui.analysis.pace import finish_times, timeline
 from tau2tui.analysis.palette import BLUE, DARK, OTHERS, VERMILION, series_colors, stack_colors
+from tau2tui.analysis.tool_charts import write_tool_charts
 
 _STACK_BINS = 40
 _TOOLS = 7
 """So many tools have a colour of their own; the rarer ones are drawn together."""
 
 
-def write_charts(side: Side, out: Path, sla_ms: float) -> tuple[Path, ...]:
-    """Write every chart into `out`: the timeline, the stacks, then one for each series. Raises OSError."""
+def write_charts(side: Side, failures: pl.DataFrame, out: Path, sla_ms: float) -> tuple[Path, ...]:
+    """Write every chart into `out`: timeline, stacks, one for each series, the tools by domain.
+
+    `failures`: the errors as `error_budget` finds them. Raises OSError.
+    """
     events = add_series(side.logs.events)
     charts = {
-        "timeline.png": _timeline(side),
+        "timeline.png": _timeline(side, failures["at"]),
         "experts_stacked.png": _experts(events, sla_ms),
         "tools_stacked.png": _tools(events),
     }
@@ -36,7 +40,7 @@ def write_charts(side: Side, out: Path, sla_ms: float) -> tuple[Path, ...]:
             out.mkdir(parents=True, exist_ok=True)
             files.append(out / name)
             write_atomically(files[-1], png)
-    return (*files, *write_pngs(events, out, sla_ms))
+    return (*files, *write_pngs(events, out, sla_ms), *write_tool_charts(events, out))
 
 
 def _experts(events: pl.DataFrame, sla_ms: float) -> bytes | None:
@@ -96,15 +100,16 @@ def _stack(axes: Any, edges: Any, parts: Mapping[str, pl.Series], colors: Mappin
         bottom += counts
 
 
-def _timeline(side: Side) -> bytes | None:
+def _timeline(side: Side, errors: pl.Series) -> bytes | None:
     """Throughput, errors and KV-cache use, one below the other, on the same clock."""
     from matplotlib.dates import ConciseDateFormatter
 
-    table = timeline(side.logs, finish_times(side.logs, side.files.outcomes))
+    table = timeline(side.logs, finish_times(side.logs, side.files.outcomes), errors)
     if table.height < 2:
         return None
     samples = side.files.samples.filter(pl.col("kv_cache").is_not_null())
-    figure, first = figure_of("Timeline", "", panels=3 if samples.height else 2)
+    panels_count = 3 if samples.height else 2
+    figure, first = figure_of("Timeline", "", 1.2 + 2.4 * panels_count, panels=panels_count)
     panels: Sequence[Any] = figure.axes
     times = table["at"].to_list()
     seconds = (times[1] - times[0]).total_seconds()
@@ -119,7 +124,7 @@ def _timeline(side: Side) -> bytes | None:
     right.set_ylabel("tasks finished/min (dashed)", color=VERMILION)
     right.set_ylim(bottom=0)
     right.spines["top"].set_visible(False)
-    _errors(panels[1], table, side.logs.errors["at"].null_count(), seconds)
+    _errors(panels[1], table, errors.null_count(), seconds)
     if samples.height:
         _kv_use(panels[2], samples, _models(side), f"{max(round(seconds), 10)}s")
     panels[-1].set_xlim(ends[0], ends[-1])
@@ -133,10 +138,10 @@ def _errors(axes: Any, table: pl.DataFrame, untimed: int, seconds: float) -> Non
     from matplotlib.ticker import MaxNLocator
 
     axes.bar(table["at"].to_list(), table["errors"], width=seconds / 86400, align="edge", color=VERMILION)
-    axes.set_ylabel(f"error lines in {_length(seconds)}")
+    axes.set_ylabel(f"errors in {_length(seconds)}")
     axes.set_ylim(0, max(int(table["errors"].max() or 0), 1) * 1.15)  # type: ignore[arg-type]
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    said = [f"{table['errors'].sum() or 'no'} error lines"] + ([f"and {untimed} without a time"] if untimed else [])
+    said = [f"{table['errors'].sum() or 'no'} errors"] + ([f"and {untimed} without a time"] if untimed else [])
     axes.text(0.01, 0.97, " ".join(said), transform=axes.transAxes, color="#555555", va="top")
 
 

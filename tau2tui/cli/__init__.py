@@ -11,6 +11,7 @@ import click
 
 from tau2tui import __version__
 from tau2tui.cli.doctor import doctor
+from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
@@ -74,6 +75,7 @@ for word in (
     evaluate,
     progress,
     latency,
+    errors,
     report,
     compare,
     tunnel,

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError
 
+from tau2tui.core.error_class import BUDGET, CONTEXT_LENGTH, HARMONY, ErrorClass
 from tau2tui.evaluation.answer import Answer
 
-
-class ErrorClass(StrEnum):
-    """Kinds of failed calls."""
-
-    CONNECTION = "connection"
-    TIMEOUT = "timeout"
-    SERVER = "server"
-    RATE_LIMIT = "rate_limit"
-    HARMONY = "harmony"
-    """gpt-oss left its message format, which vLLM reports as an error; the next answer is usually well-formed."""
-    EMPTY = "empty"
-    """Neither text nor tool calls."""
-    CONTEXT_LENGTH = "context_length"
-    BAD_REQUEST = "bad_request"
-    AUTH = "auth"
-    BUDGET = "budget"
-    """The account has no money left: waiting does not help, whatever the status says."""
-
-    @property
-    def transient(self) -> bool:
-        """Another attempt may succeed."""
-        permanent = (ErrorClass.CONTEXT_LENGTH, ErrorClass.BAD_REQUEST, ErrorClass.AUTH, ErrorClass.BUDGET)
-        return self not in permanent
-
-    @property
-    def of_replica(self) -> bool:
-        """The replica is to blame rather than the request: others should be asked for a while."""
-        return self in (ErrorClass.CONNECTION, ErrorClass.TIMEOUT, ErrorClass.SERVER)
+__all__ = ["Abandoned", "CallError", "ErrorClass", "classify", "describe", "reported", "wait_asked_for_s"]
 
 
 class CallError(Exception):
@@ -102,18 +74,13 @@ def reported(error: object) -> CallError:
     return CallError(kind, message)
 
 
-_HARMONY = re.compile("unexpected tokens remaining in message header|harmony", re.IGNORECASE)
-_BUDGET = re.compile("insufficient_quota|exceeded your current quota|billing_hard_limit|billing_not_active")
-_CONTEXT = re.compile("context_length_exceeded|context length|input tokens exceed", re.IGNORECASE)
-
-
 def _class_of(message: str, status: int) -> ErrorClass:
     """The class of an error that a server reported; the message decides where the status says little."""
-    if _HARMONY.search(message):
+    if HARMONY.search(message):
         return ErrorClass.HARMONY
-    if _CONTEXT.search(message):
+    if CONTEXT_LENGTH.search(message):
         return ErrorClass.CONTEXT_LENGTH
-    if _BUDGET.search(message):
+    if BUDGET.search(message):
         return ErrorClass.BUDGET
     if status in (401, 403):
         return ErrorClass.AUTH

@@ -31,8 +31,7 @@ def run(directory: Path, rewards: dict[str, float], latency_ms: float, toml: str
         for task, reward in rewards.items()
     ]
     (logs / "fullrun.log").write_text("\n".join(ended) + "\n")
-    files = read_run(directory)
-    return Side(files, read_logs(files.logs))
+    return side_at(directory)
 
 
 @pytest.fixture
@@ -137,3 +136,25 @@ def test_figures_have_the_decimals_they_need() -> None:
     ]
     assert (p_value(0.0004), p_value(0.25)) == ("< 0.001", "0.250")
     assert columns([("a", "10"), ("bcd", "2")]) == ["a    10", "bcd   2"]
+
+
+def test_errors_are_compared_by_class_for_each_call(tmp_path: Path) -> None:
+    a, b = tmp_path / "A", tmp_path / "B"
+    rewards = {"1": 1.0, "2": 1.0}
+    run(a, rewards, 1000.0)
+    run(b, rewards, 1000.0)
+    harmony = "[2026-01-02 10:00:00] retail/1#0 expert-1 at expert-1-0: harmony: x. Retry 1/4 in 2s...\n"
+    with (b / "logs" / "fullrun.log").open("a") as log:
+        log.write(harmony + harmony.replace("harmony", "timeout").replace("#0", "#1") + harmony)
+    found = compare(side_at(a), side_at(b))
+    assert [(shift.name, shift.a, shift.b) for shift in found.errors] == [
+        ("harmony", 0.0, 0.2),
+        ("timeout", 0.0, 0.1),
+        ("all", 0.0, pytest.approx(0.3)),
+    ]
+    assert compare(side_at(a), side_at(a)).errors == ()
+
+
+def side_at(directory: Path) -> Side:
+    files = read_run(directory)
+    return Side(files, read_logs(files.logs))

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
+from tau2tui.analysis.frames import DRIVER, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import (
     LATENCIES,
     PERCENTILES,
     add_derived,
     add_series,
     cdf,
-    error_rates,
     histogram,
     latency_table,
     series_values,
@@ -174,19 +173,6 @@ def test_no_values_have_no_bins_and_equal_ones_have_some(log: bool) -> None:
     equal = histogram(pl.Series([5.0, 5.0]), 4, log=log)
     assert sum(equal.counts) == 2
     assert equal.edges[0] < 5.0 < equal.edges[-1]
-
-
-def test_error_rates_have_two_denominators_and_name_what_did_not_happen() -> None:
-    errors = pl.DataFrame([{"name": "retry"}] * 3, schema=ERRORS)
-    tasks = markers(("retail", 0, "1", "ok", 2), ("retail", 0, "2", "error", 2))
-    agent = pl.concat([calls(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), events({"type": "llm_call", "model": "other"})])
-    table = error_rates(logs(agent, tasks, errors, "harmony", "retry"))
-    assert table.rows() == [("harmony", 0, 6, 0.0, 2, 0.0), ("retry", 3, 6, 0.5, 2, 1.5)]
-
-
-def test_a_rate_without_a_denominator_is_unknown() -> None:
-    errors = pl.DataFrame([{"name": "retry"}], schema=ERRORS)
-    assert error_rates(logs(EVENTS.to_frame(), TASKS.to_frame(), errors)).rows() == [("retry", 1, 0, None, 0, None)]
 
 
 def test_a_unit_that_was_run_again_counts_once_as_it_ended() -> None:

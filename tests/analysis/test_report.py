@@ -11,6 +11,9 @@ import polars as pl
 import pytest
 
 from tau2tui.analysis.compare import Side
+from tau2tui.analysis.errors.budget import FAILURES
+from tau2tui.analysis.errors.counters import COUNTED
+from tau2tui.analysis.errors.fates import Fate
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import PERCENTILES, series_values
 from tau2tui.analysis.report import FleetRow, ReportContext, ReportFiles, write_report
@@ -25,17 +28,22 @@ STATISTICS = {"count", "mean", "std", "min", "max", *(f"p{share}" for share in P
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Logs:
-    return read_logs(LogMaker(3).write(tmp_path_factory.mktemp("logs"), 1200))
+def paths(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    return tuple(LogMaker(3).write(tmp_path_factory.mktemp("logs"), 1200))
 
 
 @pytest.fixture(scope="module")
-def written(made: Logs, tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
-    return write_report(side(made), tmp_path_factory.mktemp("run"), sla_ms=5000.0, now=NOW)
+def made(paths: tuple[Path, ...]) -> Logs:
+    return read_logs(paths)
 
 
-def side(logs: Logs, **files: Any) -> Side:
-    return Side(RunFiles(name="made", logs=(), **files), logs)
+@pytest.fixture(scope="module")
+def written(made: Logs, paths: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> ReportFiles:
+    return write_report(side(made, logs=paths), tmp_path_factory.mktemp("run"), sla_ms=5000.0, now=NOW)
+
+
+def side(read: Logs, **files: Any) -> Side:
+    return Side(RunFiles(**{"name": "made", "logs": (), **files}), read)
 
 
 def nasty_logs(name: str) -> Logs:
@@ -108,9 +116,11 @@ def test_the_report_counts_errors_tasks_and_what_it_could_not_read(made: Logs, w
     orchestrator = made.events.filter(pl.col("model") == AGENT).height
     finished = made.tasks.select("domain", "trial", "task_id").n_unique()
     assert f"over {orchestrator} orchestrator calls and {finished} finished tasks" in report
-    harmony = made.errors.filter(pl.col("name") == "harmony").height
-    rates = [f"{harmony / orchestrator * 100:.2f} %", f"{harmony / finished * 100:.2f} %"]
-    assert table(report, "Errors")[1] == ["harmony", str(harmony), *rates]
+    (harmony,) = (row for row in table(report, "Errors") if row[0] == "harmony")
+    count = made.errors.filter(pl.col("name") == "harmony").height
+    assert (harmony[1], sum(map(int, harmony[2:6]))) == (str(count), count)
+    assert harmony[6:] == [f"{count / orchestrator * 100:.2f} %", f"{count / finished * 100:.2f} %"]
+    assert [row[0] for row in table(report, "Lines as grep counts them")[1:]] == list(COUNTED.values())
     assert sum(int(row[4]) for row in table(report, "Tasks by status")[1:]) == finished
     assert f"{made.skipped.profile_lines} profile lines, {made.skipped.markers} markers" in report
 
@@ -161,6 +171,16 @@ def test_nothing_from_a_log_is_markup(tmp_path: Path, name: str, shown: str) -> 
     assert len(table(report, "Latency")[1]) == 14
 
 
+def test_a_name_that_looks_like_a_formula_is_drawn_as_it_is(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"type": kind, "model": "$x^{$", "function": "$y_{$", "duration_ms": 4.0}
+        for kind in ("expert_call", "tool_call")
+    ]
+    logs = Logs(pl.DataFrame(rows, schema=EVENTS), TASKS.to_frame(), DRIVER.to_frame(), ERRORS.to_frame())
+    charts = write_report(side(logs), tmp_path, sla_ms=5000.0, now=NOW).charts
+    assert {"experts_stacked.png", "tools_stacked.png", "tools.png"} <= {chart.name for chart in charts}
+
+
 def test_logs_without_anything_make_no_report(tmp_path: Path) -> None:
     (tmp_path / "a.log").write_text("hello\n")
     with pytest.raises(NothingToRead, match="nothing to report"):
@@ -172,10 +192,32 @@ def test_markers_alone_make_a_report(tmp_path: Path) -> None:
     (tmp_path / "fullrun.log").write_text(
         "[TAU2_TASK_COMPLETE] domain=retail trial=0 task_id=1 status=ok completed_domain=1 total_domain=114\n"
     )
-    files = write_report(side(read_logs([tmp_path / "fullrun.log"])), tmp_path / "out", sla_ms=5000.0, now=NOW)
+    files = write_report(
+        side(read_logs([tmp_path / "fullrun.log"]), logs=(tmp_path / "fullrun.log",)),
+        tmp_path / "out",
+        sla_ms=5000.0,
+        now=NOW,
+    )
     assert json.loads(files.analysis.read_text()) == {}
     assert files.charts == ()
     report = files.report.read_text()
     assert table(report, "Tasks by status")[1] == ["retail", "1", "0", "0", "1", "114"]
-    assert table(report, "Errors")[1] == ["harmony", "0", "–", "0.00 %"]
+    assert table(report, "Errors")[1:] == [["all", "0", "0", "0", "0", "0", "–", "0.00 %"]]
     assert "## Latency" not in report
+
+
+def test_without_charts_everything_else_is_there(made: Logs, paths: tuple[Path, ...], tmp_path: Path) -> None:
+    files = write_report(side(made, logs=paths), tmp_path, sla_ms=5000.0, now=NOW, charts=False)
+    assert files.charts == ()
+    assert not (tmp_path / "profile_charts").exists()
+    report = files.report.read_text()
+    assert "## Latency" in report
+    assert "## Charts" not in report
+    assert "<img" not in files.html.read_text()
+
+
+def test_the_errors_frame_holds_each_error_with_its_fate(written: ReportFiles) -> None:
+    (file,) = (path for path in written.frames if path.name == "errors.parquet")
+    frame = pl.read_parquet(file)
+    assert frame.schema == FAILURES
+    assert set(frame["fate"]) <= set(map(str, Fate))

@@ -99,12 +99,13 @@ def test_the_active_window_reaches_from_the_first_to_the_last_busy_sample() -> N
 
 
 def test_the_timeline_has_its_empty_windows_too(logs: Logs, outcomes: pl.DataFrame) -> None:
-    table = timeline(logs, finish_times(logs, outcomes), windows=4)
+    table = timeline(logs, finish_times(logs, outcomes), logs.errors["at"], windows=4)
     assert table["at"].to_list() == [at("10:00:00"), at("10:00:05"), at("10:00:10"), at("10:00:15"), at("10:00:20")]
     assert table["calls"].to_list() == [1, 1, 0, 0, 1]
     assert table["steps"].to_list() == [0, 1, 0, 0, 1]
     assert table["tasks"].to_list() == [0, 0, 1, 0, 1]
-    assert timeline(read_logs([]), pl.Series([], dtype=pl.Datetime("ms"))).is_empty()
+    nothing = pl.Series([], dtype=pl.Datetime("ms"))
+    assert timeline(read_logs([]), nothing, nothing).is_empty()
 
 
 @pytest.mark.parametrize(("seconds", "length"), [(0.0, 1), (1.5, 2), (61, 120), (3600, 3600), (9000, 7200)])

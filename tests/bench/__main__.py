@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import eta, harness, kills, parse, prefix, rehearsal, relaunch, routing, status
+from tests.bench import eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
 
 
 def main() -> None:
@@ -47,6 +47,8 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--speed", type=float, default=200.0)
     word.add_argument("--rate", type=float, default=0.05)
     word.add_argument("--kill-every-s", type=float, default=60.0)
+    word = words.add_parser("report", help="a report with its charts and without, and the errors beside the parsing")
+    word.add_argument("--rounds", type=int, default=3)
     word = words.add_parser("routing", help="calls per second while one of four replicas is killed and brought back")
     word.add_argument("--seconds", type=float, default=15.0)
     word.add_argument("--speed", type=float, default=1.0)
@@ -73,6 +75,9 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "relaunch":
             yield relaunch.HEAD
             yield relaunch.measure(directory, said.rounds)
+        case "report":
+            yield report.HEAD
+            yield from report.measure(directory, said.rounds)
         case "status":
             asyncio.run(status.measure())
         case "prefix":

@@ -1,0 +1,164 @@
+"""The lines of a log that may have to do with errors: found in bulk, then looked at one by one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from tau2tui.analysis.errors.tracebacks import HEAD_TEXT, Folding, Traceback
+
+STRETCH = 8 << 20
+"""Bytes that are read at once; a line longer than this is cut."""
+_SEPARATOR = b"\x1e"
+_ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
+_MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ", b"[OVERALL_ETA]", b"FINISHED SIMULATION")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
+_STAMP_WITHIN = 100
+"""Characters of a line in which its time stands, if it has one."""
+_LONGEST = 1 << 16
+"""Characters of a line that are looked at: what is longer quotes something."""
+_LOOK_BACK = 200
+"""Lines before an untimed one in which its time is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that may say something, without colours, or a whole traceback with the line of its head."""
+
+    number: int
+    text: str
+    at: datetime | None
+    """Its own time, else that of the last line before it that has one."""
+    traceback: Traceback | None = None
+
+
+class LineSearch:
+    """Finds the lines of files that match any of these patterns, and the tracebacks."""
+
+    def __init__(self, patterns: Sequence[str], stretch: int = STRETCH) -> None:
+        """`stretch`: bytes that are read at once."""
+        either = "|".join(f"(?:{pattern})" for pattern in (*patterns, re.escape(HEAD_TEXT)))
+        self._stretch = stretch
+        self._either = re.compile(either)
+        self._in_bulk = either if _bulk_engine_knows(either) else None
+        self.from_evaluation = False
+        """Whether the file that was read last holds lines that only an evaluation writes."""
+        self.last_at: datetime | None = None
+        """The last time that stands in it."""
+
+    def lines(self, path: Path) -> Iterator[Line]:
+        """In the order of the file, each traceback at the place where it has ended. Raises OSError."""
+        folding, clock = Folding(), _Clock()
+        offset, self.from_evaluation = 0, False
+        for data in _stretches(path, self._stretch):
+            self.from_evaluation |= any(mark in data for mark in _MARKS)
+            lines = _split(_ANSI.sub(b"", data) if b"\x1b" in data else data)
+            yield from self._in_stretch(lines, offset, folding, clock)
+            offset += lines.len()
+        self.last_at = clock.last
+        for traceback in folding.end():
+            yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)
+
+    def _in_stretch(self, lines: pl.Series, offset: int, folding: Folding, clock: _Clock) -> Iterator[Line]:
+        notable = self._notable(lines).to_list()
+        clock.lines, at, nth = lines, 0, 0
+        while True:
+            if not folding.open:
+                while nth < len(notable) and notable[nth] < at:
+                    nth += 1
+                if nth == len(notable):
+                    break
+                at = notable[nth]
+            elif at >= lines.len():
+                break
+            while nth < len(notable) and notable[nth] < at:
+                nth += 1
+            text, says = (lines[at] or "")[:_LONGEST], nth < len(notable) and notable[nth] == at
+            taken, ended = folding.feed(offset + at, text, notable=says)
+            for traceback in ended:
+                yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)
+            if folding.begun_at == offset + at:
+                clock.of_head = clock.before(at)
+            if says and not taken:
+                yield Line(offset + at, text, clock.before(at))
+            at += 1
+        clock.end()
+
+    def _notable(self, lines: pl.Series) -> pl.Series:
+        if self._in_bulk is not None:
+            return lines.str.contains(self._in_bulk).fill_null(value=False).arg_true()
+        return pl.Series(
+            [place for place, text in enumerate(lines) if text and self._either.search(text)], dtype=pl.Int64
+        )
+
+
+class _Clock:
+    """What time it is at a line."""
+
+    def __init__(self) -> None:
+        self.lines = pl.Series([], dtype=pl.String)
+        self.of_head: datetime | None = None
+        """At the head of the traceback that is open."""
+        self.last: datetime | None = None
+
+    def before(self, at: int) -> datetime | None:
+        """The time of a line, or of the last one before it."""
+        for text in reversed(self.lines.slice(max(at - _LOOK_BACK, 0), min(at, _LOOK_BACK) + 1).to_list()):
+            if text and (found := stamp(text)):
+                self.last = found
+                return found
+        return self.last
+
+    def end(self) -> None:
+        """The stretch is over; what it says last holds until something else is said."""
+        if self.lines.len():
+            self.before(self.lines.len() - 1)
+
+
+def stamp(text: str) -> datetime | None:
+    """The time that stands near the beginning of a line, to the millisecond."""
+    found = _STAMP.search(text, 0, _STAMP_WITHIN)
+    try:
+        return datetime.fromisoformat(found[0].replace(",", ".")) if found else None
+    except ValueError:  # the 31st of February
+        return None
+
+
+def _stretches(path: Path, size: int) -> Iterator[bytes]:
+    """Whole lines, about `size` bytes at a time; at the end what there is."""
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(size):
+            data = rest + block
+            end = data.rfind(b"\n") + 1 or (len(data) if len(data) >= 2 * size else 0)
+            rest = data[end:]
+            if end:
+                yield data[:end]
+    if rest:
+        yield rest
+
+
+def _split(data: bytes) -> pl.Series:
+    """Lines as text: what is not UTF-8 becomes U+FFFD, empty lines become null."""
+    return pl.read_csv(
+        data.replace(_SEPARATOR, b" "),
+        has_header=False,
+        separator=_SEPARATOR.decode(),
+        quote_char=None,
+        encoding="utf8-lossy",
+        schema={"line": pl.String},
+    )["line"]
+
+
+def _bulk_engine_knows(pattern: str) -> bool:
+    """Python's regular expressions can do more than those of Polars: look-around, back-references."""
+    try:
+        pl.Series([""]).str.contains(pattern)
+    except pl.exceptions.ComputeError:
+        return False
+    return True

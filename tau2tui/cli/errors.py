@@ -1,0 +1,61 @@
+"""The word `errors`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from tau2tui.cli.measuring import reading_side
+from tau2tui.cli.session import Session, json_option, put, put_json
+
+_STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--last-min",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="The minutes that count as recent.",
+)
+@click.option(
+    "--now",
+    type=click.DateTime(_STAMPS),
+    metavar="TIME",
+    help="As it was then, in the logs' local time; else at their last line.",
+)
+@click.option("--domain", metavar="D", help="Of this domain only.")
+@click.option(
+    "--examples", type=click.IntRange(0), default=3, show_default=True, help="So many tracebacks are shown in full."
+)
+@json_option
+@click.pass_obj
+def errors(
+    session: Session,
+    paths: tuple[Path, ...],
+    last_min: float,
+    now: datetime | None,
+    domain: str | None,
+    examples: int,
+    as_json: bool,
+) -> None:
+    """What went wrong in a run, or in any logs.
+
+    Of the run, or of the log files and directories PATHS: errors by class, domain, model, replica and task, as a rate
+    of calls and tasks over the whole run and over the last minutes; which were recovered and which lost a task; each
+    traceback once; and the seed's counters as grep counts them. Classes of your own go into [error_patterns].
+    """
+    from tau2tui.analysis.errors.answers import budget_json, budget_text
+    from tau2tui.analysis.errors.budget import error_budget
+
+    side = reading_side(session, paths)
+    patterns = side.files.config.error_patterns if side.files.config else None
+    budget = error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
+    if as_json:
+        put_json(budget_json(budget))
+    else:
+        put(budget_text(budget, examples=examples))
