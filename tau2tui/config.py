@@ -425,6 +425,19 @@ class ScreenConfig(_Section):
     """Draw with ASCII alone."""
 
 
+class NoticesConfig(_Section):
+    """How the full-screen app tells what happened; the inbox (I) has all of it."""
+
+    bell: bool = True
+    """Ring the terminal's bell for what is bad."""
+    tmux: bool = True
+    """In tmux: a message for what is bad, and the state of the fleet as the name of the window."""
+    webhook_env: Annotated[str, AfterValidator(_one_line), Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$|^$")] = ""
+    """The environment variable that holds the URL to which notices are posted as JSON; the URL itself is a secret."""
+    quiet: tuple[Line, ...] = ()
+    """Kinds that only the inbox shows, such as "degraded"."""
+
+
 class RehearsalConfig(_Section):
     """How the practice servers behave."""
 
@@ -457,6 +470,7 @@ class Config(_Section):
     """Name → regular expression: the class of an error whose line matches, or what became of an attempt."""
     poll: PollConfig = PollConfig()
     screen: ScreenConfig = ScreenConfig()
+    notices: NoticesConfig = NoticesConfig()
     keys: dict[Annotated[str, Field(pattern=r"^[a-z-]+\.[a-z-]+$")], Line] = {}
     """Keys of acts by their id, see docs/keys.md."""
     rehearsal: RehearsalConfig = RehearsalConfig()

@@ -172,7 +172,7 @@ async def open_ops(
         launched = found is not None and await run.exists()
         if launched:
             # The fleet is the one that was submitted; how to reach and show it is a matter of where we are now.
-            ours = {name: getattr(config, name) for name in ("cluster", "poll", "screen", "keys")}
+            ours = {name: getattr(config, name) for name in ("cluster", "poll", "screen", "notices", "keys")}
             config = (await run.config()).model_copy(update=ours)
         scheduler: JobSource = Local(parent / SPOOL) if config.cluster.scheduler == "local" else Slurm()
         yield Ops(config, shell, scheduler, run, launched, read_only=read_only)

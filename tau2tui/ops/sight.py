@@ -15,7 +15,7 @@ from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.deadline import Deadline, deadlines
 from tau2tui.core.eta import time_left
-from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows
+from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows, per_minute
 from tau2tui.core.gpus import NodeGpus
 from tau2tui.core.jobs import JobRow, job_rows
 from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState, RunState, Snapshot
@@ -96,6 +96,15 @@ class Sight:
         """Every replica joined from its job to the evaluation, by what was seen last."""
         earlier = self.store.since(self.clock() - RATE_WINDOW_S)
         return fleet_rows(self.verdicts(), self.snapshot.run.value, earlier.run.value if earlier else None)
+
+    def errors_per_min(self) -> float | None:
+        """Failed attempts at calls over the last minutes; None if they were not watched for long enough."""
+        earlier = self.store.since(self.clock() - RATE_WINDOW_S)
+        now, then = self.snapshot.run.value, earlier.run.value if earlier else None
+        if now is None or then is None or now.evaluation is None or then.evaluation is None:
+            return None
+        count, before = (sum(progress.errors.values()) for progress in (now.evaluation, then.evaluation))
+        return per_minute(count, before, now.clock - then.clock)
 
     def job_rows(self) -> tuple[JobRow, ...]:
         """Every job of the run, joined with its replicas, by what was seen last."""

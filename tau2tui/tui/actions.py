@@ -67,6 +67,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("app.command", "colon", "command", "Command", "Type a command; Tab completes it", shown=True),
         Action("app.palette", "ctrl+p", "command_palette", "Palette", "Look for an act by its name"),
         Action("app.menu", "x", "menu", "Menu", "All that can be done here, as a list"),
+        Action("app.inbox", "I", "inbox", "Inbox", "What happened since this was opened"),
         Action("app.zoom", "z", "zoom", "Zoom", "All the room for the table, or the details again"),
         Action("app.plain", "ctrl+l", "plain", "Plain screen", "The screen as plain lines, to select with the mouse"),
         Action("app.screenshot", "ctrl+s", "save_screenshot", "Screenshot", "Save the screen as a picture (SVG)"),
@@ -218,6 +219,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("detail.copy", "y", "copy", "Copy", "Copy all of it", True),
         *_moving("line", "detail", up="scroll('up')", down="scroll('down')"),
     ),
+    "Inbox": (Action("inbox.close", "escape,q,I", "dismiss", "Close", "Back to where you were", True),),
     "Results": (
         Action("results.close", "escape,q,enter", "dismiss", "Close", "Back to where you were", True),
         Action("results.copy", "y", "copy", "Copy", "Copy all lines", True),

@@ -16,11 +16,13 @@ from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 
-from tau2tui.config import ScreenConfig
+from tau2tui.config import NoticesConfig, ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
+from tau2tui.core.notices import Notice
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.actions import bindings, call, keymap
@@ -35,10 +37,13 @@ from tau2tui.tui.reach import Reached, named, reachable
 from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
+from tau2tui.tui.screens.inbox import InboxScreen
 from tau2tui.tui.screens.logs import LogsScreen
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.summary import window_name
+from tau2tui.tui.telling import Inbox, Watcher, alarming, loud, name_window, post, tell_tmux
 from tau2tui.tui.views import LOGS, VIEWS, make_screens
 from tau2tui.tui.widgets.command_line import CommandLine
 
@@ -74,6 +79,8 @@ class Tau2App(App[None], inherit_bindings=False):
     """A line for each plan that is being performed."""
     read_only: reactive[bool] = reactive(False)
     """Whether all that changes something is refused."""
+    news: reactive[int] = reactive(0)
+    """Notices that nobody has looked at yet."""
 
     def __init__(
         self,
@@ -100,6 +107,8 @@ class Tau2App(App[None], inherit_bindings=False):
         self._framed = make_screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
         self._interrupted_at = float("-inf")
+        self._inbox, self._watcher = Inbox(), Watcher()
+        self._window = self._webhook_trouble = ""
         self._views: list[str] = []
         """The screens that were open, the newest last."""
         self._starts_read_only = ops.read_only if ops else False
@@ -107,7 +116,7 @@ class Tau2App(App[None], inherit_bindings=False):
 
     async def on_mount(self) -> None:
         for name, screen in self._framed.items():
-            bound = screen.data_bind(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only)
+            bound = screen.data_bind(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only, Tau2App.news)
             self.install_screen(bound, name)
             self.add_mode(name, name)
         self._tick()
@@ -127,6 +136,46 @@ class Tau2App(App[None], inherit_bindings=False):
     def _saw(self, snapshot: Snapshot) -> None:
         self._tick()
         self.snapshot = snapshot
+        if self._ops is not None:
+            self._tell_news(self._ops)
+
+    def _tell_news(self, ops: Ops) -> None:
+        """Into the inbox, and what is loud also to where the operator may be looking."""
+        news = self._watcher.look(ops, self.now)
+        self._inbox.put(news)
+        self.news = self._inbox.new
+        settings = ops.config.notices
+        for notice in (notice for notice in news if loud(notice, settings)):
+            severity: SeverityLevel = "error" if alarming(notice) else "information"
+            self.notify(printable(notice.words), severity=severity, markup=False)
+            if alarming(notice) and settings.bell:
+                self.bell()
+            self._pass_on(notice, settings, ops.run.run_id)
+        if settings.tmux:
+            self._name_window(window_name(ops))
+
+    @work(group="pass-on")
+    async def _pass_on(self, notice: Notice, settings: NoticesConfig, run: str) -> None:
+        if settings.tmux and alarming(notice):
+            await tell_tmux(f"tau2tui {run}: {notice.words}", os.environ)
+        url = os.environ.get(settings.webhook_env, "") if settings.webhook_env else ""
+        if url and (trouble := await post(url, run, notice)) and trouble != self._webhook_trouble:
+            self.post_message(Told(trouble, trouble=True))
+            self._webhook_trouble = trouble
+
+    def _name_window(self, name: str) -> None:
+        if name != self._window:
+            self._window = name
+            self.run_worker(name_window(name, os.environ), group="name-window")
+
+    async def on_unmount(self) -> None:
+        if self._window:
+            await name_window("", os.environ)
+
+    def action_inbox(self) -> None:
+        self.push_screen(InboxScreen(self._inbox.all))
+        self._inbox.review()
+        self.news = 0
 
     def _tell(self, activity: tuple[str, ...]) -> None:
         self.activity = activity

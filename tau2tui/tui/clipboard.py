@@ -30,7 +30,7 @@ async def copy(words: str, osc52: Callable[[str], None], environ: Mapping[str, s
     data = words.encode()
     said = [f"{len(data):,} bytes"]
     if environ.get("TMUX"):
-        said.append(await _to_tmux(data))
+        said.append(await _to_tmux(data, environ))
     elif len(data) <= OSC52_LIMIT:
         osc52(words)
         said.append("sent to the terminal's clipboard")
@@ -40,7 +40,7 @@ async def copy(words: str, osc52: Callable[[str], None], environ: Mapping[str, s
     return ", ".join(said)
 
 
-async def _to_tmux(data: bytes) -> str:
+async def _to_tmux(data: bytes, environ: Mapping[str, str]) -> str:
     for options, where in (
         (["-w"], "tmux's buffer and the terminal (paste: prefix ])"),
         ([], "tmux's buffer (prefix ])"),
@@ -54,6 +54,7 @@ async def _to_tmux(data: bytes) -> str:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, **environ},
             )
         except OSError:
             break

@@ -39,6 +39,16 @@ def summarise(title: str, ops: Ops | None, now: float) -> Summary:
     )
 
 
+def window_name(ops: Ops) -> str:
+    """The fleet and the evaluation in a few characters, for the name of a window."""
+    counts = Counter(verdict.standing for verdict in ops.verdicts())
+    run = ops.snapshot.run.value
+    progress = run.evaluation if run else None
+    shown = [f"{STANDINGS[standing][0]}{counts[standing]}" for standing in STANDINGS if counts[standing]]
+    done = f" {percent(progress.finished / progress.total)}" if progress and progress.total else ""
+    return f"tau2 {''.join(shown)}{done}"
+
+
 def silent_s(progress: EvalProgress, clock: float) -> float | None:
     """For how long the driver has given no sign of life, if that is too long; None if it is alive, or over."""
     age_s = clock - progress.updated_at

@@ -35,6 +35,7 @@ class Framed(Screen[None]):
     now: reactive[float] = reactive(0.0)
     activity: reactive[tuple[str, ...]] = reactive(())
     read_only: reactive[bool] = reactive(False, init=False)
+    news: reactive[int] = reactive(0, init=False)
     old: reactive[bool] = reactive(False, init=False)
     """Whether what is known of the run may no longer be true."""
 
@@ -84,8 +85,15 @@ class Framed(Screen[None]):
         self.show()
 
     def watch_read_only(self) -> None:
-        self.query_one(TabLine).note = "read-only  " if self.read_only else ""
+        self._note()
         self.refresh_bindings()
+
+    def watch_news(self) -> None:
+        self._note()
+
+    def _note(self) -> None:
+        parts = ["read-only" if self.read_only else "", f"{self.news} new: I" if self.news else ""]
+        self.query_one(TabLine).note = "  ".join([*filter(None, parts), ""])
 
     @property
     def main_table(self) -> KeyedTable | None:

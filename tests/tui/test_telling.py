@@ -1,0 +1,166 @@
+"""What is told when something happens, and where it goes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tau2tui.config import NoticesConfig
+from tau2tui.core.model import EvalState, Phase
+from tau2tui.core.notices import Notice, Weight
+from tau2tui.tui.screens.inbox import InboxScreen
+from tau2tui.tui.telling import Inbox, literal, name_window, post, tell_tmux
+from tau2tui.tui.widgets.fleet_table import FleetTable
+from tests.tui.driving import look, run_on, shows, until
+from tests.tui.fakes import FakeCluster, make_ops, running_evaluation, seed_config
+
+NEWS = Notice(7.0, "failed", ("expert-1-2",), "expert-1-2 failed: out of memory", Weight.BAD, "fleet")
+
+
+@pytest.fixture(autouse=True)
+def no_tmux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
+
+
+def healthy() -> FakeCluster:
+    cluster = FakeCluster(seed_config())
+    cluster.start_fleet()
+    cluster.evaluation = running_evaluation()
+    return cluster
+
+
+async def test_a_replica_that_fails_is_told_once_and_leads_there() -> None:
+    cluster = healthy()
+    ops = make_ops(cluster)
+    async with run_on(ops, size=(120, 36)) as (app, pilot):
+        cluster.change("expert-1-2", phase=Phase.FAILED, why="out of memory")
+        await look(ops, pilot)
+        await look(ops, pilot)
+        assert [words for words in app.told if "failed" in words] == ["expert-1-2 failed: out of memory"]
+        await shows(pilot, "new: I")
+        await pilot.press("4", "I")
+        await until(pilot, lambda: isinstance(app.screen, InboxScreen))
+        await shows(pilot, "✖ *", "expert-1-2 failed: out of memory")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "fleet")
+        assert app.screen.query_one(FleetTable).cursor_key == "expert-1-2"
+        assert app.news == 0
+
+
+async def test_a_scheduler_that_is_silent_tells_of_no_end() -> None:
+    cluster = healthy()
+    cluster.evaluation = None
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        cluster.queue_error = "squeue: error: Unable to contact slurm controller"
+        for _ in range(5):
+            cluster.clock.now += 30
+            await look(ops, pilot)
+        kinds = [entry.notice.group for entry in app._inbox.all if not entry.notice.quiet]
+        assert kinds == ["not answering"]
+
+
+async def test_what_was_so_already_and_what_is_quiet_is_only_in_the_inbox() -> None:
+    cluster = healthy()
+    cluster.config = cluster.config.model_copy(update={"notices": NoticesConfig(quiet=("failed",))})
+    cluster.change("expert-1-2", phase=Phase.FAILED, why="out of memory")
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        cluster.change("expert-1-3", phase=Phase.FAILED, why="out of memory")
+        await look(ops, pilot)
+        assert app.told == []
+        names = [name for entry in app._inbox.all for name in entry.notice.names]
+        assert names == ["expert-1-2", "expert-1-3"]
+
+
+async def test_the_end_of_an_evaluation_is_told() -> None:
+    cluster = healthy()
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        cluster.evaluation = replace(running_evaluation(), state=EvalState.FAILED, why="the budget is spent")
+        await look(ops, pilot)
+        assert "the evaluation is failed, 162/278 units: the budget is spent" in app.told
+
+
+def test_the_inbox_forgets_the_oldest_and_counts_what_is_new() -> None:
+    inbox = Inbox()
+    inbox.put([NEWS] * 300)
+    assert (len(inbox.all), inbox.new, inbox.all[-1].number) == (256, 256, 300)
+    inbox.review()
+    assert inbox.new == 0
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    status = 200
+    received: ClassVar[list[dict[str, Any]]] = []
+
+    def do_POST(self) -> None:
+        self.received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the overridden method
+        """Stay silent."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, type[_Receiver]]]:
+    """Somebody to post to."""
+    handler = type("Receiver", (_Receiver,), {"received": [], "status": 200})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/secret-path", handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+async def test_a_webhook_gets_the_notice_and_its_trouble_never_names_the_url(
+    receiver: tuple[str, type[_Receiver]],
+) -> None:
+    url, handler = receiver
+    assert await post(url, "one", NEWS) == ""
+    assert handler.received == [
+        {"run": "one", "at": 7.0, "weight": "bad", "kind": "failed", "text": "expert-1-2 failed: out of memory"}
+    ]
+    handler.status = 500
+    assert await post(url, "one", NEWS) == "the webhook answered with 500"
+    for wrong in ("http://127.0.0.1:1/secret-path", "not a url", "ftp://secret"):
+        assert "secret" not in await post(wrong, "one", NEWS)
+        assert await post(wrong, "one", NEWS) != ""
+
+
+async def test_in_a_real_tmux_the_window_is_named_and_named_by_tmux_again_afterwards(tmp_path: Path) -> None:
+    tmux = shutil.which("tmux")
+    assert tmux, "tmux is one of the packages that scripts/test installs"
+    socket = tmp_path / "socket"
+    call = (tmux, "-u", "-S", str(socket))
+
+    def ask(*words: str) -> str:
+        done = subprocess.run((*call, *words), check=True, capture_output=True, text=True, cwd=tmp_path)
+        return done.stdout.strip()
+
+    ask("-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", "sleep 60")
+    try:
+        pane = ask("list-panes", "-F", "#{pane_id}")
+        environ = {"TMUX": f"{socket},1,0", "TMUX_PANE": pane}
+        hostile = "tau2 ●9 58% #{pid} #(touch touched) $(id) `id`"
+        await name_window(hostile, environ)
+        assert ask("list-windows", "-F", "#{window_name}") == hostile
+        assert ask("display-message", "-p", literal(hostile).replace("%", "%%")) == hostile
+        await tell_tmux(hostile, environ)
+        assert not (tmp_path / "touched").exists()
+        await name_window("", environ)
+        assert ask("show-window-options", "-v", "automatic-rename") == "on"
+    finally:
+        ask("kill-server")
