@@ -114,6 +114,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("replica.log", "l", "open_log", "Log", "Open its current log", True),
         Action("replica.relaunch", "R", "relaunch", "Relaunch", "Start it again in its job", True, "relaunch", True),
         Action("replica.stop", "K", "stop", "Stop", "Stop it, or the marked ones; asks first", True, "stop", True),
+        Action("replica.node-shell", "s", "node_shell", "Shell there", "A window of tmux with SSH to its node"),
+        Action("replica.job-shell", "S", "job_shell", "Shell in the job", "The same as a step in its job (srun)"),
         Action("replica.job", "J", "jump", "Its job", "Go to the job that it runs in"),
         Action("replica.uses", "U", "uses", "Who uses it", "Go to the simulations that wait for it"),
         Action(
@@ -151,6 +153,8 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
             "job.hand-over", "H", "hand_over", "Hand over", "A successor elsewhere takes over", True, "relaunch", True
         ),
         Action("job.stop", "K", "stop", "Stop", "Stop its replicas, then cancel it; asks first", True, "stop", True),
+        Action("job.node-shell", "s", "node_shell", "Shell there", "A window of tmux with SSH to its node"),
+        Action("job.shell", "S", "job_shell", "Shell in it", "The same as a step in the job (srun)"),
         Action("job.node", "J", "jump", "Its GPUs", "Go to the GPUs of its node"),
         Action("job.replicas", "U", "replicas", "Its replicas", "Go to the replicas in it"),
     ),

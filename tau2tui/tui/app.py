@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -30,10 +31,11 @@ from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
 from tau2tui.tui.format import printable, use_ascii, uses_ascii
 from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
-from tau2tui.tui.messages import Asked, CopyAsked, DetailAsked, JumpAsked, LogAsked, RefreshAsked, Told
+from tau2tui.tui.messages import Asked, CopyAsked, DetailAsked, JumpAsked, LogAsked, RefreshAsked, ShellAsked, Told
 from tau2tui.tui.palette import ActPalette, do
 from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.reach import Reached, named, reachable
+from tau2tui.tui.remembering import SessionFile, SessionLook, TableLook, write_crash
 from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
@@ -46,6 +48,7 @@ from tau2tui.tui.summary import window_name
 from tau2tui.tui.telling import Inbox, Watcher, alarming, loud, name_window, post, tell_tmux
 from tau2tui.tui.views import LOGS, VIEWS, make_screens
 from tau2tui.tui.widgets.command_line import CommandLine
+from tau2tui.tui.windows import open_window
 
 CLOCK_S = 1.0
 TWICE_S = 2.0
@@ -107,8 +110,13 @@ class Tau2App(App[None], inherit_bindings=False):
         self._framed = make_screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
         self._interrupted_at = float("-inf")
+        self.crash_file: Path | None = None
+        """Where a bug that ended the app is described."""
         self._inbox, self._watcher = Inbox(), Watcher()
         self._window = self._webhook_trouble = ""
+        self._session = SessionFile(ops.run.run_id if ops else title)
+        self._kept_looks: dict[str, TableLook] = {}
+        """How screens are to be arranged when they are opened first."""
         self._views: list[str] = []
         """The screens that were open, the newest last."""
         self._starts_read_only = ops.read_only if ops else False
@@ -121,12 +129,25 @@ class Tau2App(App[None], inherit_bindings=False):
             self.add_mode(name, name)
         self._tick()
         self.set_interval(CLOCK_S, self._tick)
-        await self.action_view(next(iter(self._framed)))
+        await self._restore()
         if self._ops is not None:
             self._ops.store.subscribe(self._saw)
             self._observe(self._ops)
         if self._commands:
             self._ask_all(self._commands)
+
+    async def _restore(self) -> None:
+        """The screens as they were when the run was last looked at."""
+        kept = self._session.read()
+        for name, look in kept.tables.items():
+            if name in self._framed:
+                self._kept_looks[name] = look
+        await self.action_view(kept.view if kept.view in self._framed else next(iter(self._framed)))
+
+    def _look(self) -> SessionLook:
+        tables = dict(self._kept_looks)  # of screens that were not opened yet
+        tables |= {name: screen.look() for name, screen in self._framed.items() if screen.is_mounted}
+        return SessionLook(self.current_mode, tables)
 
     @work(group="observe", exclusive=True)
     async def _observe(self, ops: Ops) -> None:
@@ -168,6 +189,12 @@ class Tau2App(App[None], inherit_bindings=False):
             self._window = name
             self.run_worker(name_window(name, os.environ), group="name-window")
 
+    def _handle_exception(self, error: Exception) -> None:
+        """A bug ends the app, with its traceback on the restored terminal, and in a file with the screen as it was."""
+        with suppress(Exception):  # the report of a bug must not hide it
+            self.crash_file = write_crash(error, "\n".join(plain_lines(self.screen)))
+        super()._handle_exception(error)
+
     async def on_unmount(self) -> None:
         if self._window:
             await name_window("", os.environ)
@@ -182,6 +209,8 @@ class Tau2App(App[None], inherit_bindings=False):
 
     def _tick(self) -> None:
         self.now = self._ops.clock() if self._ops is not None else time.time()
+        if self._views:
+            self._session.write(self._look())
 
     # keys
 
@@ -192,6 +221,8 @@ class Tau2App(App[None], inherit_bindings=False):
         if name != self.current_mode:
             self._views = [*(view for view in self._views if view != name), name]
             await self.switch_mode(name)
+            if (look := self._kept_looks.pop(name, None)) is not None:
+                self._framed[name].restore(look)
 
     async def action_last_view(self) -> None:
         if len(self._views) > 1:
@@ -286,6 +317,11 @@ class Tau2App(App[None], inherit_bindings=False):
         if table is None or not table.goto(name.strip()):
             self.post_message(Told(f"no row is called {name!r} here", trouble=True))
 
+    @on(ShellAsked)
+    async def _open_shell(self, event: ShellAsked) -> None:
+        if trouble := await open_window(event.title, event.argv, os.environ):
+            self.post_message(Told(trouble, trouble=True))
+
     @on(CopyAsked)
     async def _copy(self, event: CopyAsked) -> None:
         said = await copy(event.words, self.copy_to_clipboard, os.environ, clip_file())
@@ -336,10 +372,10 @@ class Tau2App(App[None], inherit_bindings=False):
     @on(RefreshAsked)
     def _refresh(self) -> None:
         if self._ops is not None:
-            self._look(self._ops)
+            self._look_now(self._ops)
 
     @work(group="look", exclusive=True)
-    async def _look(self, ops: Ops) -> None:
+    async def _look_now(self, ops: Ops) -> None:
         """Both sources now, but the scheduler no more often than it may be asked."""
         await ops.refresh("run", 0.0)
         await ops.refresh("jobs", ops.config.poll.jobs_s)

@@ -61,3 +61,11 @@ class JumpAsked(Message):
     """The row to put the cursor on."""
     filter: str = ""
     """What to show alone, if it is several rows."""
+
+
+@dataclass
+class ShellAsked(Message):
+    """The operator asked for a shell beside the app."""
+
+    title: str
+    argv: tuple[str, ...]

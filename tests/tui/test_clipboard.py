@@ -27,7 +27,7 @@ async def test_in_a_real_tmux_with_default_options_the_buffer_holds_what_was_cop
 
 
 async def test_a_tmux_that_is_gone_is_said_and_the_file_is_written(tmp_path: Path) -> None:
-    said = await copy("words", [].append, {"TMUX": str(tmp_path / "gone")}, tmp_path / "clip.txt")
+    said = await copy("words", print, {"TMUX": str(tmp_path / "gone")}, tmp_path / "clip.txt")
     assert "tmux did not take it" in said
     assert (tmp_path / "clip.txt").read_text() == "words"
 
@@ -43,11 +43,11 @@ async def test_somebody_elses_link_is_not_followed(tmp_path: Path) -> None:
     other = tmp_path / "other.txt"
     other.write_text("theirs")
     (tmp_path / "clip.txt").symlink_to(other)
-    await copy("ours", [].append, {}, tmp_path / "clip.txt")
+    await copy("ours", print, {}, tmp_path / "clip.txt")
     assert other.read_text() == "theirs"
     assert (tmp_path / "clip.txt").read_text() == "ours"
 
 
 async def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "not kept in" in await copy("words", [].append, {}, tmp_path / "file" / "clip.txt")
+    assert "not kept in" in await copy("words", print, {}, tmp_path / "file" / "clip.txt")

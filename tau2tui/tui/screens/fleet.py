@@ -13,11 +13,12 @@ from tau2tui.core.command import HandOver, Launch, Relaunch, Stop
 from tau2tui.core.fleet import FleetRow
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, Told
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, ShellAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.replica_strip import ReplicaStrip, detail
 from tau2tui.tui.widgets.tab_line import View
+from tau2tui.tui.windows import job_argv, node_argv
 
 
 class FleetScreen(Framed):
@@ -78,6 +79,22 @@ class FleetScreen(Framed):
 
     def action_hand_over(self) -> None:
         self.post_message(Asked(HandOver(now=True)))
+
+    def action_node_shell(self) -> None:
+        row = self._row
+        argv = node_argv(self._ops.config.cluster, row.node) if row else None
+        if row is None or argv is None:
+            self.post_message(Told("it is on no node that is known", trouble=True))
+        else:
+            self.post_message(ShellAsked(row.node, argv))
+
+    def action_job_shell(self) -> None:
+        row = self._row
+        argv = job_argv(self._ops.config.cluster, row.job_id) if row else None
+        if row is None or argv is None:
+            self.post_message(Told("it runs in no job that is known", trouble=True))
+        else:
+            self.post_message(ShellAsked(f"job {row.job_id}", argv))
 
     def action_jump(self) -> None:
         """To the job that it runs in."""

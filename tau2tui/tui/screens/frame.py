@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from textual import on
 from textual.app import ComposeResult
@@ -10,8 +11,10 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from tau2tui.core.filter import FilterError
 from tau2tui.core.model import Snapshot
 from tau2tui.ops import Ops
+from tau2tui.tui.remembering import TableLook
 from tau2tui.tui.sources import sources
 from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
@@ -99,6 +102,27 @@ class Framed(Screen[None]):
     def main_table(self) -> KeyedTable | None:
         """The table that `:goto` and a restored session are about."""
         return next(iter(self.query(KeyedTable)), None)
+
+    def look(self) -> TableLook:
+        """How the screen is arranged, to be kept."""
+        table = self.main_table
+        if table is None:
+            return TableLook(zoomed=self.has_class("-zoomed"))
+        order = ""
+        if table.order.column is not None:
+            order = f"{'-' if table.order.reverse else ''}{table.columns[table.order.column].title}"
+        return TableLook(table.wanted.words, order, table.marks, table.cursor_key or "", self.has_class("-zoomed"))
+
+    def restore(self, look: TableLook) -> None:
+        """Make the screen as it was; a filter that means nothing any more is left out."""
+        self.set_class(look.zoomed, "-zoomed")
+        table = self.main_table
+        if table is not None:
+            with suppress(FilterError):
+                table.filter_by(look.filter)
+            if look.order:
+                table.action_sort_by(look.order)
+            table.arrive_at(look.cursor, look.marks)
 
     @on(KeyedTable.FilterAsked)
     def _filter_asked(self, event: KeyedTable.FilterAsked) -> None:

@@ -102,6 +102,7 @@ class KeyedTable(ScrollView, can_focus=True):
         self._shown: list[str] = []
         self._layout: tuple[tuple[int, int], ...] = ()
         self._told: str | None = None
+        self._expected: tuple[str, tuple[str, ...]] = ("", ())
 
     # what it holds
 
@@ -162,6 +163,21 @@ class KeyedTable(ScrollView, can_focus=True):
             self.select(key)
         return key is not None
 
+    def arrive_at(self, cursor: str, marks: Sequence[str]) -> None:
+        """Have this under the cursor, and these marked, as soon as there are rows of these names."""
+        self._expected = (cursor, tuple(marks))
+        self._meet()
+
+    def _meet(self) -> None:
+        cursor, marks = self._expected
+        if not self._rows:
+            return
+        self._expected = ("", ())
+        if marks:
+            self._mark(key for key in (*self.marks, *marks) if key in self._rows)
+        if cursor:
+            self.select(cursor)
+
     # new rows, another order
 
     def show_rows(self, rows: Rows) -> None:
@@ -177,6 +193,8 @@ class KeyedTable(ScrollView, can_focus=True):
             self._redraw(changed)
         else:
             self._show(shown)
+        if any(self._expected):
+            self._meet()
 
     def filter_by(self, words: str) -> None:
         """Show only rows that match; empty: all. Raises FilterError."""
