@@ -50,15 +50,15 @@ _BETWEEN_RUNS = 0.3
 """Standard deviation of the speed of one run to that of another."""
 _EARLIER = 60.0
 """The most durations of a domain that earlier runs count for: tasks, prompts and models may have changed."""
-_WALKS = ((0.1, 0.35), (0.3, 0.45), (0.6, 0.2))
+_WALKS = ((0.15, 0.3), (0.4, 0.4), (0.7, 0.3))
 """Standard deviations of the change of speed over _SPAN units, or over all that have begun if these are more; and how
 likely each is beforehand."""
 _SPAN = 100.0
 _KNOTS = 6
 """Stretches of what has begun, in which the speed changes linearly."""
-_PRIOR = 4.0
+_PRIOR = 8.0
 """The weight of the normal distribution among the errors."""
-_KERNEL = 0.7
+_KERNEL = 0.35
 """Width of the kernel, in standard deviations, at one known error."""
 _TAIL = 1.5
 """Exponent of the Pareto tail: P(longer than x | longer than age) = (x / age)^-1.5."""
@@ -76,9 +76,19 @@ class DurationModel:
     """Draws of durations, a column for each replicate."""
 
     def __init__(
-        self, domains: Sequence[str], finished: Durations, running: Durations, earlier: Durations, count: int, stream: Stream
+        self,
+        domains: Sequence[str],
+        finished: Durations,
+        begun_s: Sequence[float],
+        running: Durations,
+        earlier: Durations,
+        count: int,
+        stream: Stream,
     ) -> None:
-        """`finished` in the order of their ends, `running` with ages; `count`: replicates."""
+        """`running` with ages; `count`: replicates.
+
+        `begun_s`: how long ago each of the finished began. Else (empty) they are taken to be as fast as those to come.
+        """
         import numpy as np
 
         self._np, self._count, self._stream = np, count, stream
@@ -86,6 +96,7 @@ class DurationModel:
         self._numbers = {name: number for number, name in enumerate(names)}
         self._begun = len(finished) + len(running)
         self._span = max(_SPAN, float(self._begun))
+        self._places = self._ranks(finished, begun_s, running)
         observed = self._observed(finished, running, earlier)
         fits = [fit_censored(observed, self._prior(walk), len(names)) for walk, _ in _WALKS]
         scores = np.array([fit.log_evidence for fit in fits])
@@ -105,11 +116,7 @@ class DurationModel:
         numbers = np.array([self._numbers[name] for name, _ in rows], dtype=int)
         design = np.zeros((len(rows), self._parameters))
         design[np.arange(len(rows)), 1 + numbers] = 1
-        # The oldest that runs began first. Units end about in the order in which they began.
-        ages = np.array([age_s for _, age_s in running])
-        places = np.arange(self._begun, dtype=float)
-        places[len(finished) :][np.argsort(-ages, kind="stable")] = places[len(finished) :].copy()
-        design[: self._begun, -_KNOTS:] = self._hats(places)
+        design[: self._begun, -_KNOTS:] = self._hats(self._places)
         weights = np.ones(len(rows))
         if earlier:
             design[self._begun :, 1 + len(self._numbers)] = 1
@@ -118,6 +125,16 @@ class DurationModel:
         beyond = np.zeros(len(rows), dtype=bool)
         beyond[len(finished) : self._begun] = True
         return Observed(_logs(np, [seconds for _, seconds in rows]), design, numbers, weights, beyond)
+
+    def _ranks(self, finished: Durations, begun_s: Sequence[float], running: Durations) -> Floats:
+        """The place of each finished and running unit in the order of starts; what began together has the same."""
+        np = self._np
+        if len(begun_s) != len(finished):
+            return np.full(self._begun, float(self._begun))
+        ago = -np.array([*begun_s, *(age_s for _, age_s in running)], dtype=float)
+        in_order = np.sort(ago)
+        ranks: Floats = (np.searchsorted(in_order, ago, "left") + np.searchsorted(in_order, ago, "right")) / 2
+        return ranks
 
     @property
     def _parameters(self) -> int:
@@ -181,10 +198,7 @@ class DurationModel:
     def running(self, running: Durations) -> list[Floats]:
         """Total seconds of units of these ages, (replicates) each."""
         np, stream = self._np, self._stream("running")
-        order = sorted(range(len(running)), key=lambda place: -running[place][1])
-        place_of = {one: place for place, one in enumerate(order)}
-        places = np.array([self._begun - len(running) + place_of[one] for one in range(len(running))], dtype=float)
-        speed = self._hats(places) @ self._knots
+        speed = self._hats(self._places[self._begun - len(running) :]) @ self._knots
         totals = []
         for row, (domain, age_s) in enumerate(running):
             number = self._numbers[domain]

@@ -33,6 +33,8 @@ class Work:
     """A run at one moment. Domains are in the order in which they are scheduled, durations in that of their ends."""
 
     finished: Durations = ()
+    begun_s: tuple[float, ...] = ()
+    """How many seconds ago each of them began; empty if that is not known."""
     running: Durations = ()
     """Domains and ages."""
     queued: tuple[tuple[str, int], ...] = ()
@@ -97,7 +99,7 @@ class _Replicates:
         self._count = int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, wanted)))
         self._domains = tuple(dict.fromkeys([d for d, _ in (*work.queued, *work.running)]))
         self._model = DurationModel(
-            self._domains, work.finished, work.running, work.earlier, self._count, self._stream
+            self._domains, work.finished, work.begun_s, work.running, work.earlier, self._count, self._stream
         )
 
     def forecast(self) -> Forecast:

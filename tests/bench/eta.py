@@ -7,17 +7,25 @@ drawn from and how its speed changes, and not what will be drawn: no estimate ca
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from tau2tui.core.eta import seed_eta_s
 from tau2tui.core.forecast import forecast
-from tests.bench.made_runs import KINDS, MadeRun, make_run
+from tests.bench.eta_oracle import oracle_s
+from tests.bench.made_runs import KINDS, make_run
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 HEAD = """\
-| runs | earlier run | at | seed's error | ours | ratio | in the 80 % interval |
-|---|---|--:|--:|--:|--:|--:|"""
+| runs | earlier run | at | seed's error | the oracle's | ours | oracle / seed | ours / seed | in the 80 % interval |
+|---|---|--:|--:|--:|--:|--:|--:|--:|"""
+COST_HEAD = """\
+
+| one forecast | median | 90 % |
+|---|--:|--:|"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +35,49 @@ class Guess:
     kind: str
     share: float
     seed_error: float
+    oracle_error: float
     our_error: float
     covered: bool
     with_earlier: bool
+    took_ms: float
 
 
-def guesses(run: MadeRun) -> Iterator[Guess]:
-    """Both estimates when a tenth, a quarter, half, three quarters and nine tenths of the units had ended."""
-    ends = sorted(unit.ended_s for unit in run.units)
+def guesses(kind: str, seed: int) -> Iterator[Guess]:
+    """All estimates when a tenth, a quarter, half, three quarters and nine tenths of the units had ended.
+
+    Of one run, as it is estimated without and with the durations of an earlier one.
+    """
+    runs = [make_run(kind, seed, with_earlier=with_earlier) for with_earlier in (False, True)]
+    ends = sorted(unit.ended_s for unit in runs[0].units)
+    wall_s = runs[0].wall_s
     for share in SHARES:
         done = max(1, round(share * len(ends)))
         now_s = ends[done - 1]
-        true_s = run.wall_s - now_s
-        ours = forecast(run.at(now_s))
+        true_s = wall_s - now_s
         theirs_s = seed_eta_s(done, len(ends), now_s)
-        assert ours is not None and theirs_s is not None
-        span = ours.whole
-        yield Guess(
-            run.kind,
-            share,
-            abs(theirs_s - true_s) / run.wall_s,
-            abs(span.p50_s - true_s) / run.wall_s,
-            span.p10_s <= true_s <= span.p90_s,
-            bool(run.earlier),
-        )
+        best_s = float(np.median(oracle_s(runs[0], now_s, seed)))
+        for run in runs:
+            work = run.at(now_s)
+            began = time.perf_counter()
+            ours = forecast(work)
+            took_ms = 1000 * (time.perf_counter() - began)
+            assert ours is not None and theirs_s is not None
+            span = ours.whole
+            yield Guess(
+                kind,
+                share,
+                abs(theirs_s - true_s) / wall_s,
+                abs(best_s - true_s) / wall_s,
+                abs(span.p50_s - true_s) / wall_s,
+                span.p10_s <= true_s <= span.p90_s,
+                bool(run.earlier),
+                took_ms,
+            )
 
 
 def backtest(runs: int, seed: int) -> list[Guess]:
-    """All guesses over so many runs of each kind, each without and with an earlier run."""
-    return [
-        guess
-        for with_earlier in (False, True)
-        for kind in KINDS
-        for number in range(runs)
-        for guess in guesses(make_run(kind, seed + number, with_earlier=with_earlier))
-    ]
+    """All guesses over so many runs of each kind."""
+    return [guess for kind in KINDS for number in range(runs) for guess in guesses(kind, seed + number)]
 
 
 def rows(made: list[Guess]) -> Iterator[str]:
@@ -76,13 +92,35 @@ def rows(made: list[Guess]) -> Iterator[str]:
     yield _row("all", "both", "all", made)
 
 
-def summary(made: list[Guess]) -> tuple[float, float, float]:
-    """Median absolute errors, the seed's and ours, as shares of the wall time, and the coverage."""
-    seeds = statistics.median(guess.seed_error for guess in made)
-    ours = statistics.median(guess.our_error for guess in made)
-    return seeds, ours, statistics.fmean(guess.covered for guess in made)
+def cost(made: list[Guess]) -> str:
+    """What a forecast took."""
+    took = sorted(guess.took_ms for guess in made)
+    return f"| {len(took)} of them | {statistics.median(took):.0f} ms | {took[int(0.9 * len(took))]:.0f} ms |"
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Median absolute errors as shares of the wall time, and the coverage of the interval."""
+
+    seed: float
+    oracle: float
+    ours: float
+    covered: float
+
+
+def summary(made: list[Guess]) -> Summary:
+    """Of these guesses together."""
+    return Summary(
+        statistics.median(guess.seed_error for guess in made),
+        statistics.median(guess.oracle_error for guess in made),
+        statistics.median(guess.our_error for guess in made),
+        statistics.fmean(guess.covered for guess in made),
+    )
 
 
 def _row(what: str, earlier: str, when: str, made: list[Guess]) -> str:
-    seeds, ours, covered = summary(made)
-    return f"| {what} | {earlier} | {when} | {seeds:.1%} | {ours:.1%} | {ours / seeds:.2f} | {covered:.0%} |"
+    of = summary(made)
+    return (
+        f"| {what} | {earlier} | {when} | {of.seed:.1%} | {of.oracle:.1%} | {of.ours:.1%} | {of.oracle / of.seed:.2f} | "
+        f"{of.ours / of.seed:.2f} | {of.covered:.0%} |"
+    )

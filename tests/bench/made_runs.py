@@ -112,6 +112,7 @@ class MadeRun:
             queued[unit.domain] = queued.get(unit.domain, 0) + (unit.started_s > now_s)
         return Work(
             finished=tuple((unit.domain, unit.took_s) for unit in ended),
+            begun_s=tuple(now_s - unit.started_s for unit in ended),
             running=tuple(
                 (unit.domain, now_s - unit.started_s) for unit in self.units if unit.started_s <= now_s < unit.ended_s
             ),
