@@ -2,8 +2,8 @@
 
 y = Xθ + error, the errors normal with a standard deviation for each group, θ normal beforehand. A bound counts with the
 probability of lying beyond it. Found by Newton's method; the posterior is approximated by a normal distribution around
-its mode (Laplace's method: L. Tierney and J. B. Kadane, JASA 81, 1986). The standard deviations follow by the EM algorithm
-(A. P. Dempster, N. M. Laird and D. B. Rubin, JRSS B 39, 1977).
+its mode (Laplace's method: L. Tierney and J. B. Kadane, JASA 81, 1986). The standard deviations follow by the EM
+algorithm (A. P. Dempster, N. M. Laird and D. B. Rubin, JRSS B 39, 1977).
 """
 
 from __future__ import annotations
@@ -68,14 +68,10 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
     """Fit the regression; with no values at all it is the prior."""
     import numpy as np
 
-    y, x, group, weights, beyond = (
-        observed.values,
-        observed.design,
-        observed.groups,
-        observed.weights,
-        observed.beyond,
-    )
-    means, spreads = prior.means.copy(), np.full(groups, prior.spread)
+    y, x, group = observed.values, observed.design, observed.groups
+    weights, beyond = observed.weights, observed.beyond
+    means: Floats = prior.means.copy()
+    spreads: Floats = np.full(groups, prior.spread)
     pull = prior.precision @ prior.means
     counted = np.bincount(group, weights, groups)
     hazards, bounds, information = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y))
@@ -89,7 +85,7 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
         information = weights * curvature / spread**2
         response = np.where(beyond, x @ means + spread * hazards / curvature, y)
         precision = prior.precision + (x * information[:, None]).T @ x
-        means = np.linalg.solve(precision, pull + x.T @ (information * response))
+        means = np.asarray(np.linalg.solve(precision, pull + x.T @ (information * response)), dtype=np.float64)
         squares = np.bincount(group, weights * _squares(np, y - x @ means, spread, beyond), groups)
         common = (prior.spread_weight * prior.spread**2 + squares.sum()) / (prior.spread_weight + counted.sum())
         spreads = np.sqrt((prior.spread_weight * common + squares) / (prior.spread_weight + counted))
@@ -99,7 +95,8 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
     off = means - prior.means
     evidence = float(weights @ logs - 0.5 * off @ prior.precision @ off)
     evidence += 0.5 * float(np.linalg.slogdet(prior.precision)[1] - np.linalg.slogdet(precision)[1])
-    return Fitted(means, np.linalg.inv(precision), spreads, counted + prior.spread_weight, evidence)
+    covariance: Floats = np.linalg.inv(precision)
+    return Fitted(means, covariance, spreads, np.asarray(counted + prior.spread_weight, dtype=np.float64), evidence)
 
 
 def hazard(bound: float) -> float:

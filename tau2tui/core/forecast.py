@@ -38,7 +38,7 @@ class Work:
     running: Durations = ()
     """Domains and ages."""
     queued: tuple[tuple[str, int], ...] = ()
-    """Domains and numbers of units, those that will be tried again included."""
+    """Domains and numbers of units, a further attempt that is expected counting as one."""
     concurrency: int = 1
     one_domain_at_a_time: bool = False
     """A domain begins when nothing of the last one runs any more."""
@@ -104,10 +104,7 @@ class _Replicates:
 
     def forecast(self) -> Forecast:
         np = self._np
-        left = [
-            self._np.maximum(total - max(age_s, 0.0), 0.0)
-            for total, (_, age_s) in zip(self._model.running(self._work.running), self._work.running, strict=True)
-        ]
+        left = self._model.running(self._work.running)
         ends = {domain: np.zeros(self._count) for domain in self._domains}
         for (domain, _), seconds in zip(self._work.running, left, strict=True):
             ends[domain] = np.maximum(ends[domain], seconds)

@@ -121,6 +121,6 @@ def summary(made: list[Guess]) -> Summary:
 def _row(what: str, earlier: str, when: str, made: list[Guess]) -> str:
     of = summary(made)
     return (
-        f"| {what} | {earlier} | {when} | {of.seed:.1%} | {of.oracle:.1%} | {of.ours:.1%} | {of.oracle / of.seed:.2f} | "
-        f"{of.ours / of.seed:.2f} | {of.covered:.0%} |"
+        f"| {what} | {earlier} | {when} | {of.seed:.1%} | {of.oracle:.1%} | {of.ours:.1%} "
+        f"| {of.oracle / of.seed:.2f} | {of.ours / of.seed:.2f} | {of.covered:.0%} |"
     )

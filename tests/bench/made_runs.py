@@ -41,7 +41,6 @@ class MadeDomain:
         seconds = chance.lognormvariate(0.0, self.spread) * self.median_s
         return seconds * min(8.0, chance.paretovariate(1.5)) if chance.random() < self.long_share else seconds
 
-
     def durations_s(self, chance: np.random.Generator, shape: tuple[int, ...]) -> Numbers:
         """The same, many at once."""
         seconds = self.median_s * np.exp(self.spread * chance.standard_normal(shape))
@@ -52,7 +51,7 @@ class MadeDomain:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """By what a duration is multiplied: from `first` to `last` in the course of `rough_s`, by `step` from its half on."""
+    """What a duration is multiplied by: `first` to `last` in the course of `rough_s`, and `step` from its half on."""
 
     first: float
     last: float
@@ -164,9 +163,7 @@ def _slowness(kind: str, chance: random.Random) -> Speed:
     return Speed(1.0, 1.0, 1.0)
 
 
-def _scheduled(
-    drawn: list[tuple[str, float]], concurrency: int, one_at_a_time: bool, speed: Speed
-) -> tuple[Ran, ...]:
+def _scheduled(drawn: list[tuple[str, float]], concurrency: int, one_at_a_time: bool, speed: Speed) -> tuple[Ran, ...]:
     lanes = [0.0] * concurrency
     heapify(lanes)
     units: list[Ran] = []
