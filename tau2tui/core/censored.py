@@ -85,10 +85,10 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
         information = weights * curvature / spread**2
         response = np.where(beyond, x @ means + spread * hazards / curvature, y)
         precision = prior.precision + (x * information[:, None]).T @ x
-        means = np.asarray(np.linalg.solve(precision, pull + x.T @ (information * response)), dtype=np.float64)
+        means = np.linalg.solve(precision, pull + x.T @ (information * response)).astype(np.float64)
         squares = np.bincount(group, weights * _squares(np, y - x @ means, spread, beyond), groups)
         common = (prior.spread_weight * prior.spread**2 + squares.sum()) / (prior.spread_weight + counted.sum())
-        spreads = np.sqrt((prior.spread_weight * common + squares) / (prior.spread_weight + counted))
+        spreads = np.sqrt((prior.spread_weight * common + squares) / (prior.spread_weight + counted)).astype(np.float64)
     scaled = (y - x @ means) / spreads[group]
     logs = np.where(beyond, 0.0, -0.5 * scaled**2 - np.log(spreads[group]))
     logs[beyond] = [_log_tail(bound) for bound in scaled[beyond]]

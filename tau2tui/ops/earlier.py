@@ -1,4 +1,4 @@
-"""How long units took in the runs before this one: what an estimate knows before anything has ended."""
+"""How long units took in the runs beside this one: what an estimate knows before anything has ended."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tau2tui.remote.rundir import run_ids
 from tau2tui.remote.shell import Shell
 
 MOST_RUNS = 5
-"""Newer runs are more like this one, and five of them have more units than an estimate can use."""
+"""Newer ones are more like this one, and five of them have more units than an estimate can use."""
 
 
 async def earlier_durations(shell: Shell, run: PurePosixPath, domains: frozenset[str]) -> Durations:
-    """Durations of units of these domains in the newest runs before this one that lie beside it, the oldest first.
+    """Durations of units of these domains in the newest runs that lie beside this one, by their names.
 
     A state that cannot be read, and runs that cannot be listed, are passed over: the estimate does without.
     """
@@ -26,8 +26,8 @@ async def earlier_durations(shell: Shell, run: PurePosixPath, domains: frozenset
         names = await run_ids(shell, str(run.parent))
     except Tau2TuiError:
         return ()
-    before = sorted(name for name in names if name < run.name)[-MOST_RUNS:]
-    found = await asyncio.gather(*(_durations(shell, run.parent / name, domains) for name in before))
+    others = sorted(name for name in names if name != run.name)[-MOST_RUNS:]
+    found = await asyncio.gather(*(_durations(shell, run.parent / name, domains) for name in others))
     return tuple(pair for durations in found for pair in durations)
 
 
