@@ -95,7 +95,7 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
     off = means - prior.means
     evidence = float(weights @ logs - 0.5 * off @ prior.precision @ off)
     evidence += 0.5 * float(np.linalg.slogdet(prior.precision)[1] - np.linalg.slogdet(precision)[1])
-    covariance: Floats = np.linalg.inv(precision)
+    covariance = np.linalg.inv(precision).astype(np.float64)
     return Fitted(means, covariance, spreads, np.asarray(counted + prior.spread_weight, dtype=np.float64), evidence)
 
 

@@ -224,7 +224,7 @@ def _standardised(observed: Observed, fit: Fitted) -> Standardised:
 
 
 def _logs(np: Any, seconds: list[float]) -> Floats:
-    values: Floats = np.log(np.clip(np.array(seconds, dtype=float), _SHORTEST_S, 1e9))
+    values: Floats = np.log(np.clip(np.nan_to_num(np.array(seconds, dtype=float)), _SHORTEST_S, 1e9))
     return values
 
 
