@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int_]
 
-_ROUNDS = 10
+_ROUNDS, _CLOSE = 12, 1e-3
+"""The most rounds, and the change of a mean or a spread below which no more are made: far less than is uncertain."""
 _FAR = 8.0
 """Standard deviations beyond which density and tail underflow: the hazard's asymptotic series takes over."""
 
@@ -64,19 +65,22 @@ class Fitted:
     """Logarithm of the probability of what was observed, up to a constant: for comparing priors."""
 
 
-def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
-    """Fit the regression; with no values at all it is the prior."""
+def fit_censored(observed: Observed, prior: Prior, groups: int, near: Fitted | None = None) -> Fitted:
+    """Fit the regression; with no values at all it is the prior. `near`: a fit with another prior, to begin from."""
     import numpy as np
 
     y, x, group = observed.values, observed.design, observed.groups
     weights, beyond = observed.weights, observed.beyond
     means: Floats = prior.means.copy()
     spreads: Floats = np.full(groups, prior.spread)
+    if near is not None:
+        means, spreads = near.means, near.spreads
     pull = prior.precision @ prior.means
     counted = np.bincount(group, weights, groups)
     hazards, bounds, information = np.zeros(len(y)), np.zeros(len(y)), np.zeros(len(y))
     precision = prior.precision
     for _ in range(_ROUNDS):
+        before = np.concatenate([means, spreads])
         spread = spreads[group]
         bounds = (y - x @ means) / spread
         hazards[beyond] = [hazard(bound) for bound in bounds[beyond]]
@@ -89,6 +93,8 @@ def fit_censored(observed: Observed, prior: Prior, groups: int) -> Fitted:
         squares = np.bincount(group, weights * _squares(np, y - x @ means, spread, beyond), groups)
         common = (prior.spread_weight * prior.spread**2 + squares.sum()) / (prior.spread_weight + counted.sum())
         spreads = np.sqrt((prior.spread_weight * common + squares) / (prior.spread_weight + counted)).astype(np.float64)
+        if np.abs(np.concatenate([means, spreads]) - before).max() < _CLOSE:
+            break
     scaled = (y - x @ means) / spreads[group]
     logs = np.where(beyond, 0.0, -0.5 * scaled**2 - np.log(spreads[group]))
     logs[beyond] = [_log_tail(bound) for bound in scaled[beyond]]

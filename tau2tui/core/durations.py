@@ -88,7 +88,9 @@ class DurationModel:
         self._places = self._ranks(finished, begun_s, running)
         observed = self._observed(finished, running, earlier)
         guesses = _GUESSES if earlier else _GUESSES[:-1]
-        fits = [fit_censored(observed, self._prior(walk, between), len(names)) for walk, between, _ in guesses]
+        fits: list[Fitted] = []
+        for walk, between, _ in guesses:
+            fits.append(fit_censored(observed, self._prior(walk, between), len(names), fits[-1] if fits else None))
         scores = np.array([fit.log_evidence for fit in fits])
         shares = np.array([share for *_, share in guesses]) * np.exp(scores - scores.max())
         shares /= shares.sum()

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tau2tui.core.durations import DurationModel, Durations
+from tau2tui.core.resampling import ERRORS_AT_ONCE
 
 if TYPE_CHECKING:  # a tenth of a second: loaded when something is to be said about a run, not with the program
     import numpy as np
@@ -93,7 +94,7 @@ class _Replicates:
 
         self._np, self._work, self._seed = np, work, seed
         queued = sum(count for _, count in work.queued)
-        cells = len(work.finished) + len(work.earlier) + queued * (3 + work.concurrency // 64) + 1
+        cells = ERRORS_AT_ONCE + queued * (3 + work.concurrency // 64)
         # Powers of two: a queue that is one shorter is played through with the same draws.
         wanted = 2 ** round(math.log2(max(1.0, _CELLS / cells)))
         self._count = int(min(_MOST_REPLICATES, max(_LEAST_REPLICATES, wanted)))

@@ -38,6 +38,10 @@ _MOST_ERRORS = 160
 """More are put together into so many, evenly over their order."""
 
 
+ERRORS_AT_ONCE = _MOST_ERRORS + 120
+"""The most errors that are drawn from: those that were observed, and the two distributions they are mixed with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Standardised:
     """Errors in units of their standard deviation, with weights; `bounds`: such that the error lies beyond."""

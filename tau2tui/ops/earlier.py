@@ -24,7 +24,7 @@ async def earlier_durations(shell: Shell, run: PurePosixPath, domains: frozenset
     """
     try:
         names = await run_ids(shell, str(run.parent))
-    except Tau2TuiError:
+    except (Tau2TuiError, OSError):
         return ()
     others = sorted(name for name in names if name != run.name)[-MOST_RUNS:]
     found = await asyncio.gather(*(_durations(shell, run.parent / name, domains) for name in others))
@@ -34,7 +34,7 @@ async def earlier_durations(shell: Shell, run: PurePosixPath, domains: frozenset
 async def _durations(shell: Shell, run: PurePosixPath, domains: frozenset[str]) -> Durations:
     try:
         progress = wire.progress_from(json.loads(await shell.read(str(run / EVAL_STATE))))
-    except (Tau2TuiError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - whatever lies there and however it answers, the estimate does without
         return ()
     if len(progress.duration_domains) != len(progress.durations_s):
         return ()
