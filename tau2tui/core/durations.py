@@ -54,7 +54,9 @@ _GUESSES = (
 """Standard deviations of the change of speed over _SPAN units, or over all that have begun if these are more, and of
 that between runs; and how likely each is beforehand."""
 _SPAN = 120.0
-_SOON = 0.2
+_LASTING = 0.92
+"""What is left of a change to come after _SPAN / _KNOTS units: a queue that is long, or a replica lost, is mended."""
+_SOON = 0.4
 """Standard deviation of the change of speed from the start of a unit that runs to the rest of its time."""
 _KNOTS = 6
 """Stretches of what has begun, in which the speed changes linearly."""
@@ -203,7 +205,7 @@ class DurationModel:
         return left
 
     def _later(self, places: Floats) -> Floats:
-        """The speed at so many places from now on, (places, replicates): the walk goes on at random."""
+        """The speed at so many places from now on, (places, replicates): it goes on at random, drawn back to that of now."""
         np = self._np
         every = self._span / _KNOTS
         along = places / every
@@ -211,7 +213,9 @@ class DurationModel:
         if len(self._walk_steps) < wanted:
             stream = self._stream("later")
             steps = [self._walk / math.sqrt(_KNOTS) * stream.standard_normal(self._count) for _ in range(wanted)]
-            self._walk_steps = [np.zeros(self._count), *np.cumsum(steps, axis=0)]
+            self._walk_steps = [np.zeros(self._count)]
+            for step in steps:
+                self._walk_steps.append(_LASTING * self._walk_steps[-1] + step)
         path = np.array(self._walk_steps)
         below = along.astype(int)
         part = (along - below)[:, None]
