@@ -205,7 +205,7 @@ class DurationModel:
         return left
 
     def _later(self, places: Floats) -> Floats:
-        """The speed at so many places from now on, (places, replicates): it goes on at random, drawn back to that of now."""
+        """The speed at so many places from now on, (places, replicates): random, and drawn back to that of now."""
         np = self._np
         every = self._span / _KNOTS
         along = places / every
