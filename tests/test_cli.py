@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tau2tui.cli import words
+from tau2tui.node import agent
 from tests.command_line import CommandLine
+from tests.sample import NOW
 
 LOCAL = """
 [run]
@@ -30,6 +33,29 @@ def tau2tui(tmp_path: Path) -> CommandLine:
     config = tmp_path / "config.toml"
     config.write_text(LOCAL.replace('"runs"', f'"{tmp_path}/runs"'))
     return CommandLine(config, tmp_path)
+
+
+RUNNING = {
+    "state": "running",
+    "started_at": NOW - 3000,
+    "updated_at": NOW,
+    "domains": [{"domain": "retail", "total": 60, "ok": 30, "running": 1}],
+    "running": [
+        {"domain": "retail", "task_id": "7", "trial": 0, "started_at": NOW - 90, "last_event_at": NOW - 80},
+    ],
+    "durations_s": [100.0] * 30,
+    "duration_domains": ["retail"] * 30,
+    "max_concurrency": 2,
+}
+
+
+def write_run(directory: Path, state: dict[str, Any]) -> Path:
+    """A run directory whose driver wrote this state."""
+    (directory / "eval").mkdir(parents=True)
+    (directory / "run.toml").write_text(LOCAL)
+    (directory / "node_agent.py").write_bytes(Path(agent.__file__).read_bytes())
+    (directory / "eval" / "state.json").write_text(json.dumps(state))
+    return directory
 
 
 def one_line(text: str) -> str:
@@ -120,6 +146,40 @@ def test_progress_reads_logs_as_they_stood_at_a_time(tmp_path: Path) -> None:
     assert 300 < then["eta_p10_s"] < then["eta_p50_s"] < then["eta_p90_s"] < 1500
     assert then["domains"]["retail"]["eta_p50_s"] == then["eta_p50_s"]
     assert "20/20   ETA 0:00:00" in tau2tui.run("progress", "fullrun.log").stdout
+
+
+def test_progress_without_logs_is_that_of_the_runs_state_and_of_its_logs_at_another_time(
+    tau2tui: CommandLine, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "runs" / "20260102", RUNNING)
+    found = json.loads(tau2tui.run("progress", "--json").stdout)
+    assert (found["done"], found["total"], found["concurrency"], found["paused"]) == (30, 60, 2, False)
+    assert 0 < found["eta_p10_s"] < found["eta_p50_s"] < found["eta_p90_s"]
+    assert found["domains"]["retail"]["eta_p50_s"] == found["eta_p50_s"]
+    assert [one["task"] for one in found["running"]] == ["retail/7#0"] == found["stalled_tasks"]
+    assert found["stalled"] is True
+    assert "stalled: retail/7#0, no event for" in tau2tui.run("progress").stdout
+    more = json.loads(tau2tui.run("progress", "--json", "--concurrency", "8").stdout)
+    assert more["eta_p50_s"] < 0.5 * found["eta_p50_s"]
+    (run / "logs").mkdir()
+    (run / "logs" / "fullrun.log").write_text(
+        "[2025-12-24 04:00:00] begins\n[2025-12-24 04:01:00] said\n"
+        "[TAU2_TASK_COMPLETE] domain=retail trial=0 task_id=1 status=ok completed_domain=1 total_domain=20\n"
+    )
+    then = json.loads(tau2tui.run("progress", "--json", "--now", "2025-12-24 04:01:30").stdout)
+    assert (then["done"], then["total"]) == (1, 20)
+
+
+def test_the_runs_beside_it_say_how_long_it_takes_before_anything_has_ended(
+    tau2tui: CommandLine, tmp_path: Path
+) -> None:
+    fresh = {"durations_s": [], "duration_domains": [], "domains": [{"domain": "retail", "total": 60}]}
+    write_run(tmp_path / "runs" / "20260102", {**RUNNING, **fresh})
+    assert "ETA unknown" in tau2tui.run("progress").stdout
+    write_run(tmp_path / "runs" / "20260101", RUNNING)
+    (tmp_path / "runs" / "latest").write_text("20260102")
+    assert json.loads(tau2tui.run("progress", "--json").stdout)["eta_p50_s"] > 1000
+    assert tau2tui.status()["time_left"]["middle_s"] > 1000
 
 
 def test_before_the_first_launch_status_says_that_nothing_is_there(tau2tui: CommandLine) -> None:

@@ -17,7 +17,8 @@ from tau2tui.core.eta import time_left
 from tau2tui.errors import CommandFailed, ConfigError
 
 if TYPE_CHECKING:
-    from tau2tui.core.model import EvalProgress
+    from tau2tui.core.durations import Durations
+    from tau2tui.core.model import EvalProgress, TimeLeft
 
 
 @click.command("eval")
@@ -92,7 +93,7 @@ def evaluate(
                 await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
             if dry_run or detach or (steering and not follow):
                 return
-            last = await ops.follow_eval(_Teller())
+            last = await ops.follow_eval(_Teller(await ops.earlier()))
             if as_json:
                 from dataclasses import asdict
 
@@ -159,8 +160,10 @@ def replaced(
 class _Teller:
     """One line whenever the count of finished units changes, what it says of itself, or a unit stalls."""
 
-    def __init__(self) -> None:
+    def __init__(self, earlier: Durations = ()) -> None:
+        """`earlier`: durations of earlier runs."""
         self.told: object = None
+        self._earlier = earlier
 
     def __call__(self, progress: EvalProgress) -> None:
         stalled = [unit.name for unit in progress.running if unit.stalled]
@@ -168,13 +171,13 @@ class _Teller:
         if news == self.told and not progress.state.over:
             return
         self.told = news
-        say(progress_line(progress))
+        say(progress_line(progress, self._earlier))
         for line in trouble_lines(progress):
             say(line)
 
 
-def progress_line(progress: EvalProgress) -> str:
-    """State, counts, pass rate so far and time left in one line."""
+def progress_line(progress: EvalProgress, earlier: Durations = ()) -> str:
+    """State, counts, pass rate so far and time left in one line. `earlier`: durations of earlier runs."""
     passed = sum(domain.passed for domain in progress.domains)
     evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
@@ -185,11 +188,16 @@ def progress_line(progress: EvalProgress) -> str:
         parts.append(f"passed {passed}/{evaluated}")
     if errors := sum(domain.errors for domain in progress.domains):
         parts.append(f"errors {errors}")
-    left = time_left(progress)
-    if left is not None and not progress.state.over:
-        low, middle, high = (timedelta(seconds=round(value)) for value in (left.low_s, left.middle_s, left.high_s))
-        parts.append(f"ETA {middle} ({low}–{high})")
+    left = None if progress.state.over else time_left(progress, earlier)
+    if left is not None:
+        parts.append(time_left_words(left))
     return ", ".join(parts)
+
+
+def time_left_words(left: TimeLeft) -> str:
+    """The median, and the interval of 80 % in brackets."""
+    low, middle, high = (timedelta(seconds=round(value)) for value in (left.low_s, left.middle_s, left.high_s))
+    return f"ETA {middle} ({low}–{high})"
 
 
 def trouble_lines(progress: EvalProgress, clock: float | None = None) -> list[str]:

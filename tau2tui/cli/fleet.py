@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.doctor import refuse_if_fatal
-from tau2tui.cli.evaluate import account_lines, trouble_lines
+from tau2tui.cli.evaluate import account_lines, time_left_words, trouble_lines
 from tau2tui.cli.hygiene import dirty_line
 from tau2tui.cli.session import (
     Session,
@@ -185,6 +185,7 @@ def status(session: Session, as_json: bool) -> None:
     async def look() -> int:
         async with session.ops() as ops:
             await ops.look()
+            await ops.foresee()
             if as_json:
                 put_json(status_json(ops))
             else:
@@ -206,6 +207,7 @@ def status_json(ops: Ops) -> dict[str, Any]:
         "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
         "dirty_nodes": [asdict(node) for node in run.dirty_nodes] if run else [],
         "evaluation": asdict(progress) if progress else None,
+        "time_left": asdict(ops.snapshot.time_left) if ops.snapshot.time_left else None,
     }
 
 
@@ -236,6 +238,8 @@ def show_status(ops: Ops) -> None:
         errors = sum(domain.errors for domain in progress.domains)
         why = f" ({progress.why})" if progress.why else ""
         put(f"evaluation {progress.state}{why}: {done}, {errors} ended in errors, {progress.retries} retries")
+        if left := ops.snapshot.time_left:
+            put(f"  {time_left_words(left)}")
         for line in (*account_lines(progress), *trouble_lines(progress, run.clock if run else None)):
             put(f"  {line}")
 

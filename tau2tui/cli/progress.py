@@ -11,8 +11,10 @@ import click
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.progress import LogProgress
+    from tau2tui.core.durations import Durations
     from tau2tui.core.forecast import Span
+    from tau2tui.core.outlook import Outlook
+    from tau2tui.ops import Ops
 
 _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
 
@@ -40,21 +42,23 @@ def progress(
 ) -> None:
     """How far a run is, and how long it still takes: the median, and an interval of 80 %.
 
-    Of the run, or of the log files and directories PATHS, whoever wrote them, from their lines alone. Without --now
-    logs are read as of the present if they are of the last day, else as of their last line.
+    Of the run, as its driver says; its earlier runs beside it say how long simulations take, unless --earlier does. Or
+    of the log files and directories PATHS, whoever wrote them, from their lines alone. Without --now logs are read as
+    of the present if they are of the last day, else as of their last line.
     """
     from tau2tui.analysis.progress import durations_of, progress_of
     from tau2tui.analysis.scan import find_logs
 
     earlier = durations_of(find_logs(earlier_paths)) if earlier_paths else ()
-    if not paths:
+    if paths:
+        found = progress_of(find_logs(paths), now, concurrency, earlier)
+    else:
 
-        async def logs_of_the_run() -> Path:
+        async def of_the_run() -> Outlook:
             async with session.ops() as ops:
-                return await ops.logs.local()
+                return await _of_run(ops, now, concurrency, earlier)
 
-        paths = (run_async(logs_of_the_run),)
-    found = progress_of(find_logs(paths), now, concurrency, earlier)
+        found = run_async(of_the_run)
     if as_json:
         put_json(_as_json(found))
     else:
@@ -62,7 +66,25 @@ def progress(
             put(line)
 
 
-def _as_json(found: LogProgress) -> dict[str, Any]:
+async def _of_run(ops: Ops, now: datetime | None, concurrency: int | None, earlier: Durations) -> Outlook:
+    """From the state that the driver keeps; as it was at another time, and without a state, from the run's logs."""
+    from dataclasses import replace
+
+    from tau2tui.analysis.progress import progress_of
+    from tau2tui.analysis.scan import find_logs
+    from tau2tui.core.outlook import outlook_of
+
+    earlier = earlier or await ops.earlier()
+    await ops.refresh("run", 0.0)
+    seen = ops.snapshot.run
+    state = seen.value.evaluation if seen.value and not seen.error else None
+    if now is None and state is not None and seen.value is not None:
+        wanted = state if concurrency is None else replace(state, max_concurrency=concurrency)
+        return outlook_of(wanted, seen.value.clock, earlier)
+    return progress_of(find_logs([await ops.logs.local()]), now, concurrency, earlier)
+
+
+def _as_json(found: Outlook) -> dict[str, Any]:
     return {
         "at": found.at.isoformat(sep=" ", timespec="seconds"),
         "done": found.done,
@@ -70,8 +92,9 @@ def _as_json(found: LogProgress) -> dict[str, Any]:
         "concurrency": found.concurrency,
         **_eta(found.left),
         "overall_eta_s": found.seed_eta_s,
+        "paused": found.paused,
         "stalled": found.stalled,
-        "stalled_tasks": list(found.stalled_tasks),
+        "stalled_tasks": list(found.stalled_units),
         "running": [{"task": name, "idle_s": round(idle_s, 3)} for name, idle_s in found.idle],
         "domains": {
             one.domain: {
@@ -92,11 +115,11 @@ def _eta(left: Span | None) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 1) for name, value in zip(names, values, strict=True)}
 
 
-def _lines(found: LogProgress) -> list[str]:
+def _lines(found: Outlook) -> list[str]:
     seeds = "" if found.seed_eta_s is None else f"   OVERALL_ETA {_clock(found.seed_eta_s)}"
     lines = [
         f"{found.at:%Y-%m-%d %H:%M:%S}   {_counts(found.done, found.total)}   {_span(found.left)}{seeds}   "
-        f"{found.concurrency} at once" + ("   STALLED" if found.stalled else "")
+        f"{found.concurrency} at once" + ("   STALLED" if found.stalled else "   paused" if found.paused else "")
     ]
     width = max((len(one.domain) for one in found.domains), default=0)
     lines += [
@@ -105,8 +128,8 @@ def _lines(found: LogProgress) -> list[str]:
         for one in found.domains
     ]
     late = dict(found.idle)
-    lines += [f"stalled: {name}, no event for {_clock(late[name])}" for name in found.stalled_tasks]
-    if found.stalled and not found.stalled_tasks and found.idle:
+    lines += [f"stalled: {name}, no event for {_clock(late[name])}" for name in found.stalled_units]
+    if found.stalled and not found.stalled_units and found.idle:
         lines.append(f"longest idle: {found.idle[0][0]}, no event for {_clock(found.idle[0][1])}")
     return lines
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tau2tui.core.eta import TimeLeft
 from tau2tui.core.jobs import JobRow
+from tau2tui.core.model import TimeLeft
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import median
 
-from tau2tui.core.forecast import Durations, Work, forecast
-from tau2tui.core.model import EvalProgress
+from tau2tui.core.durations import Durations
+from tau2tui.core.forecast import Forecast, Work, forecast
+from tau2tui.core.model import EvalProgress, TimeLeft
 
 STALL_FACTOR = 3.0
 """A unit that is silent for so many times the median duration of a whole unit has stalled."""
-_LEAST_STALL_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class TimeLeft:
-    """Seconds until the last unit ends: the median and the bounds of an interval of 80 %."""
-
-    low_s: float
-    middle_s: float
-    high_s: float
+LEAST_STALL_S = 60.0
+"""Silence that never counts as a stall, however short the units are."""
 
 
 def time_left(progress: EvalProgress, earlier: Durations = ()) -> TimeLeft | None:
@@ -30,12 +22,25 @@ def time_left(progress: EvalProgress, earlier: Durations = ()) -> TimeLeft | Non
     `earlier`: durations of earlier runs, by domain. None before the units are counted, and while neither a unit of this
     run nor one of an earlier run has ended.
     """
+    found = forecast_of(progress, earlier)
+    return None if found is None else TimeLeft(found.whole.p10_s, found.whole.p50_s, found.whole.p90_s)
+
+
+def forecast_of(progress: EvalProgress, earlier: Durations = ()) -> Forecast | None:
+    """The same by domain too. What ends without a result is run again by the next start, and is not in it."""
     if not progress.total:
         return None
-    if progress.finished >= progress.total:
-        return TimeLeft(0.0, 0.0, 0.0)
-    found = forecast(work_left(progress, earlier))
-    return None if found is None else TimeLeft(found.whole.p10_s, found.whole.p50_s, found.whole.p90_s)
+    return forecast(work_left(progress, earlier))
+
+
+def extra_attempts(left: int, attempts: int, repeated: int) -> int:
+    """So many attempts more are to be expected than there are units left.
+
+    `repeated`: how many of the attempts so far failed and were made again. Each unit that is left, and each of its
+    further attempts, is taken to fail so with their share, which a prior of one success keeps below 1.
+    """
+    share = repeated / (attempts + 1)
+    return round(left * share / (1 - share))
 
 
 def work_left(progress: EvalProgress, earlier: Durations = ()) -> Work:
@@ -49,13 +54,15 @@ def work_left(progress: EvalProgress, earlier: Durations = ()) -> Work:
     for name, _ in in_flight:
         queued[name] -= 1
     ended = progress.duration_domains if known else [""] * len(progress.durations_s)
+    timed = len(progress.unit_starts) == len(progress.durations_s)
     return Work(
         finished=tuple(zip(ended, progress.durations_s, strict=True)),
+        begun_s=tuple(progress.updated_at - start for start in progress.unit_starts) if timed else (),
         running=tuple((name, max(0.0, age_s)) for name, age_s in in_flight),
         queued=tuple((name, max(0, count)) for name, count in queued.items()),
         concurrency=max(1, progress.max_concurrency),
         one_domain_at_a_time=known and progress.one_domain_at_a_time,
-        earlier=earlier,
+        earlier=earlier if known else tuple(("", seconds) for _, seconds in earlier),
     )
 
 
@@ -79,6 +86,6 @@ def stalled_units(idle_s: Mapping[str, float], durations_s: tuple[float, ...]) -
     """
     if not durations_s:
         return ()
-    limit_s = max(_LEAST_STALL_S, STALL_FACTOR * median(durations_s))
+    limit_s = max(LEAST_STALL_S, STALL_FACTOR * median(durations_s))
     late = [(-seconds, name) for name, seconds in idle_s.items() if seconds > limit_s]
     return tuple(name for _, name in sorted(late))

@@ -207,6 +207,8 @@ class EvalProgress:
     """Durations of the finished units, in the order in which they ended."""
     duration_domains: tuple[str, ...] = ()
     """The domain of each of them; empty in the states of older drivers."""
+    unit_starts: tuple[float, ...] = ()
+    """When each of them began, in Unix seconds; empty likewise."""
     finished_before: int = 0
     """How many of the finished units an earlier driver of the run has finished."""
     one_domain_at_a_time: bool = False
@@ -307,8 +309,19 @@ class RunState:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeLeft:
+    """Seconds until the last unit ends: the median and the bounds of an interval of 80 %."""
+
+    low_s: float
+    middle_s: float
+    high_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that was seen, each part with its own age."""
 
     jobs: Reading[tuple[Job, ...]] = Reading()
     run: Reading[RunState] = Reading()
+    time_left: TimeLeft | None = None
+    """Of the evaluation that runs, by what was seen of it a short while ago."""

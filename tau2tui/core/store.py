@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
-from tau2tui.core.model import Job, Reading, RunState, Snapshot
+from tau2tui.core.model import Job, Reading, RunState, Snapshot, TimeLeft
 
 Listener = Callable[[Snapshot], None]
 MEMORY = 600
@@ -37,6 +37,12 @@ class Store:
         else:
             self._show(replace(self.latest, run=replace(self.latest.run, error=error, failed_at=at)), at)
 
+    def put_time_left(self, left: TimeLeft | None) -> None:
+        """What was seen was thought about; nothing new was seen."""
+        if left != self.latest.time_left:
+            self.latest = replace(self.latest, time_left=left)
+            self._tell()
+
     def series(self, pick: Callable[[Snapshot], float | None]) -> list[tuple[float, float]]:
         """(time, value) of the remembered snapshots, gaps left as gaps."""
         picked = ((at, pick(snapshot)) for at, snapshot in self._memory)
@@ -54,5 +60,8 @@ class Store:
     def _show(self, snapshot: Snapshot, at: float) -> None:
         self.latest = snapshot
         self._memory.append((at, snapshot))
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in tuple(self._listeners):
-            listener(snapshot)
+            listener(self.latest)

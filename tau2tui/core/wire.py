@@ -101,6 +101,7 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
         ),
         durations_s=tuple(float(value) for value in data.get("durations_s") or ()),
         duration_domains=tuple(str(name) for name in data.get("duration_domains") or ()),
+        unit_starts=tuple(float(value) for value in data.get("unit_starts") or ()),
         finished_before=_integer(data, "finished_before") or 0,
         one_domain_at_a_time=bool(data.get("one_domain_at_a_time")),
         max_concurrency=_integer(data, "max_concurrency") or 1,

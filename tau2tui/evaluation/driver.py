@@ -16,7 +16,7 @@ from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
 from tau2tui.evaluation.budget import budget_of, kept_costs
 from tau2tui.evaluation.calls import Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient
-from tau2tui.evaluation.control import RequestBox
+from tau2tui.evaluation.control import Reply, Request, RequestBox
 from tau2tui.evaluation.evaluator import Evaluator, evaluated, processes_by_default
 from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
@@ -146,7 +146,7 @@ class Driver:
         if any(self._workload.domains[unit.domain].costly for unit in self._schedule.waiting):
             self._evaluator.prepare()
         while not self._stop.is_set() and not self._schedule.done:
-            self._requests.answer(self._steering.decide)
+            self._requests.answer(self._decide)
             self._journal.heartbeat()
             if why := self._steering.keep_to_budget():
                 self._journal.say(f"Paused: {why}; raise it: tau2tui eval --resume --budget-usd N (or --budget-tokens)")
@@ -160,6 +160,13 @@ class Driver:
         if self._stop.is_set():
             self._give_up_running()
         return self._close()
+
+    def _decide(self, request: Request) -> Reply:
+        """Do what is asked; the log tells what was done, so that a pause is not taken for a stall by its readers."""
+        reply = self._steering.decide(request)
+        if reply.ok:
+            self._journal.say(f"Request {request.verb}: {reply.message}")
+        return reply
 
     def _run_unit(self, unit: Unit, abandoned: threading.Event) -> Outcome:
         """Run one unit, in its own thread. Raises Abandoned."""

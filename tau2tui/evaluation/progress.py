@@ -49,6 +49,7 @@ class Tally:
         self._running: dict[Unit, RunningUnit] = {}
         self._durations_s: list[float] = []
         self._duration_domains: list[str] = []
+        self._unit_starts: list[float] = []
         self._calls = Counter(start.calls)
         self._errors = Counter(start.errors)
         self._errors_by_replica = Counter(start.errors_by_replica)
@@ -105,6 +106,7 @@ class Tally:
             self._running.pop(unit, None)
             self._durations_s.append(outcome.finished_at - outcome.started_at)
             self._duration_domains.append(unit.domain)
+            self._unit_starts.append(outcome.started_at)
             domain = self._domains[unit.domain]
             if reward is None:
                 domain.errors += 1
@@ -150,6 +152,7 @@ class Tally:
                 running=tuple(self._running.values()),
                 durations_s=tuple(self._durations_s),
                 duration_domains=tuple(self._duration_domains),
+                unit_starts=tuple(self._unit_starts),
                 max_concurrency=max_concurrency,
                 errors=dict(self._errors),
                 errors_by_replica=dict(self._errors_by_replica),

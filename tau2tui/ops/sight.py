@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.deadline import Deadline, deadlines
+from tau2tui.core.durations import Durations
 from tau2tui.core.eta import time_left
 from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows, per_minute
 from tau2tui.core.gpus import NodeGpus
@@ -25,6 +27,7 @@ from tau2tui.core.smoke import SmokeReport, report_from
 from tau2tui.core.store import Store
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import GaveUp, Tau2TuiError
+from tau2tui.ops.earlier import earlier_durations
 from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.rundir import RunDirectory, dirty_nodes
@@ -35,6 +38,8 @@ Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
 PAUSE_LOOK_S = 0.5
 """How often it is looked whether a pause is over."""
+FORESEE_AGAIN_S = 20.0
+"""While nothing ends or begins, the time left is estimated so seldom."""
 NODES_AT_ONCE = 6
 """Nodes that are asked at a time; a login node and its sshd are shared by many."""
 
@@ -79,6 +84,10 @@ class Sight:
     paused: bool = False
     """Whether nothing is asked by itself; what an operator asks for still is."""
     _asked_at: dict[Part, float] = field(default_factory=dict)
+    _run_news: asyncio.Event = field(default_factory=asyncio.Event)
+    _earlier: asyncio.Task[Durations] | None = None
+    _foreseen: tuple[object, float] = (None, -math.inf)
+    """Of what the time left was estimated last, and when."""
 
     @property
     def jobs(self) -> tuple[PlannedJob, ...]:
@@ -112,10 +121,7 @@ class Sight:
 
     def deadlines(self) -> tuple[Deadline, ...]:
         """The jobs that may end before the evaluation does."""
-        run = self.snapshot.run.value
-        progress = run.evaluation if run else None
-        running = progress is not None and progress.state is EvalState.RUNNING
-        return deadlines(self.job_rows(), time_left(progress) if progress and running else None)
+        return deadlines(self.job_rows(), self.snapshot.time_left)
 
     def failed(self) -> tuple[str, ...]:
         """The replicas that have failed, by what was seen last."""
@@ -131,6 +137,7 @@ class Sight:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._poll("jobs", self.config.poll.jobs_s))
             group.create_task(self._poll("run", self.config.poll.run_s))
+            group.create_task(self._keep_foreseeing())
 
     async def refresh(self, part: Part, not_before_s: float) -> bool:
         """Read one source, unless it was asked less than `not_before_s` ago; returns whether the last read worked.
@@ -157,7 +164,41 @@ class Sight:
                 return False
             finally:
                 poll.took_ms.append(1000 * (time.monotonic() - started))
+            if part == "run":
+                self._run_news.set()
             return True
+
+    async def earlier(self) -> Durations:
+        """How long units of the same domains took in earlier runs; they are read once."""
+        if self._earlier is None:
+            run = self.snapshot.run.value
+            known = run.evaluation.domains if run and run.evaluation else ()
+            domains = frozenset(one.domain for one in known) or frozenset(self.config.evaluation.domains)
+            self._earlier = asyncio.create_task(earlier_durations(self.shell, self.run.path, domains))
+        return await asyncio.shield(self._earlier)
+
+    async def foresee(self) -> None:
+        """Estimate the time left of the evaluation that was seen last, away from the event loop.
+
+        Only if a unit began or ended since the last time, or FORESEE_AGAIN_S have passed.
+        """
+        run = self.snapshot.run.value
+        progress = run.evaluation if run else None
+        if progress is None or progress.state is not EvalState.RUNNING:
+            self.store.put_time_left(None)
+            return
+        units = tuple(unit.name for unit in progress.running)
+        of = (progress.started_at, progress.finished, progress.total, progress.max_concurrency, units)
+        now = self.clock()
+        if of != self._foreseen[0] or now - self._foreseen[1] >= FORESEE_AGAIN_S:
+            self._foreseen = (of, now)
+            self.store.put_time_left(await asyncio.to_thread(time_left, progress, await self.earlier()))
+
+    async def _keep_foreseeing(self) -> None:
+        while True:
+            await self._run_news.wait()
+            self._run_news.clear()
+            await self.foresee()
 
     async def _read_jobs(self) -> tuple[Job, ...]:
         """The queue; jobs that were seen in it, or that an agent named, are asked after when they are not in it."""

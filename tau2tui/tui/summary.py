@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from tau2tui.core.eta import time_left
-from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.model import EvalProgress, EvalState, TimeLeft
 from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.verdict import Standing
 from tau2tui.ops import Ops
@@ -34,7 +33,7 @@ def summarise(title: str, ops: Ops | None, now: float) -> Summary:
     return Summary(
         title=" ".join(filter(None, (title, ops.run.run_id))),
         standings=tuple((standing, counts[standing]) for standing in STANDINGS if counts[standing]),
-        evaluation=_evaluation(run.evaluation, run.clock) if run and run.evaluation else "",
+        evaluation=_evaluation(run.evaluation, run.clock, ops.snapshot.time_left) if run and run.evaluation else "",
         ages=" ".join(f"{source.short} {duration(source.age_s)}" for source in seen),
     )
 
@@ -55,13 +54,12 @@ def silent_s(progress: EvalProgress, clock: float) -> float | None:
     return age_s if not progress.state.over and age_s > DRIVER_TIMEOUT_S else None
 
 
-def _evaluation(progress: EvalProgress, clock: float) -> str:
+def _evaluation(progress: EvalProgress, clock: float, left: TimeLeft | None) -> str:
     share = percent(progress.finished / progress.total if progress.total else None)
     if silent_s(progress, clock) is not None:
         return f"eval ? {share}"
     glyph, _ = EVAL_STATES[progress.state]
-    left = time_left(progress) if progress.state is EvalState.RUNNING else None
-    if left is None:
+    if left is None or progress.state is not EvalState.RUNNING:
         return f"eval {glyph} {share}"
     spread_s = max(left.high_s - left.middle_s, left.middle_s - left.low_s)
     return f"eval {share} ETA {duration(left.middle_s)}±{duration(spread_s)}"

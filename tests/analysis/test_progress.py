@@ -12,7 +12,7 @@ from tau2tui.analysis.progress import durations_of, progress_of
 from tau2tui.analysis.scan import find_logs
 from tau2tui.core.forecast import Span
 from tau2tui.errors import NothingToRead
-from tests.bench.eta import MadeRun, make_run
+from tests.bench.made_runs import MadeRun, make_run
 
 START = datetime.fromisoformat("2025-12-30 17:00:00")
 ETA = "\x1b[31m[OVERALL_ETA] done={}/{} elapsed=00:10 eta=01:40\x1b[0m"
@@ -109,7 +109,7 @@ def test_old_logs_are_read_as_of_their_last_line_and_silence_after_it_is_a_stall
     assert not found.stalled and abs((found.at - at(cut_s)).total_seconds()) < 30
     later = progress_of(find_logs([logs]), at(cut_s + 50_000))
     assert later.stalled and all(one.stalled for one in later.domains)
-    assert later.stalled_tasks == tuple(name for name, _ in later.idle) != ()
+    assert later.stalled_units == tuple(name for name, _ in later.idle) != ()
     assert [idle_s for _, idle_s in later.idle] == sorted((idle_s for _, idle_s in later.idle), reverse=True)
 
 

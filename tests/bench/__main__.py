@@ -71,7 +71,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
                 yield parse.compare_commands(sample, said.rounds)
         case "eta":
             yield eta.HEAD
-            yield from eta.rows(eta.backtest(said.runs, said.seed))
+            made = eta.backtest(said.runs, said.seed)
+            yield from eta.rows(made)
+            yield eta.COST_HEAD
+            yield eta.cost(made)
         case "relaunch":
             yield relaunch.HEAD
             yield relaunch.measure(directory, said.rounds)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from statistics import NormalDist
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2tui.core.forecast import Forecast, Work, fit_censored, forecast
+from tau2tui.core.forecast import Forecast, Work, forecast
 
 DOMAINS = ("airline", "retail", "telecom")
 SECONDS = st.floats(0.0, 1e5)
@@ -20,8 +18,11 @@ UNITS = st.lists(st.tuples(st.sampled_from(DOMAINS), SECONDS), max_size=40)
 
 @st.composite
 def works(draw: st.DrawFn) -> Work:
+    finished = tuple(draw(UNITS.filter(bool)))
+    ages = st.tuples(*(st.floats(0.0, 1e6) for _ in finished))
     return Work(
-        finished=tuple(draw(UNITS.filter(bool))),
+        finished=finished,
+        begun_s=draw(st.one_of(st.just(()), ages)),
         running=tuple(draw(UNITS)),
         queued=tuple((domain, draw(st.integers(0, 40))) for domain in draw(st.permutations(DOMAINS))),
         concurrency=draw(st.integers(1, 64)),
@@ -130,21 +131,58 @@ def test_a_domain_of_which_nothing_has_ended_is_less_sure_than_one_that_is_known
 
 def test_short_units_do_not_speak_for_those_that_still_run() -> None:
     finished = (("retail", 20.0),) * 4
-    fresh = Work(finished, (("retail", 1.0),) * 16, (("retail", 40),), 16)
+    fresh = Work(finished, (), (("retail", 1.0),) * 16, (("retail", 40),), 16)
     late = replace(fresh, running=(("retail", 200.0),) * 16)
     assert said(late).whole.p50_s > 2 * said(fresh).whole.p50_s
 
 
 def test_a_large_run_is_played_through_with_fewer_replicates() -> None:
     finished = tuple((DOMAINS[number % 3], 50.0 + number % 200) for number in range(1200))
-    work = Work(finished, (("retail", 30.0),) * 512, (("retail", 600), ("telecom", 600)), 512)
+    work = Work(finished, (), (("retail", 30.0),) * 512, (("retail", 600), ("telecom", 600)), 512)
     span = said(work).whole
     assert 200 < span.p10_s < span.p90_s < 5000
 
 
-@pytest.mark.parametrize(("mean", "spread"), [(4.0, 0.5), (5.5, 0.9)])
-def test_the_fit_finds_a_distribution_of_which_half_is_cut_off(mean: float, spread: float) -> None:
-    values = np.array([NormalDist(mean, spread).inv_cdf((place + 0.5) / 400) for place in range(400)])
-    short = values[values <= mean]
-    found = fit_censored(short, np.ones(len(short)), np.full(400 - len(short), mean))
-    assert found == pytest.approx((mean, spread), abs=0.12)
+def changing(first_s: float, then_s: float) -> Work:
+    """Of 160 units that began one after the other the first half took so long and the second so long."""
+    finished = tuple(("retail", seconds) for seconds in [first_s] * 80 + [then_s] * 80)
+    begun_s = tuple(float(160 - place) * first_s for place in range(160))
+    return Work(finished, begun_s, queued=(("retail", 40),))
+
+
+@pytest.mark.parametrize("then_s", [70.0, 140.0])
+def test_servers_that_became_slower_or_faster_are_expected_to_stay_so(then_s: float) -> None:
+    timed = changing(100.0, then_s)
+    untimed = replace(timed, begun_s=())
+    truth_s = 40 * then_s
+    assert abs(said(timed).whole.p50_s - truth_s) < 0.5 * abs(said(untimed).whole.p50_s - truth_s)
+
+
+def test_the_order_in_which_units_began_counts_and_not_that_in_which_they_ended() -> None:
+    together = Work(tuple(("retail", 50.0 + place) for place in range(60)), (500.0,) * 60, queued=(("retail", 40),))
+    growing = replace(together, begun_s=tuple(500.0 - place for place in range(60)))
+    assert said(growing).whole.p50_s > 1.1 * said(together).whole.p50_s
+
+
+def test_the_longer_the_way_the_wider_the_interval() -> None:
+    near, far = (said(equal_units(100, queued=count)).whole for count in (20, 2000))
+    assert far.p90_s / far.p10_s > near.p90_s / near.p10_s
+
+
+def test_of_an_unknown_domain_the_steps_of_its_tasks_give_a_first_idea() -> None:
+    finished = (("airline", 50.0),) * 40
+    retail, telecom = (said(Work(finished, queued=((name, 40),))).whole.p50_s for name in ("retail", "telecom"))
+    assert 1.2 < telecom / retail < 1.8
+
+
+def test_earlier_runs_say_how_domains_compare_and_this_run_how_fast_it_is() -> None:
+    earlier = (("airline", 50.0),) * 40 + (("banking", 500.0),) * 40
+    twice_as_slow = Work((("airline", 100.0),) * 40, queued=(("banking", 40),), earlier=earlier)
+    assert 0.7 * 40 * 1000 < said(twice_as_slow).whole.p50_s < 1.4 * 40 * 1000
+
+
+def test_an_earlier_run_at_another_speed_altogether_misleads_only_until_something_has_ended() -> None:
+    rehearsal = (("retail", 1.0),) * 100
+    for few in (3, 10):
+        span = said(Work((("retail", 100.0),) * few, queued=(("retail", 40),), earlier=rehearsal)).whole
+        assert 0.5 * 4000 < span.p50_s < 2 * 4000

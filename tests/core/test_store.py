@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tau2tui.core.model import RunState, Snapshot
+from tau2tui.core.model import RunState, Snapshot, TimeLeft
 from tau2tui.core.store import Store
 from tests.sample import make_job
 
@@ -31,3 +31,12 @@ def test_the_memory_leaves_gaps_as_gaps() -> None:
     store.put_jobs((make_job(),), 1.0)
     store.put_run(RunState(clock=5.0), 2.0)
     assert store.series(lambda snapshot: snapshot.run.value.clock if snapshot.run.value else None) == [(2.0, 5.0)]
+
+
+def test_an_estimate_is_told_of_when_it_changes_and_is_nothing_new_that_was_seen() -> None:
+    store, heard = Store(), list[Snapshot]()
+    store.subscribe(heard.append)
+    store.put_time_left(TimeLeft(1.0, 2.0, 3.0))
+    store.put_time_left(TimeLeft(1.0, 2.0, 3.0))
+    assert [snapshot.time_left for snapshot in heard] == [TimeLeft(1.0, 2.0, 3.0)]
+    assert store.series(lambda snapshot: 1.0) == []

@@ -37,6 +37,7 @@ def test_an_evaluation_survives_the_way_through_json() -> None:
         running=(RunningUnit("retail", "[a]b|c", 0, 1.0, 1.5, 7, "expert-1", "expert-1-0"),),
         durations_s=(1.5, 2.5),
         duration_domains=("retail", "retail"),
+        unit_starts=(1.0, 1.5),
         finished_before=1,
         one_domain_at_a_time=True,
         errors={"timeout": 2},

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tau2tui.analysis.marks import read_marks
 from tau2tui.core.model import EvalState
 from tests.evaluation.practice import PATIENCE_S, PracticeRun, practice_run, wait_until
 
@@ -242,6 +243,9 @@ def test_it_can_be_paused_resumed_and_given_another_concurrency(slow_run: Practi
     assert (busy.max_concurrency, busy.state) == (5, EvalState.RUNNING)
     assert driver.wait(PATIENCE_S) == 0
     assert len(run.units()) == 18
+    marks = read_marks([run.directory / "logs" / "fullrun.log"])
+    assert [end is not None for _, end in marks.pauses] == [True]
+    assert [limit for _, limit in marks.limits] == [1, 5]
 
 
 def test_a_unit_without_an_answer_is_an_infrastructure_error_and_is_run_again(run: PracticeRun) -> None:

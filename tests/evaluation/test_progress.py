@@ -44,6 +44,7 @@ def test_units_are_counted_by_domain_and_by_how_they_end() -> None:
     assert (progress.total, progress.finished) == (7, 2)
     assert progress.durations_s == (10.0, 3.0)
     assert progress.duration_domains == ("retail", "retail")
+    assert progress.unit_starts == (10.0, 10.0)
     assert [unit.task_id for unit in progress.running] == ["c"]
     assert (progress.max_concurrency, progress.pid, progress.host, progress.started_at) == (8, 42, "login1", 100.0)
 

@@ -66,7 +66,7 @@ def app(tmp_path: Path) -> Tau2App:
 
 def pressing(*keys: str, shows: str) -> Before:
     async def before(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: "ready" in screen_text(pilot.app))
+        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in ("ready", "ETA")))
         await pilot.press(*keys)
         await until(pilot, lambda: shows in screen_text(pilot.app))
         await pilot.pause()
@@ -118,7 +118,7 @@ def test_a_stale_fleet(snap_compare: SnapCompare) -> None:
     ops = make_ops(cluster)
 
     async def before(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: "ready" in screen_text(pilot.app))
+        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in ("ready", "ETA")))
         cluster.queue_error = "squeue: error: Unable to contact slurm controller (connect failure)"
         cluster.run_error = "login1: connection lost: timed out"
         cluster.clock.now += 42

@@ -63,6 +63,7 @@ async def test_a_run_is_summed_up_in_one_line() -> None:
     ops = make_ops(cluster)
     assert summarise("", ops, NOW).standings == ((Standing.UNKNOWN, 16),)
     await ops.look()
+    await ops.foresee()
     summary = summarise("rehearsal", ops, NOW + 3)
     assert summary.title == "rehearsal 20251230-0900"
     assert summary.standings == ((Standing.READY, 16),)

@@ -44,7 +44,7 @@ class EvalScreen(Framed):
         progress = run.evaluation if run else None
         summary = self.query_one(EvalSummary)
         summary.planned = self._planned()
-        summary.seen = Seen(progress, run.clock, self.old) if run and progress else None
+        summary.seen = Seen(progress, run.clock, self.old, self.snapshot.time_left) if run and progress else None
         units = progress.running if progress else ()
         title = text((f" {len(units)} in flight, longest idle first ", Tone.MUTED)) if progress else text()
         self.query_one("#units-title", Static).update(title)

@@ -10,8 +10,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tau2tui.core.eta import seed_time_left_s, time_left
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
+from tau2tui.core.eta import seed_time_left_s
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TimeLeft
 from tau2tui.tui.format import EVAL_STATES, UNKNOWN, Tone, bar, duration, percent, text, whole
 from tau2tui.tui.summary import silent_s
 
@@ -22,11 +22,12 @@ _FIXED_WIDTH = len(_HEADER.replace("%b", "")) + 2
 
 
 class Seen(NamedTuple):
-    """An evaluation, the cluster's clock when it was looked at, and whether that may no longer be true."""
+    """An evaluation, the cluster's clock when it was looked at, whether that may no longer be true; the time left."""
 
     progress: EvalProgress
     clock: float
     old: bool = False
+    left: TimeLeft | None = None
 
 
 class EvalSummary(Widget):
@@ -43,11 +44,11 @@ class EvalSummary(Widget):
                 text(("s", Tone.ACCENT), f" starts one: {self.planned}."),
                 text(("It needs a ready replica of every model: see 1 Fleet.", Tone.MUTED)),
             )
-        progress, clock, old = self.seen
+        progress, clock, old, left = self.seen
         room = max(8, min(40, self.size.width - _FIXED_WIDTH))
         return Group(
             _state_line(progress, clock, old=old),
-            _overall_line(progress, self.size.width),
+            _overall_line(progress, left, self.size.width),
             Text(),
             text((_HEADER.replace("%b", " " * room), Tone.MUTED)),
             *(_domain_line(domain, room) for domain in progress.domains),
@@ -73,20 +74,19 @@ def _state_line(progress: EvalProgress, clock: float, *, old: bool) -> Text:
     return text(state, "   ", "  ·  ".join(parts), (why, Tone.WARN))
 
 
-def _overall_line(progress: EvalProgress, width: int) -> Text:
+def _overall_line(progress: EvalProgress, left: TimeLeft | None, width: int) -> Text:
     share = progress.finished / progress.total if progress.total else 0.0
     numbers = f"  {whole(progress.finished)}/{whole(progress.total)}  {percent(share)}"
-    end = numbers + _time_left(progress)
+    end = numbers + _time_left(progress, left)
     if width >= _WIDE:
         end += _seeds_figure(progress)
     return bar(share, max(10, width - len(end))).append_text(text((end, Tone.STRONG)))
 
 
-def _time_left(progress: EvalProgress) -> str:
+def _time_left(progress: EvalProgress, left: TimeLeft | None) -> str:
     """The estimate and its 80 % interval; only while units are being finished."""
     if progress.state is not EvalState.RUNNING:
         return ""
-    left = time_left(progress)
     if left is None:
         return f"  ETA {UNKNOWN}"
     return f"  ETA {duration(left.middle_s)} ({duration(left.low_s)} to {duration(left.high_s)})"
