@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tau2tui import __version__
+from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
@@ -66,6 +67,7 @@ for word in (
     launch,
     wait,
     status,
+    diagnose,
     relaunch,
     stop,
     gpus,
