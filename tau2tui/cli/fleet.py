@@ -25,6 +25,7 @@ from tau2tui.cli.session import (
 )
 from tau2tui.cli.settings import changed_experts, save_settings
 from tau2tui.core.command import HandOver, Launch, Relaunch, RelaunchJob, Stop
+from tau2tui.core.diagnosis import table
 from tau2tui.core.fleet import FleetRow, fleet_rows
 from tau2tui.core.layout import EVAL_JOB
 from tau2tui.core.placement import gpu_hours, server_argv
@@ -202,11 +203,19 @@ def status_json(ops: Ops) -> dict[str, Any]:
         "run": ops.run.run_id,
         "directory": str(ops.run.path),
         "sources": {"jobs": _source(ops.snapshot.jobs), "run": _source(ops.snapshot.run)},
-        "replicas": [asdict(row) for row in fleet_rows(ops.verdicts(), progress)],
+        "replicas": [
+            {**asdict(row), "diagnosis": row.diagnosis.to_json() if row.diagnosis else None} for row in rows_of(ops)
+        ],
         "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
         "dirty_nodes": [asdict(node) for node in run.dirty_nodes] if run else [],
         "evaluation": asdict(progress) if progress else None,
     }
+
+
+def rows_of(ops: Ops) -> tuple[FleetRow, ...]:
+    """Every replica, with what the run's configuration knows of failures."""
+    run = ops.snapshot.run.value
+    return fleet_rows(ops.verdicts(), run.evaluation if run else None, table(ops.config.diagnosis))
 
 
 def _source(reading: Reading[Any]) -> dict[str, Any]:
@@ -224,10 +233,14 @@ def show_status(ops: Ops) -> None:
     for node in run.dirty_nodes if run else ():
         put(f"! {dirty_line(node)}")
     rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
-    rows += [_cells(row) for row in fleet_rows(ops.verdicts(), progress)]
+    replicas = rows_of(ops)
+    rows += [_cells(row) for row in replicas]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    for replica in replicas:
+        if found := replica.diagnosis:
+            put(f"{replica.replica}: {found.cause}. {found.remedy}: {found.action}")
     for job in ops.snapshot.jobs.value or ():
         if job.name == EVAL_JOB and job.may_live:
             put(" ".join(filter(None, (f"evaluation as job {job.id}: {job.raw_state}", job.nodes, job.reason))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tau2tui.core.diagnosis import Finding, Place, Table, diagnose
 from tau2tui.core.model import EvalProgress, Load
 from tau2tui.core.verdict import Standing, Verdict
 
@@ -36,14 +37,18 @@ class FleetRow:
     errors: int | None
     """Failed calls to this replica in the evaluation; None without one."""
     log: str
+    diagnosis: Finding | None = None
+    """What the last error of one that failed amounts to; None: nothing that is known."""
 
 
-def fleet_rows(verdicts: Iterable[Verdict], progress: EvalProgress | None) -> tuple[FleetRow, ...]:
-    """The rows in the order of the plan."""
-    return tuple(_row(verdict, progress) for verdict in verdicts)
+def fleet_rows(
+    verdicts: Iterable[Verdict], progress: EvalProgress | None, known: Table | None = None
+) -> tuple[FleetRow, ...]:
+    """The rows in the order of the plan; `known` holds the failure signatures, if not only those that are shipped."""
+    return tuple(_row(verdict, progress, known) for verdict in verdicts)
 
 
-def _row(verdict: Verdict, progress: EvalProgress | None) -> FleetRow:
+def _row(verdict: Verdict, progress: EvalProgress | None, known: Table | None) -> FleetRow:
     wanted, seen, job = verdict.wanted, verdict.seen, verdict.job
     in_flight = errors = None
     if progress is not None:
@@ -69,4 +74,14 @@ def _row(verdict: Verdict, progress: EvalProgress | None) -> FleetRow:
         in_flight=in_flight,
         errors=errors,
         log=seen.log if seen else "",
+        diagnosis=_diagnosis(verdict, known),
     )
+
+
+def _diagnosis(verdict: Verdict, known: Table | None) -> Finding | None:
+    """What the last error line that the node agent kept of a failed replica amounts to."""
+    seen = verdict.seen
+    if verdict.standing is not Standing.FAILED or seen is None or not seen.last_error:
+        return None
+    place = Place(seen.log, seen.name, seen.job, seen.node)
+    return next(iter(diagnose(seen.last_error.splitlines(), place, "server", known)), None)

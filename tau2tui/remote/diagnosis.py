@@ -9,6 +9,7 @@ import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -120,12 +121,16 @@ def _log_files(paths: Sequence[str]) -> Iterator[str]:
             raise NothingToRead(f"{name}: no such file or directory")
 
 
-def _opened(name: str) -> BinaryIO:
+@contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
     """A log to read from; what is compressed is known by its first bytes, whatever its name."""
-    file = cast(io.BufferedReader, sys.stdin.buffer) if name == STDIN else Path(name).open("rb")  # noqa: SIM115
-    if file.peek(2)[:2] == _GZIP_MAGIC:
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
-    return file
+    with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as opened:
+        file = cast(io.BufferedReader, opened)
+        if file.peek(2)[:2] == _GZIP_MAGIC:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield cast(BinaryIO, unpacked)
+        else:
+            yield file
 
 
 def _place_and_kind(

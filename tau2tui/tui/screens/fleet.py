@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tau2tui.core.command import Relaunch, Stop
+from tau2tui.core.diagnosis import table as signatures
 from tau2tui.core.fleet import FleetRow, fleet_rows
 from tau2tui.ops import Ops
 from tau2tui.tui.messages import Asked, LogAsked, RefreshAsked
@@ -41,7 +42,8 @@ class FleetScreen(Framed):
 
     def show(self) -> None:
         run = self.snapshot.run.value
-        rows = fleet_rows(self._ops.verdicts(), run.evaluation if run else None)
+        known = signatures(self._ops.config.diagnosis)
+        rows = fleet_rows(self._ops.verdicts(), run.evaluation if run else None, known)
         self._rows = {row.replica: row for row in rows}
         self.query_one(FleetTable).show_fleet(rows, old=self.old)
         self._show_strip()

@@ -37,12 +37,19 @@ class ReplicaStrip(Widget):
             text(("affects  ", Tone.MUTED), _affects(row)),
             text(("where    ", Tone.MUTED), _where(row)),
         ]
-        if remedy := _REMEDIES.get(row.standing):
+        if remedy := _remedy(row):
             lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
         if self.size.height >= _ROOM_TO_WRAP:
             for line in lines:
                 line.no_wrap = False
         return Group(*lines)
+
+
+def _remedy(row: FleetRow) -> str:
+    """The command first: in a low terminal the line ends at the screen's edge."""
+    if (found := row.diagnosis) is None:
+        return _REMEDIES.get(row.standing, "")
+    return f"{found.action} · {found.cause}. {found.remedy}"
 
 
 def _why(row: FleetRow) -> tuple[str, Tone]:
