@@ -282,7 +282,11 @@ def _cells(row: FleetRow) -> tuple[str, ...]:
 @exclude_option
 @exclude_dirty_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of their expert, as in the file."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of their expert, as in the file; args.NAME is one argument of the server.",
 )
 @click.option("--save", is_flag=True, help="Write what --set says into the configuration as well, comments kept.")
 @dry_run_option

@@ -95,6 +95,14 @@ def test_what_ends_the_server_comes_before_what_it_survived() -> None:
     assert [each.id for each in findings] == ["gpu-illegal-access", "harmony-malformed"]
 
 
+def test_an_allocation_that_failed_in_a_graph_is_no_poisoned_cache() -> None:
+    frame = '  File "/home/u/.cache/vllm/torch_aot_compile/9e1c/inner.py", line 12, in aot_compiled_fn'
+    assert (
+        only(engine(frame), engine("torch.OutOfMemoryError: CUDA out of memory"), START_FAILED).id
+        == "cuda-out-of-memory"
+    )
+
+
 # stops
 
 
