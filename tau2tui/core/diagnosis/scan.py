@@ -21,6 +21,9 @@ from tau2tui.core.diagnosis.table import Signature, Table
 _EXCEPTION = re.compile(r"^(?:[\w ]{0,40}: )?(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt)\b: ")
 _ARGUMENT = re.compile(r"'(gpu_memory_utilization|max_model_len|max_num_seqs|tensor_parallel_size)': ([0-9.]+)")
 _STOP = re.compile(r"^\[shutdown\] API server: shutdown triggered|^Shutting down(?: FastAPI HTTP server\.?)?$")
+_ENGINE_STOP = re.compile(r"^\[shutdown\] EngineCore: trigger received signal=SIG(?:TERM|INT)\b")
+"""An engine that is stopped with its process group may end before the API server has heard of it."""
+_WHOLE_LOG = "*"
 _KEPT_EXCEPTIONS = 64
 _NEAR_LINES = 400
 """Between an exception and what follows from it: a traceback of every worker."""
@@ -133,7 +136,7 @@ class LogScan:
         if "non-default args: " in text:
             self._facts.update(_ARGUMENT.findall(text))
             self._stopping.discard(line.pid)
-            self._stopping.discard("")
+            self._stopping -= {"", _WHOLE_LOG}
             return True
         if text.startswith("Application startup complete"):
             self._ready = True
@@ -141,10 +144,15 @@ class LogScan:
         if line.level in ("INFO", "") and _STOP.match(text):
             self._stopping.add(line.pid)
             return True
+        if _ENGINE_STOP.match(text):
+            self._stopping.add(_WHOLE_LOG)
+            return True
         return False
 
     def _stopped(self, line: Line) -> bool:
         """Whether the process that says this was told to stop before."""
+        if _WHOLE_LOG in self._stopping and self.kind != "job":
+            return True
         return (line.pid if line.role == "APIServer" else "") in self._stopping
 
     def _is_of_a_stop(self, signature: Signature, line: Line) -> bool:

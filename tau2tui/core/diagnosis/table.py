@@ -17,6 +17,7 @@ from tau2tui.errors import ConfigError
 
 STATE_MARKS = (
     "[shutdown] API server: shutdown triggered",
+    "[shutdown] EngineCore: trigger received signal=",
     "Shutting down FastAPI HTTP server",
     "Shutting down",
     "Application startup complete",

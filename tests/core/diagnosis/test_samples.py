@@ -18,6 +18,7 @@ from tau2tui.core.plan import IN_PLACE
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[3]
 SAMPLES = sorted((HERE / "samples").rglob("*.log"))
+RECORDED = sorted((HERE / "recorded").iterdir())
 HEALTHY = [*sorted((HERE / "healthy").iterdir()), *sorted((ROOT / "tests/vllm").glob("*.log"))]
 PLACE = Place("x.log", "expert-1-0", "oss_eval_node2", "gpu07")
 
@@ -58,6 +59,12 @@ def test_a_sample_with_colours_and_task_labels_and_windows_line_ends_shows_the_s
     dressed = "".join(f"3: \x1b[1;36m{line}\x1b[0m\r\n" for line in sample.read_bytes().decode().split("\n")[:-1])
     kind = kind_of(sample)
     assert [each.id for each in diagnose(dressed.encode().split(b"\n"), PLACE, kind)] == [sample.stem]
+
+
+@pytest.mark.parametrize("log", RECORDED, ids=lambda log: log.stem)
+def test_what_a_real_vllm_said_when_it_failed_is_known(log: Path) -> None:
+    """Recorded of vLLM 0.32.0: an engine that was killed, a cache too small, a wrong flag, parser, port and path."""
+    assert [finding.id for finding in found(log, "server")] == [log.stem]
 
 
 @pytest.mark.parametrize("log", HEALTHY, ids=lambda log: log.name)

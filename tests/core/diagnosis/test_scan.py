@@ -112,6 +112,14 @@ def test_a_server_that_was_told_to_stop_has_not_failed_and_one_beside_it_has() -
     assert only(stop.format(9), DEAD, kind="job").id == "engine-died"
 
 
+def test_an_engine_that_was_stopped_before_its_api_server_has_not_died() -> None:
+    stop = (
+        "(EngineCore pid=2) INFO 12-24 05:10:00 [core.py:1454] [shutdown] EngineCore: trigger received signal=SIGTERM"
+    )
+    assert diagnose([stop, DEAD], PLACE, "server") == ()
+    assert only(stop, DEAD, kind="job").id == "engine-died", "in the output of a job it may be another server's"
+
+
 def test_a_server_that_starts_again_in_the_same_log_is_no_longer_stopping() -> None:
     stop = "(APIServer pid=1) INFO 12-24 05:10:00 [launcher.py:254] [shutdown] API server: shutdown triggered"
     start = "(APIServer pid=1) INFO 12-24 05:20:00 [utils.py:253] non-default args: {'gpu_memory_utilization': 0.9}"
