@@ -27,6 +27,7 @@ _WHOLE_LOG = "*"
 _KEPT_EXCEPTIONS = 64
 _NEAR_LINES = 400
 """Between an exception and what follows from it: a traceback of every worker."""
+_REMEMBERED_TEXTS = 512
 _LOOK_BACK_BYTES = 16 << 10
 
 
@@ -56,6 +57,7 @@ class LogScan:
     _stopping: set[str] = field(default_factory=set)
     """The processes that were told to stop, by pid; "" where the log does not name them."""
     _ready: bool = False
+    _asked: dict[str, tuple[Signature, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.table = self.table.of_kind(self.kind)
@@ -113,7 +115,7 @@ class LogScan:
         if self._changes_state(line):
             return
         wrapped = False
-        for signature in self.table.signatures:
+        for signature in self._candidates(line.text):
             config = signature.config
             if (config.once_ready and not self._ready) or self._is_of_a_stop(signature, line):
                 continue
@@ -129,6 +131,15 @@ class LogScan:
                 seen.count += 1
         if not wrapped and not line.is_information and not self._stopped(line) and _EXCEPTION.match(line.text.lstrip()):
             self._exceptions.append((number, line.text.strip(), line.role))
+
+    def _candidates(self, text: str) -> tuple[Signature, ...]:
+        """The signatures that a line may show; what fails often says the same each time, so that is remembered."""
+        candidates = self._asked.get(text)
+        if candidates is None:
+            if len(self._asked) >= _REMEMBERED_TEXTS:
+                self._asked.clear()
+            candidates = self._asked[text] = self.table.candidates(text)
+        return candidates
 
     def _changes_state(self, line: Line) -> bool:
         """Starts, arguments and stops of a server."""

@@ -60,6 +60,27 @@ class Table:
 
     signatures: tuple[Signature, ...]
 
+    @cached_property
+    def _index(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Each text that is looked for, with the signatures that it may belong to."""
+        where: dict[str, list[int]] = {}
+        for number, each in enumerate(self.signatures):
+            for text in dict.fromkeys((*each.config.contains, *each.config.core)):
+                where.setdefault(text, []).append(number)
+        return tuple((text, tuple(numbers)) for text, numbers in where.items())
+
+    @cached_property
+    def _without_core(self) -> frozenset[int]:
+        return frozenset(n for n, each in enumerate(self.signatures) if each.config.matches and not each.config.core)
+
+    def candidates(self, text: str) -> tuple[Signature, ...]:
+        """The signatures that a line may show, in their order."""
+        numbers = set(self._without_core)
+        for part, of in self._index:
+            if part in text:
+                numbers.update(of)
+        return tuple(self.signatures[number] for number in sorted(numbers)) if numbers else ()
+
     def of_kind(self, kind: LogKind | None) -> Table:
         """Those that a log of this kind can show; all, if the kind is not known."""
         return self if kind is None else self._by_kind[kind]

@@ -12,7 +12,8 @@ import pytest
 from tau2tui.cli import words
 from tau2tui.config import LOG_KINDS, ExpertConfig, LogKind, SignatureConfig
 from tau2tui.core.diagnosis import Finding, LogScan, Place, diagnose, markdown, table
-from tau2tui.core.diagnosis.table import shipped_signatures
+from tau2tui.core.diagnosis.lines import HEAD_BYTES, TAIL_BYTES
+from tau2tui.core.diagnosis.table import Signature, shipped_signatures
 from tau2tui.core.plan import IN_PLACE
 
 HERE = Path(__file__).parent
@@ -121,3 +122,13 @@ def test_the_samples_are_found_in_gzip_as_they_are(tmp_path: Path) -> None:
     sample = HERE / "samples/server/gpu-memory-taken.log"
     packed = gzip.compress(sample.read_bytes())
     assert diagnose(gzip.decompress(packed).split(b"\n"))[0].id == sample.stem
+
+
+@pytest.mark.parametrize("signature", table().signatures, ids=lambda signature: signature.config.id)
+def test_no_pattern_gets_lost_in_a_long_line_that_is_made_of_its_own_pieces(signature: Signature) -> None:
+    """Patterns whose time explodes would make this test hang."""
+    for core in signature.config.core:
+        behind = (core + "1" * 5000, core + " " * 5000 + "x", core + "/a.b-" * 900)
+        for line in (core * 400, "a" * 5000 + core, f"{core} " * 400, *behind):
+            for pattern in signature.patterns:
+                pattern.search(line[: HEAD_BYTES + TAIL_BYTES])
