@@ -12,6 +12,7 @@ from tau2tui.config import SignatureConfig
 from tau2tui.core.diagnosis.figures import figures
 
 _BRACED = re.compile(r"\{(\w+)\}")
+_REMARK = re.compile(r" \([^()]*\{[^()]*\)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-\[\],]{0,127}")
 _PLACES = ("replica", "expert", "job", "node")
 _TEXT_LIMIT = 500
@@ -119,7 +120,12 @@ def make_finding(
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str:
-    """The text with what is known in place of `{name}`, and … for what is not; nothing else in it means anything."""
+    """The text with what is known in place of `{name}`; a remark in brackets goes if one is not known, else it is …."""
+
+    def known_remark(remark: re.Match[str]) -> str:
+        return remark[0] if all(name in known for name in _BRACED.findall(remark[0])) else ""
+
+    text = _REMARK.sub(known_remark, text)
     return _BRACED.sub(lambda braced: known.get(braced[1], "…"), text)
 
 

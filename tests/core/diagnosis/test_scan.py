@@ -206,6 +206,13 @@ def test_settings_follow_from_the_figures_of_the_failure(said: dict[str, str], n
     assert figures(said).get(name) == value
 
 
+def test_a_remark_with_a_figure_that_the_log_does_not_state_is_left_out() -> None:
+    assert only("torch.OutOfMemoryError: CUDA out of memory").cause == (
+        "Model, graphs and KV cache did not fit into the GPU"
+    )
+    assert "(2.00 GiB more were needed)" in only("CUDA out of memory. Tried to allocate 2.00 GiB").cause
+
+
 def test_nothing_of_a_log_becomes_another_word_of_a_command_or_a_placeholder() -> None:
     evil = (
         "*** JOB 8 ON gpu07;reboot CANCELLED AT 2025-12-24T08:00:31 DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS"
