@@ -141,3 +141,10 @@ def test_one_argument_is_saved_as_the_file_has_them(tmp_path: Path) -> None:
     assert saved["b"]["args"] == ["--x", "--max-num-seqs", "32"]
     assert saved["c"]["args"] == {"y": 1, "max-num-seqs": 32}
     assert "# mine" in file.read_text()
+
+
+def test_an_unknown_id_is_one_line_with_status_2(tau2tui: CommandLine) -> None:
+    document = tomlkit.parse(own(covers=["nobody"])).unwrap()
+    tau2tui.config.write_text(tomlkit.dumps(document))
+    error = tau2tui.run("diagnose", str(TAKEN), status=2).stderr
+    assert error == "tau2tui: diagnosis: no signature has the id 'nobody' (see docs/diagnosis.md)\n"
