@@ -405,6 +405,108 @@ class PricesConfig(_Section):
     """By the model's name in the logs; experts and user simulator have their own price_in and price_out."""
 
 
+LogKind = Literal["server", "job", "evaluation"]
+LOG_KINDS: tuple[LogKind, ...] = get_args(LogKind)
+PLACEHOLDERS = frozenset(
+    (
+        *("replica", "expert", "job", "node"),
+        *("gpu_memory_utilization", "max_model_len", "max_num_seqs", "tensor_parallel_size"),
+        *("fitting_utilization", "lower_utilization", "raised_utilization", "lower_seqs", "fitting_parallel"),
+    )
+)
+"""What cause, remedy and action of a signature may name in braces besides the groups of its own patterns:
+where the log belongs, what the server said of its arguments, and what `core.diagnosis` computes from the figures."""
+
+_BRACED = re.compile(r"\{(\w+)\}")
+_ANY_REPEATED = re.compile(r"(?<!\\)\.(?:[*+]|\{\d*,\})")
+_REPEAT_IN_REPEAT = re.compile(r"\([^()]*[*+{|?][^()]*\)(?:[*+]|\{\d*,\})")
+
+
+def _safe_pattern(pattern: str) -> str:
+    """A regular expression that compiles, and whose time cannot explode on a line of a few KiB."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    plain = re.sub(r"\[[^\]]*\]", "x", re.sub(r"\\[^.]", "x", pattern)).replace("(?", "(")
+    if _REPEAT_IN_REPEAT.search(re.sub(r"\((?::|P<\w+>|[=!]|<[=!])", "(", plain)):
+        raise ValueError(f"{pattern!r} repeats a group that has choices or repeats in it: that can take for ever")
+    if len(_ANY_REPEATED.findall(pattern)) > 1:
+        raise ValueError(f"{pattern!r} has more than one '.*': write '.{{0,200}}', which ends")
+    return pattern
+
+
+class SignatureConfig(_Section):
+    """One thing that goes wrong, how a line of a log shows it, why it happens and what to do about it."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    row: Annotated[int, Field(ge=0)] = 0
+    """Its number in the survey that the table was made from; 0: it has none."""
+    contains: tuple[Annotated[Line, Field(min_length=4)], ...] = ()
+    """Texts; a line that holds one of them shows it."""
+    matches: tuple[Annotated[Line, AfterValidator(_safe_pattern)], ...] = ()
+    """Regular expressions, searched in a line without colours and prefixes; named groups fill in `{name}`."""
+    core: tuple[Annotated[Line, Field(min_length=3)], ...] = ()
+    """Texts of which every line that `matches` finds holds one: looked for first, which is what makes it fast."""
+    unless: tuple[Line, ...] = ()
+    """A line that holds one of these is not meant."""
+    cause: Annotated[Line, Field(min_length=1)]
+    remedy: Annotated[Line, Field(min_length=1)]
+    act: Literal["change", "restart", "move", "wait", "retry", "ask"]
+    """What kind of help it needs: a setting, another start, another node, time, another request, a person."""
+    action: tuple[Line, ...] | Line
+    """The command to offer, one argument each; or words, such as "wait", where there is none."""
+    otherwise: tuple[Line, ...] | Line = ()
+    """The same if a figure that `action` needs is not known."""
+    source: Annotated[tuple[Line, ...], Field(min_length=1)]
+    """Where this is known from."""
+    applies: tuple[LogKind, ...] = LOG_KINDS
+    """The logs that can show it: of a server, SLURM's output of a job, or of the evaluation."""
+    wrapper: bool = False
+    """It only says that something failed: the cause stands in a line above."""
+    alone: bool = True
+    """False for a wrapper that is no news if nothing stands above it."""
+    fatal: bool = False
+    """It ends the server or the job."""
+    info: bool = False
+    """It is looked for in lines that were logged as information, too."""
+    once_ready: bool = False
+    """Not before the server was ready: it is usual while one starts."""
+    at_least: Annotated[int, Field(ge=1)] = 1
+    """So many lines of it must be there."""
+    covers: tuple[Line, ...] = ()
+    """Ids of what only follows from it and is not named beside it."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> SignatureConfig:
+        if not self.contains and not self.matches:
+            raise ValueError(f"{self.id}: neither contains nor matches says what to look for")
+        groups = {name for pattern in self.matches for name in re.compile(pattern).groupindex}
+        actions = [(each,) if isinstance(each, str) else each for each in (self.action, self.otherwise)]
+        for text in (self.cause, self.remedy, *actions[0], *actions[1]):
+            for name in _BRACED.findall(text):
+                if name not in groups | PLACEHOLDERS:
+                    raise ValueError(f"{self.id}: {{{name}}} is neither a group of its patterns nor known")
+        return self
+
+
+class DiagnosisConfig(_Section):
+    """What is looked for in logs besides what comes with the program."""
+
+    signature: tuple[SignatureConfig, ...] = ()
+    """More of them; one with the id of one that comes with the program takes its place."""
+    ignore: tuple[Line, ...] = ()
+    """Ids of what is not looked for."""
+
+    @field_validator("signature")
+    @classmethod
+    def _ids_differ(cls, signatures: tuple[SignatureConfig, ...]) -> tuple[SignatureConfig, ...]:
+        ids = [signature.id for signature in signatures]
+        for twice in sorted({name for name in ids if ids.count(name) > 1}):
+            raise ValueError(f"two signatures have the id {twice!r}")
+        return signatures
+
+
 class PollConfig(_Section):
     """How often each source is asked, in seconds; a slow answer never makes them overlap."""
 
@@ -468,6 +570,7 @@ class Config(_Section):
         "task_failed": "Task failed",
     }
     """Name → regular expression: the class of an error whose line matches, or what became of an attempt."""
+    diagnosis: DiagnosisConfig = DiagnosisConfig()
     poll: PollConfig = PollConfig()
     screen: ScreenConfig = ScreenConfig()
     notices: NoticesConfig = NoticesConfig()
@@ -602,6 +705,8 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str
     if field is None:
         return []
     inner, rest = field.annotation, path[1:]
-    if arguments := get_args(inner):  # dict[Name, ExpertConfig]: the next part is the entry's name
-        inner, rest = arguments[-1], rest[1:]
+    if arguments := get_args(
+        inner
+    ):  # dict[Name, ExpertConfig]: the next part is the entry's name, in a list its number
+        inner, rest = [each for each in arguments if each is not Ellipsis][-1], rest[1:]
     return _known_keys(inner, rest) if isinstance(inner, type) and issubclass(inner, BaseModel) else []

@@ -70,6 +70,23 @@ def test_everything_that_failed_comes_back_with_one_word(tau2tui: CommandLine) -
     assert attempts == {"agent-0": 2, "expert-1-0": 2, "expert-2-0": 1}
 
 
+def test_the_logs_of_the_run_are_diagnosed_each_replica_by_its_latest_attempt(tau2tui: CommandLine) -> None:
+    def found() -> list[dict[str, Any]]:
+        findings: list[dict[str, Any]] = json.loads(tau2tui.run("diagnose", "--json").stdout)
+        return findings
+
+    assert found() == [], "a fleet that is well"
+    with (run_of(tau2tui) / "logs/expert-1-0.1.log").open("a") as log:
+        log.write("torch.OutOfMemoryError: CUDA out of memory\n")
+    (finding,) = found()
+    assert (finding["replica"], finding["job"]) == ("expert-1-0", "oss_eval_node2")
+    assert finding["argv"] == ["tau2tui", "relaunch", "expert-1-0", "--set", "gpu_memory_utilization=0.88"]
+    assert finding["complete"] and finding["file"].endswith("/logs/expert-1-0.1.log")
+    assert {row["diagnosis"] for row in tau2tui.status()["replicas"]} == {None}, "none has failed"
+    tau2tui.run(*finding["argv"][1:], "--yes")
+    assert state(tau2tui, "expert-1-0")["attempt"] == 2 and found() == []
+
+
 def test_a_changed_setting_reaches_the_server_the_run_and_on_request_the_file(tau2tui: CommandLine) -> None:
     kill(tau2tui, "expert-1-0")
     said = tau2tui.run("relaunch", "expert-1-0", "--set", "gpu_memory_utilization=lots", status=2).stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from tau2tui import __version__
+from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
@@ -67,6 +68,7 @@ for word in (
     launch,
     wait,
     status,
+    diagnose,
     relaunch,
     stop,
     gpus,
@@ -91,6 +93,7 @@ def open_screen(session: Session, logs: Path | None) -> None:
     require_terminal("use a word: tau2tui status, tau2tui --help")
     if logs is not None and not logs.is_dir():
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
+    from tau2tui.core.diagnosis import table
     from tau2tui.remote.logfiles import DirectoryLogs
     from tau2tui.tui.app import Tau2App
 
@@ -98,6 +101,7 @@ def open_screen(session: Session, logs: Path | None) -> None:
         if logs is not None:
             return await on_screen(Tau2App(None, DirectoryLogs(logs), title=str(logs)))
         async with session.ops() as ops:
+            table(ops.config.diagnosis)  # a wrong id in it is told here, before there is a screen
             return await on_screen(Tau2App(ops, ops.logs))
 
     raise click.exceptions.Exit(asyncio.run(show()))

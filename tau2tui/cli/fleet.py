@@ -203,7 +203,9 @@ def status_json(ops: Ops) -> dict[str, Any]:
         "run": ops.run.run_id,
         "directory": str(ops.run.path),
         "sources": {"jobs": _source(ops.snapshot.jobs), "run": _source(ops.snapshot.run)},
-        "replicas": [asdict(row) for row in ops.fleet()],
+        "replicas": [
+            {**asdict(row), "diagnosis": row.diagnosis.to_json() if row.diagnosis else None} for row in ops.fleet()
+        ],
         "jobs": [asdict(job) for job in ops.snapshot.jobs.value or ()],
         "dirty_nodes": [asdict(node) for node in run.dirty_nodes] if run else [],
         "evaluation": asdict(progress) if progress else None,
@@ -226,10 +228,14 @@ def show_status(ops: Ops) -> None:
     for node in run.dirty_nodes if run else ():
         put(f"! {dirty_line(node)}")
     rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
-    rows += [_cells(row) for row in ops.fleet()]
+    replicas = ops.fleet()
+    rows += [_cells(row) for row in replicas]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:
         put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    for replica in replicas:
+        if found := replica.diagnosis:
+            put(f"{replica.replica}: {found.cause}. {found.remedy}: {found.action}")
     for job in ops.snapshot.jobs.value or ():
         if job.name == EVAL_JOB and job.may_live:
             put(" ".join(filter(None, (f"evaluation as job {job.id}: {job.raw_state}", job.nodes, job.reason))))
@@ -273,7 +279,11 @@ def _cells(row: FleetRow) -> tuple[str, ...]:
 @exclude_option
 @exclude_dirty_option
 @click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting of their expert, as in the file."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of their expert, as in the file; args.NAME is one argument of the server.",
 )
 @click.option("--save", is_flag=True, help="Write what --set says into the configuration as well, comments kept.")
 @dry_run_option

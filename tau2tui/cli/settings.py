@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import tomlkit
 from pydantic import ValidationError
 
 from tau2tui.config import Config, ExpertConfig
+from tau2tui.core.placement import arguments
 from tau2tui.errors import ConfigError, Refused
 
 
@@ -23,13 +24,32 @@ def changed_experts(config: Config, replicas: Sequence[str], settings: Sequence[
     changed = {}
     for name in sorted(names):
         try:
-            changed[name] = ExpertConfig.model_validate({**config.experts[name].model_dump(), **said})
+            changed[name] = ExpertConfig.model_validate(_with(config.experts[name].model_dump(), said))
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             known = ", ".join(ExpertConfig.model_fields)
             raise ConfigError(f"--set {key}: {first['msg']}", f"settings of an expert: {known}") from None
     return changed
+
+
+def _with(expert: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """An expert's settings with others in them; `args.NAME` is one argument of the server, its others stay."""
+    changed = dict(expert)
+    for key, value in said.items():
+        table, _, name = key.partition(".")
+        if table == "args" and name:
+            changed["args"] = with_argument(changed["args"], name, value)
+        else:
+            changed[key] = value
+    return changed
+
+
+def with_argument(args: Sequence[str] | Mapping[str, Any], name: str, value: Any) -> Any:
+    """The same arguments with this one set: in a table by its name; in a list at the end, where it counts for vLLM."""
+    if isinstance(args, Mapping):
+        return {**args, name: value}
+    return [*args, *arguments({name: value})]
 
 
 def _read(setting: str) -> tuple[str, Any]:
@@ -49,7 +69,13 @@ def save_settings(path: Path, experts: Sequence[str], settings: Sequence[str]) -
         document = tomlkit.parse(path.read_text(encoding="utf-8"))
         for name in experts:
             for key, value in map(_read, settings):
-                document["experts"][name][key] = value
+                expert = document["experts"][name]
+                table, _, argument = key.partition(".")
+                if table == "args" and argument:
+                    # Written as a table or a list, as it was; a new one is a table.
+                    expert["args"] = with_argument(expert.get("args", {}), argument, value)
+                else:
+                    expert[key] = value
         path.write_text(tomlkit.dumps(document), encoding="utf-8")
     except KeyError as error:
         raise Refused(f"{path} has no {error}", "the run was launched with another configuration") from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
+from tau2tui.core.diagnosis import Finding, Place, Table, diagnose
 from tau2tui.core.model import EvalProgress, Load, Phase, Replica, RunState
 from tau2tui.core.verdict import Standing, Verdict
 
@@ -45,6 +46,8 @@ class FleetRow:
     """For how long it has been in this phase of its start; None if it does not start."""
     usual_phase_s: float | None = None
     """How long other replicas and attempts of this expert were in it: the median; None if none has been."""
+    diagnosis: Finding | None = None
+    """What the last error of one that failed amounts to; None: nothing that is known."""
 
 
 RATE_WINDOW_S = 300.0
@@ -53,16 +56,23 @@ _LEAST_RATE_S = 10.0
 
 
 def fleet_rows(
-    verdicts: Iterable[Verdict], run: RunState | None, earlier: RunState | None = None
+    verdicts: Iterable[Verdict], run: RunState | None, earlier: RunState | None = None, known: Table | None = None
 ) -> tuple[FleetRow, ...]:
-    """The rows in the order of the plan; `earlier` is what the run was a few minutes ago, for rates."""
+    """The rows in the order of the plan.
+
+    `earlier` is what the run was a few minutes ago, for rates; `known` holds the failure signatures, if not only those
+    that are shipped.
+    """
     verdicts = tuple(verdicts)
     starts: dict[str, list[Replica]] = {}
     for replica in (*run.replicas, *run.predecessors) if run else ():
         starts.setdefault(replica.expert, []).append(replica)
     before = earlier.evaluation if earlier else None
     watched_s = run.clock - earlier.clock if run and earlier else 0.0
-    return tuple(_row(verdict, run, starts, before, watched_s) for verdict in verdicts)
+    return tuple(
+        replace(_row(verdict, run, starts, before, watched_s), diagnosis=_diagnosis(verdict, known))
+        for verdict in verdicts
+    )
 
 
 def per_minute(now: float, before: float | None, watched_s: float) -> float | None:
@@ -123,3 +133,12 @@ def _row(
         phase_s=run.clock - seen.phase_since if starting and run and seen and seen.phase_since else None,
         usual_phase_s=usual_s(seen.phase, starts.get(wanted.expert, ())) if starting and seen else None,
     )
+
+
+def _diagnosis(verdict: Verdict, known: Table | None) -> Finding | None:
+    """What the last error line that the node agent kept of a failed replica amounts to."""
+    seen = verdict.seen
+    if verdict.standing is not Standing.FAILED or seen is None or not seen.last_error:
+        return None
+    place = Place(seen.log, seen.name, seen.job, seen.node)
+    return next(iter(diagnose(seen.last_error.splitlines(), place, "server", known)), None)

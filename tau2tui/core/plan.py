@@ -211,7 +211,7 @@ def _relaunch(command: Relaunch, situation: Situation) -> Plan:
     return Plan(command, tuple(steps), alive, affects, _doubts(verdicts), challenge)
 
 
-_IN_PLACE = {"gpu_memory_utilization", "tool_call_parser", "chat_template", "speculative_config", "args", "checkpoint"}
+IN_PLACE = {"gpu_memory_utilization", "tool_call_parser", "chat_template", "speculative_config", "args", "checkpoint"}
 """Settings of an expert that a server takes from its command line; all others need new jobs, or none at all."""
 
 
@@ -220,10 +220,10 @@ def _changed_files(command: Relaunch, situation: Situation) -> list[WriteFile]:
     for name, expert in command.experts.items():
         before = situation.config.experts[name]
         changed = {key for key in type(expert).model_fields if getattr(expert, key) != getattr(before, key)}
-        if changed - _IN_PLACE:
+        if changed - IN_PLACE:
             raise Refused(
-                f"experts.{name}: {', '.join(sorted(changed - _IN_PLACE))} cannot change in a job that runs",
-                f"only {', '.join(sorted(_IN_PLACE))} can; else launch a new run",
+                f"experts.{name}: {', '.join(sorted(changed - IN_PLACE))} cannot change in a job that runs",
+                f"only {', '.join(sorted(IN_PLACE))} can; else launch a new run",
             )
     return [WriteFile(str(situation.run_dir / file.path), file.text) for file in situation.files]
 

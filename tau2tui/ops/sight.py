@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.deadline import Deadline, deadlines
+from tau2tui.core.diagnosis import table
 from tau2tui.core.durations import Durations
 from tau2tui.core.eta import time_left
 from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows, per_minute
@@ -104,7 +105,8 @@ class Sight:
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
         earlier = self.store.since(self.clock() - RATE_WINDOW_S)
-        return fleet_rows(self.verdicts(), self.snapshot.run.value, earlier.run.value if earlier else None)
+        then = earlier.run.value if earlier else None
+        return fleet_rows(self.verdicts(), self.snapshot.run.value, then, table(self.config.diagnosis))
 
     def errors_per_min(self) -> float | None:
         """Failed attempts at calls over the last minutes; None if they were not watched for long enough."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
+from tests.bench import diagnosis, eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
 
 
 def main() -> None:
@@ -52,6 +52,9 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("routing", help="calls per second while one of four replicas is killed and brought back")
     word.add_argument("--seconds", type=float, default=15.0)
     word.add_argument("--speed", type=float, default=1.0)
+    word = words.add_parser("diagnose", help="a large log searched for failures, against one compiled alternation")
+    word.add_argument("--mib", type=float, nargs="+", default=[50.0])
+    word.add_argument("--rounds", type=int, default=2)
     return parser.parse_args()
 
 
@@ -104,6 +107,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
+        case "diagnose":
+            yield diagnosis.HEAD
+            for mib in said.mib:
+                yield diagnosis.compare(diagnosis.make_log(directory / "expert-1-0.1.log", mib), said.rounds)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class ReplicaStrip(Widget):
             text(("affects  ", Tone.MUTED), _affects(row)),
             text(("where    ", Tone.MUTED), _where(row)),
         ]
-        if remedy := _REMEDIES.get(row.standing):
+        if remedy := _remedy(row):
             lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
         if self.size.height >= _ROOM_TO_WRAP:
             for line in lines:
@@ -55,6 +55,7 @@ def detail(row: FleetRow) -> list[tuple[str, str]]:
         ("state", f"{row.standing}{f', {row.phase}' if row.phase and row.phase != row.standing else ''}"),
         ("why", row.why),
         ("last error", row.last_error),
+        ("remedy", _remedy(row)),
         ("proved", row.level or UNKNOWN),
         ("boot phase", boot_words(row)),
         ("job", f"{row.job_id} {row.job} {row.job_state}".strip()),
@@ -75,6 +76,13 @@ def boot_words(row: FleetRow) -> str:
         return ""
     usual = f" (usual {duration(row.usual_phase_s)})" if row.usual_phase_s is not None else ""
     return f"{row.phase} for {duration(row.phase_s)}{usual}"
+
+
+def _remedy(row: FleetRow) -> str:
+    """The command first: in a low terminal the line ends at the screen's edge."""
+    if (found := row.diagnosis) is None:
+        return _REMEDIES.get(row.standing, "")
+    return f"{found.action} · {found.cause}. {found.remedy}"
 
 
 def _why(row: FleetRow) -> tuple[str, Tone]:

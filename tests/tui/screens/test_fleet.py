@@ -158,7 +158,7 @@ async def test_r_on_a_failed_replica_performs_the_same_plan_as_the_word_without_
         word = ops.plan(Relaunch(("expert-1-2",)))
         assert not word.destructive
         await pilot.press("R")
-        await until(pilot, lambda: app.told == ["Done: relaunch expert-1-2"])
+        await until(pilot, lambda: "Done: relaunch expert-1-2" in app.told)
         assert tuple(done_steps(cluster)) == word.lines
         assert cluster.requests == [("expert-1-2", "restart", None)]
         assert column(app, "STATE") == ["● ready"] * 16
@@ -293,3 +293,10 @@ async def test_a_replica_without_a_log_says_why_there_is_none() -> None:
         await until(pilot, lambda: "○ absent" in column(app, "STATE"))
         await pilot.press("l")
         await until(pilot, lambda: app.told == ["No log yet: orchestrator-0 is absent: not submitted"])
+
+
+async def test_the_strip_offers_the_command_that_helps_a_replica_that_failed_of_something_known() -> None:
+    async with run_on(make_ops(with_a_failure())) as (app, pilot):
+        await go_to(app, "expert-1-2")
+        await until(pilot, lambda: "tau2tui relaunch expert-1-2 --set gpu_memory_utilization=0.88" in screen_text(app))
+        assert "did not fit into the GPU" in " ".join(screen_text(app).split())
