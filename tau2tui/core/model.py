@@ -143,6 +143,15 @@ class EvalState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TrialProgress:
+    """Counts of the tasks of one domain in one trial that have ended."""
+
+    ok: int = 0
+    errors: int = 0
+    passed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DomainProgress:
     """Counts of units (task × trial) in one domain. `finished` = `ok` + `errors`."""
 
@@ -156,6 +165,8 @@ class DomainProgress:
     passed: int = 0
     """Units with full reward (1.0)."""
     reward_sum: float = 0.0
+    trials: tuple[TrialProgress, ...] = ()
+    """The same by trial, as far as units of it have ended; empty in the states of older drivers."""
 
     @property
     def finished(self) -> int:
@@ -221,6 +232,8 @@ class EvalProgress:
     """Whose calls they were: agent, expert or user. Those of the user simulator never count against the agent."""
     calls: dict[str, int] = field(default_factory=dict)
     """Model calls by series."""
+    steps: int = 0
+    """Steps that simulations of this driver have gone through."""
     retries: int = 0
     unit_errors: dict[str, int] = field(default_factory=dict)
     """Units by the class of the infrastructure error that ended them; the next start runs these again."""

@@ -20,6 +20,7 @@ from tau2tui.core.model import (
     Phase,
     Replica,
     RunningUnit,
+    TrialProgress,
 )
 
 
@@ -82,6 +83,10 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
                 running=_integer(domain, "running") or 0,
                 passed=_integer(domain, "passed") or 0,
                 reward_sum=_number(domain, "reward_sum") or 0.0,
+                trials=tuple(
+                    TrialProgress(*(_integer(trial, name) or 0 for name in ("ok", "errors", "passed")))
+                    for trial in domain.get("trials") or ()
+                ),
             )
             for domain in data.get("domains") or ()
         ),
@@ -109,6 +114,7 @@ def progress_from(data: Mapping[str, Any]) -> EvalProgress:
         errors_by_replica=_counts(data, "errors_by_replica"),
         errors_by_role=_counts(data, "errors_by_role"),
         calls=_counts(data, "calls"),
+        steps=_integer(data, "steps") or 0,
         retries=_integer(data, "retries") or 0,
         unit_errors=_counts(data, "unit_errors"),
         terminations=_counts(data, "terminations"),

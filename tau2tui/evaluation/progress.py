@@ -7,12 +7,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tau2tui.core.layout import EVAL_STATE
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
 from tau2tui.core.wire import progress_from, progress_to
 from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome
@@ -32,6 +32,12 @@ class _DomainCount:
     errors: int = 0
     passed: int = 0
     reward_sum: float = 0.0
+    trials: dict[int, TrialProgress] = field(default_factory=dict)
+
+    def ended(self, trial: int, **more: int) -> None:
+        """Count a unit of a trial."""
+        before = self.trials.get(trial, TrialProgress())
+        self.trials[trial] = replace(before, **{name: getattr(before, name) + count for name, count in more.items()})
 
 
 class Tally:
@@ -55,6 +61,7 @@ class Tally:
         self._errors_by_replica = Counter(start.errors_by_replica)
         self._errors_by_role = Counter(start.errors_by_role)
         self._retries = start.retries
+        self._steps = 0
         self._unit_errors: Counter[str] = Counter()
         self._terminations: Counter[str] = Counter()
         self._cost_usd = dict(start.cost_usd)
@@ -72,6 +79,9 @@ class Tally:
 
     def stepped(self, unit: Unit, steps: int) -> None:
         """The unit has gone through so many steps."""
+        with self._lock:
+            running = self._running.get(unit)
+            self._steps += max(0, steps - (running.steps if running else 0))
         self._event(unit, steps=steps)
 
     def called(self, series: str, cost_usd: float = 0.0, tokens: int = 0) -> None:
@@ -110,10 +120,13 @@ class Tally:
             domain = self._domains[unit.domain]
             if reward is None:
                 domain.errors += 1
+                domain.ended(unit.trial, errors=1)
                 self._unit_errors[outcome.error_class or "unknown"] += 1
             else:
                 domain.ok += 1
-                domain.passed += reward >= FULL_REWARD
+                passed = reward >= FULL_REWARD
+                domain.passed += passed
+                domain.ended(unit.trial, ok=1, passed=int(passed))
                 domain.reward_sum += reward
                 self._terminations[outcome.termination] += 1
 
@@ -158,6 +171,7 @@ class Tally:
                 errors_by_replica=dict(self._errors_by_replica),
                 errors_by_role=dict(self._errors_by_role),
                 calls=dict(self._calls),
+                steps=self._steps,
                 retries=self._retries,
                 unit_errors=dict(self._unit_errors),
                 terminations=dict(self._terminations),
@@ -169,7 +183,14 @@ class Tally:
     def _domain(self, name: str, running: Mapping[str, int]) -> DomainProgress:
         count = self._domains[name]
         return DomainProgress(
-            name, count.total, count.ok, count.errors, running.get(name, 0), count.passed, count.reward_sum
+            name,
+            count.total,
+            count.ok,
+            count.errors,
+            running.get(name, 0),
+            count.passed,
+            count.reward_sum,
+            tuple(count.trials.get(trial, TrialProgress()) for trial in range(max(count.trials, default=-1) + 1)),
         )
 
     def _event(self, unit: Unit, **changes: Any) -> None:

@@ -102,16 +102,19 @@ class Sight:
         """How every replica of the run stands, by what was seen last."""
         return judge_all(self.jobs, self.snapshot)
 
+    def earlier_state(self) -> RunState | None:
+        """What the run was a few minutes ago, for rates; None if it was not watched then."""
+        earlier = self.store.since(self.clock() - RATE_WINDOW_S)
+        return earlier.run.value if earlier else None
+
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
-        earlier = self.store.since(self.clock() - RATE_WINDOW_S)
-        then = earlier.run.value if earlier else None
-        return fleet_rows(self.verdicts(), self.snapshot.run.value, then, table(self.config.diagnosis))
+        run, known = self.snapshot.run.value, table(self.config.diagnosis)
+        return fleet_rows(self.verdicts(), run, self.earlier_state(), known)
 
     def errors_per_min(self) -> float | None:
         """Failed attempts at calls over the last minutes; None if they were not watched for long enough."""
-        earlier = self.store.since(self.clock() - RATE_WINDOW_S)
-        now, then = self.snapshot.run.value, earlier.run.value if earlier else None
+        now, then = self.snapshot.run.value, self.earlier_state()
         if now is None or then is None or now.evaluation is None or then.evaluation is None:
             return None
         count, before = (sum(progress.errors.values()) for progress in (now.evaluation, then.evaluation))

@@ -174,13 +174,25 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "Evaluation": (
         Action("eval.start", "s", "start", "Start", "What finished before is not run again", True, "eval", True),
         Action("eval.pause", "p", "pause", "Pause/resume", "Start no more simulations, or go on", True, "eval", True),
-        Action("eval.stop", "K", "steer('stop')", "Stop", "Stop the evaluation; asks first", True, "eval", True),
         Action(
             "eval.more", "plus,equals_sign", "concurrency(1)", "More", "One simulation more at once", True, "eval", True
         ),
         Action(
             "eval.fewer", "underscore", "concurrency(-1)", "Fewer", "One simulation fewer at once", True, "eval", True
         ),
+        Action("eval.concurrency", "", "at_once", "Concurrency", "So many at once", False, "eval", True, takes="N"),
+        Action("eval.finish", "F", "steer('finish')", "Finish", "Stop when what runs has ended", False, "eval", True),
+        Action("eval.stop", "K", "steer('stop')", "Stop", "Stop the evaluation; asks first", True, "eval", True),
+        Action("eval.skip", "X", "skip", "Skip", "Give up this simulation, or the marked; asks", False, "eval", True),
+        Action("eval.smoke", "t", "smoke", "Smoke test", "Try everything on a few tasks first", False, "smoke", True),
+        Action(
+            "eval.budget-usd", "", "budget_usd", "Budget", "Pause at so many dollars", False, "eval", True, takes="USD"
+        ),
+        Action(
+            "eval.budget-tokens", "", "budget_tokens", "Budget", "Pause at so many", False, "eval", True, takes="TOKENS"
+        ),
+        Action("eval.detail", "d", "detail", "Detail", "Everything about a simulation; Enter too"),
+        Action("eval.replica", "J", "jump", "Its replica", "Go to the replica that it waits for"),
     ),
     "Latency": (
         Action("latency.previous", "left_square_bracket", "series(-1)", "Previous", "The series above", True),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tau2tui.core.layout import EVAL_STATE
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TrialProgress
 from tau2tui.core.wire import progress_from, progress_to
 from tau2tui.evaluation.progress import StateFile, Tally
 from tau2tui.evaluation.results import Outcome
@@ -38,7 +38,8 @@ def test_units_are_counted_by_domain_and_by_how_they_end() -> None:
     tally.finished(ended(A, 1.0, 10.0))
     tally.finished(ended(B, None, 3.0))
     progress = tally.progress(EvalState.RUNNING, 8)
-    retail = DomainProgress("retail", 5, ok=1, errors=1, running=1, passed=1, reward_sum=1.0)
+    trials = (TrialProgress(ok=1, errors=1, passed=1),)
+    retail = DomainProgress("retail", 5, ok=1, errors=1, running=1, passed=1, reward_sum=1.0, trials=trials)
     assert progress.domains == (retail, DomainProgress("airline", 2))
     assert tally.domain("retail") == retail
     assert (progress.total, progress.finished) == (7, 2)

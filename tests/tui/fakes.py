@@ -67,7 +67,7 @@ class FakeCluster:
     orphans: dict[str, int] = field(default_factory=dict)
     """Node → pid of a process that outlived its job there."""
     restarts_end_in: Phase = Phase.READY
-    requests: list[tuple[str, str, int | None]] = field(default_factory=list)
+    requests: list[tuple[str, str, int | float | str | None]] = field(default_factory=list)
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
     def start_fleet(self) -> None:
@@ -171,7 +171,7 @@ class FakeCluster:
                 )
         return {"gpus": gpus, "processes": processes, "shared_memory": [], "error": ""}
 
-    def answer(self, target: str, verb: str, value: int | None) -> str:
+    def answer(self, target: str, verb: str, value: int | float | str | None) -> str:
         """Do what a request asks for; returns what the node agent, or the driver, would say."""
         self.requests.append((target, verb, value))
         if verb == "gpus":
@@ -188,7 +188,7 @@ class FakeCluster:
                 "stop": {"state": EvalState.STOPPED},
                 "concurrency": {"max_concurrency": value},
             }
-            self.evaluation = replace(self.evaluation, **changes[verb])  # type: ignore[arg-type]
+            self.evaluation = replace(self.evaluation, **changes.get(verb, {}))  # type: ignore[arg-type]
             return verb
         for name, replica in self.replicas.items():
             if target in (name, replica.job):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Static
 
-from tau2tui.core.command import Command, StartEval, SteerEval
-from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.command import Command, StartEval, StartSmoke, SteerEval
+from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.format import Tone, text
-from tau2tui.tui.messages import Asked
+from tau2tui.tui.format import Tone, duration, text
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, Told
 from tau2tui.tui.screens.frame import Framed
+from tau2tui.tui.widgets.deadline_lines import DeadlineLines
 from tau2tui.tui.widgets.eval_summary import EvalSummary, Seen
 from tau2tui.tui.widgets.tab_line import View
 from tau2tui.tui.widgets.unit_table import UnitTable
@@ -35,6 +38,7 @@ class EvalScreen(Framed):
         self._asked_at_once: int | None = None
 
     def compose_body(self) -> ComposeResult:
+        yield DeadlineLines()
         yield EvalSummary()
         yield Static(id="units-title")
         yield UnitTable()
@@ -44,7 +48,11 @@ class EvalScreen(Framed):
         progress = run.evaluation if run else None
         summary = self.query_one(EvalSummary)
         summary.planned = self._planned()
-        summary.seen = Seen(progress, run.clock, self.old, self.snapshot.time_left) if run and progress else None
+        earlier = self._ops.earlier_state()
+        before, watched_s = (earlier.evaluation, run.clock - earlier.clock) if earlier and run else (None, 0.0)
+        left = self.snapshot.time_left
+        summary.seen = Seen(progress, run.clock, self.old, left, before, watched_s) if run and progress else None
+        self.query_one(DeadlineLines).deadlines = self._ops.deadlines()
         units = progress.running if progress else ()
         title = text((f" {len(units)} in flight, longest idle first ", Tone.MUTED)) if progress else text()
         self.query_one("#units-title", Static).update(title)
@@ -63,6 +71,67 @@ class EvalScreen(Framed):
 
     def action_steer(self, verb: str) -> None:
         self._ask(SteerEval(verb))
+
+    def action_at_once(self, words: str) -> None:
+        """So many simulations at once."""
+        if words.strip().isdecimal() and 1 <= int(words) <= MOST_AT_ONCE:
+            self._ask(SteerEval("concurrency", int(words)))
+        else:
+            self.post_message(Told(f"{words!r} is no number from 1 to {MOST_AT_ONCE}", trouble=True))
+
+    def action_skip(self) -> None:
+        """Give up the marked simulations; without marks the one under the cursor. Each is asked about."""
+        for name in self.query_one(UnitTable).chosen:
+            self._ask(SteerEval("skip", name))
+
+    def action_smoke(self) -> None:
+        self._ask(StartSmoke(self._ops.config.evaluation, uuid.uuid4().hex))
+
+    def action_budget(self, unit: str, words: str) -> None:
+        try:
+            limit = float(words.strip().lstrip("$"))
+        except ValueError:
+            limit = -1.0
+        if limit > 0:
+            self._ask(SteerEval(f"budget_{unit}", limit if unit == "usd" else int(limit)))
+        else:
+            self.post_message(Told(f"{words!r} is no budget; write a number", trouble=True))
+
+    def action_budget_usd(self, words: str) -> None:
+        self.action_budget("usd", words)
+
+    def action_budget_tokens(self, words: str) -> None:
+        self.action_budget("tokens", words)
+
+    def action_jump(self) -> None:
+        """To the replica that the simulation waits for."""
+        unit = self._unit
+        if unit is not None and unit.replica:
+            self.post_message(JumpAsked("fleet", unit.replica))
+        else:
+            self.post_message(Told("it waits for no replica"))
+
+    @on(UnitTable.RowSelected)
+    def action_detail(self) -> None:
+        unit, run = self._unit, self.snapshot.run.value
+        if unit is None or run is None:
+            return
+        facts = [
+            ("unit", unit.name),
+            ("waits for", unit.waits_for),
+            ("running for", duration(run.clock - unit.started_at)),
+            ("silent for", duration(run.clock - unit.last_event_at)),
+            ("steps", str(unit.steps)),
+            ("stalled", "yes: nothing for longer than evaluation.stall_s" if unit.stalled else ""),
+        ]
+        self.post_message(DetailAsked(unit.name, facts))
+
+    @property
+    def _unit(self) -> RunningUnit | None:
+        """The simulation under the cursor."""
+        key = self.query_one(UnitTable).cursor_key
+        progress = self._progress
+        return next((unit for unit in progress.running if unit.name == key), None) if progress else None
 
     def action_concurrency(self, change: int) -> None:
         """One more or fewer than was last asked for: the driver confirms only after a while."""

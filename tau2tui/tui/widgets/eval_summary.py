@@ -1,8 +1,7 @@
-"""How far the evaluation is: overall, by domain, and what goes wrong in it."""
+"""How far the evaluation is: overall, by domain and trial, with what it has reached so far."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from rich.console import Group
@@ -11,14 +10,16 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tau2tui.core.eta import seed_time_left_s
+from tau2tui.core.fleet import per_minute
+from tau2tui.core.intervals import wilson
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TimeLeft
 from tau2tui.tui.format import EVAL_STATES, UNKNOWN, Tone, bar, duration, percent, text, whole
 from tau2tui.tui.summary import silent_s
+from tau2tui.tui.widgets.eval_errors import counter_lines
 
-_HEADER = f" {'DOMAIN':<10}{'DONE':>9}  {'%b'}{'OK':>7}{'ERRORS':>8}{'RUNNING':>9}{'PASSED':>8}{'PASS RATE':>11}"
 _WIDE = 100
-"""Columns from which on the seed's figure is shown too."""
-_FIXED_WIDTH = len(_HEADER.replace("%b", "")) + 2
+"""Columns from which on the seed's figure, steps and intervals are shown too."""
+_BAR, _LEAST_BAR = 40, 8
 
 
 class Seen(NamedTuple):
@@ -28,6 +29,10 @@ class Seen(NamedTuple):
     clock: float
     old: bool = False
     left: TimeLeft | None = None
+    earlier: EvalProgress | None = None
+    """The same a few minutes ago, for rates."""
+    watched_s: float = 0.0
+    """How long ago that was."""
 
 
 class EvalSummary(Widget):
@@ -42,25 +47,31 @@ class EvalSummary(Widget):
             return Group(
                 text(("No evaluation of this run yet.", Tone.STRONG)),
                 text(("s", Tone.ACCENT), f" starts one: {self.planned}."),
-                text(("It needs a ready replica of every model: see 1 Fleet.", Tone.MUTED)),
+                text(("It needs a ready replica of every model: see 1 Fleet. ", Tone.MUTED)),
+                text(("t", Tone.ACCENT), " tries everything on a few tasks first (smoke test)."),
             )
-        progress, clock, old, left = self.seen
-        room = max(8, min(40, self.size.width - _FIXED_WIDTH))
+        seen, width = self.seen, self.size.width
+        progress = seen.progress
+        wide = width >= _WIDE
+        header = _header(wide=wide)
+        room = max(_LEAST_BAR, min(_BAR, width - len(header) - 2))
+        tall = self.screen.has_class("-tall")
         return Group(
-            _state_line(progress, clock, old=old),
-            _overall_line(progress, left, self.size.width),
+            _state_line(seen, wide=wide),
+            _overall_line(progress, seen.left, width),
             Text(),
-            text((_HEADER.replace("%b", " " * room), Tone.MUTED)),
-            *(_domain_line(domain, room) for domain in progress.domains),
+            text((f" {'DOMAIN':<10}{'DONE':>9}  {' ' * room}{header}", Tone.MUTED)),
+            *(line for domain in progress.domains for line in _domain_lines(domain, room, wide=wide, tall=tall)),
             Text(),
-            *_counter_lines(progress),
+            *counter_lines(progress, seen.earlier, seen.watched_s, tall=tall, wide=wide),
         )
 
 
-def _state_line(progress: EvalProgress, clock: float, *, old: bool) -> Text:
+def _state_line(seen: Seen, *, wide: bool) -> Text:
+    progress = seen.progress
     glyph, tone = EVAL_STATES[progress.state]
-    state = (f"{glyph} {progress.state}?", Tone.MUTED) if old else (f"{glyph} {progress.state}", tone)
-    silence_s = silent_s(progress, clock)
+    state = (f"{glyph} {progress.state}?", Tone.MUTED) if seen.old else (f"{glyph} {progress.state}", tone)
+    silence_s = silent_s(progress, seen.clock)
     if silence_s is not None:
         state = (f"? {progress.state}, but no sign of life for {duration(silence_s)}", Tone.DOUBT)
     elapsed_s = (progress.finished_at or progress.updated_at) - progress.started_at
@@ -70,6 +81,9 @@ def _state_line(progress: EvalProgress, clock: float, *, old: bool) -> Text:
         f"{duration(elapsed_s)} elapsed",
         f"{UNKNOWN if rate is None else f'{rate:.1f}'} tasks/min",
     ]
+    before = seen.earlier.steps if seen.earlier else None
+    if wide and (steps := per_minute(progress.steps, before, seen.watched_s)) is not None:
+        parts.append(f"{steps / 60:.1f} steps/s")
     why = f"   {progress.why}" if progress.why else ""
     return text(state, "   ", "  ·  ".join(parts), (why, Tone.WARN))
 
@@ -99,37 +113,33 @@ def _seeds_figure(progress: EvalProgress) -> str:
     return f", OVERALL_ETA {duration(seconds)}"
 
 
-def _domain_line(domain: DomainProgress, room: int) -> Text:
+def _header(*, wide: bool) -> str:
+    interval = f"{'95% INTERVAL':>16}" if wide else ""
+    return f"{'OK':>7}{'ERRORS':>8}{'RUNNING':>9}{'PASSED':>8}{'PASS RATE':>11}{interval}"
+
+
+def _domain_lines(domain: DomainProgress, room: int, *, wide: bool, tall: bool) -> list[Text]:
+    """The domain, and below it each trial of several, where there is room."""
     share = domain.finished / domain.total if domain.total else 0.0
-    passed = domain.passed / domain.ok if domain.ok else None
     done = f"{domain.finished}/{domain.total}"
-    return (
-        text(f" {domain.domain:<10}{done:>9}  ")
-        .append_text(bar(share, room))
-        .append_text(
-            text(
-                f"{domain.ok:>7}",
-                (f"{domain.errors:>8}", Tone.WARN if domain.errors else Tone.MUTED),
-                f"{domain.running:>9}{domain.passed:>8}",
-                (f"{percent(passed, 1):>11}", Tone.STRONG),
-            )
-        )
-    )
-
-
-def _counter_lines(progress: EvalProgress) -> list[Text]:
-    """Counters with the largest first; what does not fit is cut off at the edge."""
-    total = sum(progress.errors.values())
-    told = f"{whole(total)} in all, {whole(progress.retries)} tried again" if total else "none"
-    lines = [_counters("errors", progress.errors, told)]
-    if progress.errors_by_replica:
-        lines.append(_counters("  at", progress.errors_by_replica, ""))
-    lines.append(_counters("calls", progress.calls, "" if progress.calls else "none yet"))
+    head = text(f" {domain.domain:<10}{done:>9}  ").append_text(bar(share, room))
+    lines = [head.append_text(_counts(domain.ok, domain.errors, domain.running, domain.passed, wide=wide))]
+    if len(domain.trials) > 1 and tall:
+        for number, trial in enumerate(domain.trials):
+            head = text((f"   trial {number:<3}{trial.ok + trial.errors:>8}  {' ' * room}", Tone.MUTED))
+            lines.append(head.append_text(_counts(trial.ok, trial.errors, None, trial.passed, wide=wide)))
     return lines
 
 
-def _counters(title: str, counts: Mapping[str, int], told: str) -> Text:
-    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    line = text((f" {title:<10}", Tone.MUTED), told, "   " if told and largest else "")
-    parts = [text((name, Tone.PLAIN), " ", (whole(count), Tone.STRONG)) for name, count in largest]
-    return line.append_text(Text("  ·  ").join(parts))
+def _counts(ok: int, errors: int, running: int | None, passed: int, *, wide: bool) -> Text:
+    line = text(
+        f"{ok:>7}",
+        (f"{errors:>8}", Tone.WARN if errors else Tone.MUTED),
+        f"{'' if running is None else running:>9}{passed:>8}",
+        (f"{percent(passed / ok if ok else None, 1):>11}", Tone.STRONG),
+    )
+    interval = wilson(passed, ok)
+    if wide and interval is not None:
+        low, high = interval
+        line.append_text(text((f"{f'{percent(low)} to {percent(high)}':>16}", Tone.MUTED)))
+    return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import ClassVar
 
 from tau2tui.core.model import RunningUnit
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, whole
@@ -22,7 +23,9 @@ _STUCK_MEDIANS = 5.0
 
 
 class UnitTable(KeyedTable):
-    """One row for each simulation in flight."""
+    """One row for each simulation in flight, by its unit's name."""
+
+    FAULTS: ClassVar[str] = "idle:▲"
 
     def __init__(self) -> None:
         super().__init__(COLUMNS)
@@ -33,20 +36,21 @@ class UnitTable(KeyedTable):
         usual_s = median(idle_s.values()) if idle_s else 0.0
         self.show_rows(
             {
-                f"{unit.domain}/{unit.task_id}/{unit.trial}": _cells(unit, clock, idle_s[unit], usual_s)
+                unit.name: _cells(unit, clock, idle_s[unit], usual_s)
                 for unit in sorted(units, key=lambda unit: (-idle_s[unit], unit.domain, unit.task_id, unit.trial))
             }
         )
 
 
 def _cells(unit: RunningUnit, clock: float, idle_s: float, usual_s: float) -> tuple[Cell, ...]:
-    stuck = idle_s > _STUCK_S and idle_s > _STUCK_MEDIANS * usual_s
+    stuck = unit.stalled or (idle_s > _STUCK_S and idle_s > _STUCK_MEDIANS * usual_s)
+    age_s = clock - unit.started_at
     return (
         Cell(f"{unit.domain} {unit.task_id}"),
-        Cell(str(unit.trial)),
-        Cell(duration(clock - unit.started_at)),
-        Cell(("▲ " if stuck else "") + duration(idle_s), Tone.WARN if stuck else Tone.PLAIN),
-        Cell(whole(unit.steps)),
+        Cell(str(unit.trial), value=unit.trial),
+        Cell(duration(age_s), value=age_s),
+        Cell(("▲ " if stuck else "") + duration(idle_s), Tone.WARN if stuck else Tone.PLAIN, idle_s),
+        Cell(whole(unit.steps), value=unit.steps),
         Cell(unit.doing or UNKNOWN),
         Cell(unit.replica or UNKNOWN, Tone.PLAIN if unit.replica else Tone.MUTED),
     )

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from tau2tui.core.command import StartEval
 from tau2tui.core.eta import time_left
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
+from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TrialProgress
 from tau2tui.tui.format import duration
 from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.unit_table import UnitTable
 from tests.sample import NOW
 from tests.tui.driving import look, run_on, screen_text, shows, until
@@ -23,7 +24,7 @@ def cluster_with(evaluation: EvalProgress | None, *, time_runs: bool = False) ->
 
 
 async def test_progress_is_shown_overall_and_by_domain() -> None:
-    async with run_on(make_ops(cluster_with(running_evaluation()))) as (_, pilot):
+    async with run_on(make_ops(cluster_with(running_evaluation())), size=(120, 30)) as (_, pilot):
         await pilot.press("4")
         await shows(pilot, "162/278", "58%", "57m40s elapsed", "2.8 tasks/min")
         await shows(
@@ -146,3 +147,79 @@ async def test_k_stops_the_evaluation_only_after_yes() -> None:
         await pilot.press("right", "enter")
         await until(pilot, lambda: "Done: stop the evaluation" in app.told)
         assert cluster.requests == [("eval", "stop", None)]
+
+
+async def test_errors_have_a_line_for_each_class_with_its_rate_lately_and_over_the_run() -> None:
+    cluster = cluster_with(running_evaluation())
+    ops = make_ops(cluster)
+    async with run_on(ops, size=(140, 45)) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "harmony", "61", "/MIN RUN")
+        cluster.clock.now += 60
+        progress = running_evaluation(cluster.clock())
+        cluster.evaluation = replace(
+            progress, started_at=NOW - 3460, errors={**progress.errors, "harmony": 91}, steps=300
+        )
+        await look(ops, pilot)
+        await shows(pilot, "/MIN 1m00s", "5.0 steps/s")
+        (line,) = [line for line in screen_text(pilot.app).splitlines() if "harmony" in line and "30.0" in line]
+        assert "1.6" in line, "the rate over the whole run"
+
+
+async def test_a_pass_rate_has_its_interval_and_trials_lines_of_their_own() -> None:
+    evaluation = running_evaluation()
+    trials = (TrialProgress(ok=30, errors=1, passed=20), TrialProgress(ok=25, passed=5))
+    retail = replace(evaluation.domains[0], trials=trials)
+    cluster = cluster_with(replace(evaluation, domains=(retail, *evaluation.domains[1:])))
+    async with run_on(make_ops(cluster), size=(140, 45)) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "95% INTERVAL", "33% to 58%", "trial 0", "66.7%", "trial 1", "20.0%")
+
+
+async def test_a_number_of_simulations_at_once_is_typed() -> None:
+    cluster = cluster_with(running_evaluation(), time_runs=True)
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("4", "colon", *"concurrency many", "enter")
+        await until(pilot, lambda: "'many' is no number from 1 to 512" in app.told)
+        await pilot.press("colon", *"concurrency 24", "enter")
+        await until(pilot, lambda: ("eval", "concurrency", 24) in cluster.requests)
+
+
+async def test_marked_simulations_are_given_up_after_a_yes_for_each() -> None:
+    cluster = cluster_with(running_evaluation(), time_runs=True)
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("4", "space", "X")
+        await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
+        assert "retail/17#0 is given up" in screen_text(app)
+        await pilot.press("y")
+        await until(pilot, lambda: ("eval", "skip", "retail/17#0") in cluster.requests)
+
+
+async def test_a_simulation_leads_to_the_replica_that_it_waits_for_and_back() -> None:
+    async with run_on(make_ops(cluster_with(running_evaluation()))) as (app, pilot):
+        await pilot.press("4", "J")
+        await until(pilot, lambda: app.current_mode == "fleet")
+        assert app.screen.query_one(FleetTable).cursor_key == "expert-1-2"
+        await pilot.press("U")
+        await until(pilot, lambda: app.current_mode == "eval")
+        assert app.screen.query_one(UnitTable).drawn_row(0)[0] == "retail 17"
+        assert app.screen.query_one(UnitTable).row_count == 1
+
+
+async def test_a_budget_and_a_smoke_test_are_asked_for() -> None:
+    cluster = cluster_with(running_evaluation(), time_runs=True)
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("4", "colon", *"budget-usd $20", "enter")
+        await until(pilot, lambda: ("eval", "budget_usd", 20.0) in cluster.requests)
+        await pilot.press("colon", *"budget-tokens none", "enter")
+        await until(pilot, lambda: "'none' is no budget; write a number" in app.told)
+        await pilot.press("F")
+        await until(pilot, lambda: ("eval", "finish", None) in cluster.requests)
+
+
+async def test_a_job_that_ends_first_is_named_above_the_evaluation() -> None:
+    cluster = cluster_with(running_evaluation())
+    cluster.jobs = (replace(cluster.jobs[0], time_left_s=900.0), *cluster.jobs[1:])
+    async with run_on(make_ops(cluster), size=(140, 45)) as (_, pilot):
+        await pilot.press("4")
+        await shows(pilot, "oss_eval_node1 ends before the evaluation: 15m00s left")
