@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from tau2tui.analysis.candidates import LineFinder
+from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import parse_errors
 from tau2tui.config import Config
 
@@ -14,12 +16,22 @@ DEFAULT_ERROR_PATTERNS: Mapping[str, str] = Config.model_fields["error_patterns"
 
 
 class ErrorPatterns:
-    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`."""
+    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`.
+
+    `finder` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
+    every pattern needs some plain text.
+    """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
         self._in_bulk = _bulk_engine_knows(self._any)
+        texts = [required_literals(pattern) for pattern in patterns.values()]
+        try:
+            self.finder = LineFinder([text.strip("[] ") for each in texts for text in each or ()])
+            self.texts_known = all(each is not None for each in texts)
+        except ValueError:
+            self.finder, self.texts_known = LineFinder(), False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -27,13 +39,13 @@ class ErrorPatterns:
 
     def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
         """The rows of ERRORS in these lines, with IDENTITY."""
+        return parse_errors(self.candidates(lines), self._compiled, file_domain)
+
+    def candidates(self, lines: pl.Series) -> pl.Series:
+        """Those lines that may match."""
         if not self._compiled:
-            candidates = lines.clear()
-        elif self._in_bulk:
-            candidates = lines.filter(lines.str.contains(self._any))
-        else:
-            candidates = lines.drop_nulls()
-        return parse_errors(candidates, self._compiled, file_domain)
+            return lines.clear()
+        return lines.filter(lines.str.contains(self._any)) if self._in_bulk else lines.drop_nulls()
 
 
 def _bulk_engine_knows(pattern: str) -> bool:

@@ -27,6 +27,7 @@ MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
 _FEW = 1000
 """Lines that are worth to be copied and read together with those of other stretches."""
+_NO_LINES = pl.DataFrame(schema={"line": pl.String(), "place": pl.Int64()})
 SHOWN = 160
 """Characters of a line that are kept to show it."""
 
@@ -47,39 +48,42 @@ class ProfileLines:
     count: int
 
 
-def read_profile_lines(lines: pl.Series, file_domain: str) -> ProfileLines:
-    """Read lines that hold MARK, all of them or only the usual ones."""
-    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("place")
-    usual = read_usual_lines(lines)
+def read_profile_lines(lines: bytes, file_domain: str) -> ProfileLines:
+    """Read lines of UTF-8 that hold MARK, the last without a line end: all of them or only the usual ones."""
     nothing = with_identity(EVENTS).to_frame().with_columns(place=pl.lit(0, pl.Int64))
+    if not lines:
+        return ProfileLines(nothing, _NO_LINES, 0)
+    text = pl.Series("line", [lines], dtype=pl.Binary).cast(pl.String).str.split("\n").explode()
+    usual = read_usual_lines(lines)
     if usual is None:
-        return ProfileLines(nothing, pl.DataFrame([lines.alias("line"), places]), lines.len())
-    events = _with_names(usual, lines[pl.Series(usual.line)], file_domain)
-    left = np.ones(lines.len(), np.bool_)
+        places = pl.int_range(text.len(), dtype=pl.Int64, eager=True).alias("place")
+        return ProfileLines(nothing, pl.DataFrame([text, places]), text.len())
+    events = _with_names(usual, text if usual.line.size == text.len() else text[pl.Series(usual.line)], file_domain)
+    left = np.ones(text.len(), np.bool_)
     left[usual.line] = False
     others = pl.Series("place", np.flatnonzero(left), dtype=pl.Int64)
-    found = lines[others].alias("line")
+    found = text[others].alias("line")
     if found.len() < _FEW:  # of its own, so that it does not hold on to the stretch
         found = pl.Series("line", found.to_list(), dtype=pl.String)
-    return ProfileLines(events.with_columns(pl.Series("place", usual.line)), pl.DataFrame([found, others]), lines.len())
+    return ProfileLines(events, pl.DataFrame([found, others]), text.len())
 
 
 def join_profile_lines(parts: Sequence[ProfileLines], file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of stretches in their order, and the lines that could not be read (SKIPPED), both with IDENTITY."""
     begins = np.cumsum([0, *(part.count for part in parts)])
-    frames, left = (
-        [getattr(part, name).with_columns(pl.col("place") + begin) for part, begin in zip(parts, begins, strict=False)]
-        for name in ("events", "left")
-    )
-    others, unread = parse_any_events(pl.concat(left), file_domain)
+    left = [part.left.with_columns(pl.col("place") + begin) for part, begin in zip(parts, begins, strict=False)]
+    nothing = with_identity(EVENTS).to_frame()
+    others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
     if others.is_empty():
-        return pl.concat(frames).drop("place"), unread
+        return pl.concat([nothing, *(part.events.drop("place") for part in parts)]), unread
+    frames = [part.events.with_columns(pl.col("place") + begin) for part, begin in zip(parts, begins, strict=False)]
     return pl.concat([*frames, others]).sort("place").drop("place"), unread
 
 
 def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    return join_profile_lines([read_profile_lines(lines, file_domain)], file_domain)
+    text = "\n".join(lines.to_list()).encode()
+    return join_profile_lines([read_profile_lines(text, file_domain)] if lines.len() else [], file_domain)
 
 
 def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -125,25 +129,23 @@ def _with_names(usual: UsualLines, lines: pl.Series, file_domain: str) -> pl.Dat
     number[tasks.to_physical().to_numpy()] = np.arange(tasks.len())
     which = pl.Series(number.take(task.to_physical().to_numpy()))
     split = tasks.cast(pl.String).alias("task").to_frame().select(*split_task(file_domain))
-    body = pl.col("line").bin.slice(pl.col("offset"), pl.col("length"))
-    return (
-        usual.rows.with_columns(
-            pl.Series("line", lines.cast(pl.Binary)),
-            pl.Series("offset", usual.offset),
-            pl.Series("length", usual.length),
-            levels[usual.rows["judge"].cast(pl.UInt32)].alias("level"),
-            split["domain"][which],
-            split["task_id"][which],
-        )
-        .select(
-            *(pl.col(name) for name in EVENTS if name not in ("type", "error")),
-            pl.col("type").cast(pl.String).cast(EVENTS["type"]),
-            pl.col("error").fill_null(value=False),
-            body.hash().alias("record"),
-            pl.lit(value=True).alias("timed"),
-        )
-        .select(with_identity(EVENTS).names())
+    record = (
+        pl.DataFrame([lines.cast(pl.Binary), pl.Series("offset", usual.offset), pl.Series("length", usual.length)])
+        .select(pl.col("line").bin.slice(pl.col("offset"), pl.col("length")).hash())
+        .to_series()
+        .alias("record")
     )
+    columns = {
+        **usual.rows.to_dict(),
+        "level": levels[usual.rows["judge"].cast(pl.UInt32)],
+        "domain": split["domain"][which],
+        "task_id": split["task_id"][which],
+        "error": usual.rows["error"].fill_null(value=False),
+        "record": record,
+        "timed": pl.repeat(value=True, n=lines.len(), eager=True),
+        "place": pl.Series(usual.line),
+    }
+    return pl.DataFrame([columns[name].alias(name) for name in (*with_identity(EVENTS), "place")])
 
 
 def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:

@@ -14,7 +14,7 @@ from tau2tui.errors import NothingToRead
 
 __all__ = ["DRIVER", "ERRORS", "EVENTS", "TASKS", "Logs", "Skipped", "find_logs", "logs_below", "read_logs"]
 
-_LOG_NAME = re.compile(r"(?P<name>.+\.(?:log|out|err|txt))(?:(?<=\.log)\.(?P<age>\d+))?")
+_LOG_NAME = re.compile(r"(?P<name>.+\.(?:log|out|err|txt))(?:(?<=\.log)\.(?P<age>\d+))?(?:\.(?:gz|zst))?")
 
 
 def find_logs(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -30,7 +30,9 @@ def find_logs(paths: Sequence[Path]) -> tuple[Path, ...]:
         found += logs_below(path) if path.is_dir() else [path]
     if not found:
         where = ", ".join(str(path) for path in paths) or "no path given"
-        raise NothingToRead(f"{where}: no logs", "looked for *.log, *.log.N, *.out, *.err and *.txt")
+        raise NothingToRead(
+            f"{where}: no logs", "looked for *.log, *.log.N, *.out, *.err and *.txt, also with .gz or .zst"
+        )
     return _each_once(found)
 
 
@@ -52,7 +54,7 @@ def read_logs(files: Sequence[Path], error_patterns: Mapping[str, str] = DEFAULT
         log = LogFile(path)
         try:
             log.advance(patterns)
-            read.append((log.domain, log.records(with_unfinished=True)))
+            read.append((log.domain, log.with_unfinished()))
         except OSError as error:
             raise NothingToRead(f"{path}: {error.strerror}") from None
     return merge(read, patterns.names)

@@ -103,6 +103,6 @@ def test_the_lines_of_the_writers_are_usual_whatever_the_order_of_their_keys(shu
     dressed = [
         f"[tau2/cli.py STDERR] \x1b[36m{text}\x1b[0m\r" if place % 3 else text for place, text in enumerate(texts)
     ]
-    usual = read_usual_lines(pl.Series(dressed))
+    usual = read_usual_lines("\n".join(dressed).encode())
     assert usual is not None
     assert usual.line.tolist() == list(range(500))
