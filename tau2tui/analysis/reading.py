@@ -41,13 +41,13 @@ class Part:
 
 def parse_stretch(data: Buffer, domain: str, patterns: ErrorPatterns) -> Records:
     """Read whole lines, in whatever bytes they are."""
-    return _joined([_read_stretch(data, domain, patterns)], domain, patterns)
+    return _joined([_read_stretch(data, patterns)], domain, patterns)
 
 
 def read_all(stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns) -> Iterator[Part]:
     """Read stretches in their order, of about so many bytes in all."""
     parts: list[_Stretch] = []
-    for part in _in_order(stretches, size, domain, patterns):
+    for part in _in_order(stretches, size, patterns):
         parts.append(part)
         if len(parts) == _TOGETHER or sum(part.kept for part in parts) > _MUCH_LEFT:
             yield _part(parts, domain, patterns)
@@ -71,11 +71,11 @@ class _Stretch:
         return self.profile.left.height + len(self.markers) + len(self.errors)
 
 
-def _read_stretch(data: Buffer, domain: str, patterns: ErrorPatterns) -> _Stretch:
+def _read_stretch(data: Buffer, patterns: ErrorPatterns) -> _Stretch:
     found = patterns.finder.find(data)
     markers = [line for line in found.others if any(mark in line for mark in MARKS)]
     errors = found.others if patterns.texts_known else patterns.candidates(_lines(bytes(data))).to_list()
-    return _Stretch(len(data), bytes(data[-ANCHOR:]), read_profile_lines(found.profile, domain), markers, errors)
+    return _Stretch(len(data), bytes(data[-ANCHOR:]), read_profile_lines(found.profile), markers, errors)
 
 
 def _joined(parts: Sequence[_Stretch], domain: str, patterns: ErrorPatterns) -> Records:
@@ -90,16 +90,16 @@ def _part(parts: Sequence[_Stretch], domain: str, patterns: ErrorPatterns) -> Pa
     return Part(sum(part.length for part in parts), end, concat([_joined(parts, domain, patterns)], rechunk=True))
 
 
-def _in_order(stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns) -> Iterator[_Stretch]:
+def _in_order(stretches: Iterable[Buffer], size: int, patterns: ErrorPatterns) -> Iterator[_Stretch]:
     stretches = iter(stretches)
     if size <= 8 << 20 or AT_ONCE == 1:
         for stretch in stretches:
-            yield _read_stretch(stretch, domain, patterns)
+            yield _read_stretch(stretch, patterns)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting: deque[Future[_Stretch]] = deque()
         for stretch in stretches:
-            waiting.append(pool.submit(_read_stretch, stretch, domain, patterns))
+            waiting.append(pool.submit(_read_stretch, stretch, patterns))
             if len(waiting) > AT_ONCE:
                 yield waiting.popleft().result()
         while waiting:

@@ -129,12 +129,12 @@ class UsualLines:
 
     line: Positions
     """Which of the lines they are, ascending."""
-    offset: Positions
-    """Bytes of a line before the text behind its level."""
-    length: Positions
-    """Bytes of that text, without what stands behind it."""
     rows: pl.DataFrame
-    """at, level, task, thread, type, and a column for each that a key may mean."""
+    """`at`, `judge` (whether the level is that), `task`, `thread`, `type`, and a column for each that a key may mean.
+
+    Besides `line`, and `offset` and `length`: bytes of the line before the text behind its level, and bytes of that
+    text, without what stands behind it. What a line does not say is NaN or -1, or null for a name.
+    """
 
 
 def read_usual_lines(lines: bytes) -> UsualLines | None:
@@ -161,7 +161,21 @@ def read_usual_lines(lines: bytes) -> UsualLines | None:
     if kept.size < usual.size:
         rows = rows[kept]
     line, body = heads.line[kept], heads.begin[kept] + 1
-    return UsualLines(line, body - starts[line], places[ends[line + 1]] - body, rows)
+    rows = rows.with_columns(
+        pl.Series("line", line),
+        pl.Series("offset", body - starts[line]),
+        pl.Series("length", places[ends[line + 1]] - body),
+    )
+    return UsualLines(line, rows)
+
+
+def with_nulls(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns of UsualLines with null where a line does not say."""
+    return rows.with_columns(
+        *(pl.col(name).fill_nan(None) for name in MILLISECONDS),
+        *(pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in COUNTS),
+        *(pl.when(pl.col(name) >= 0).then(pl.col(name) == 1) for name in FLAGS),
+    )
 
 
 def _leave_out_what_follows(text: NDArray[np.uint8], words: Words, places: Positions, ends: Positions) -> None:
@@ -282,7 +296,6 @@ def _pairs(
         return slice(bounds[first], bounds[first + len(names)])
 
     found = values.milliseconds(span(MILLISECONDS)) | values.counts(span(COUNTS)) | values.flags(span(FLAGS))
-    usual &= found["duration_ms"].is_not_null().to_numpy()
     return found | values.names(span(NAMES), named)
 
 
@@ -303,19 +316,20 @@ class _Values:
         numbers, known = two_decimals(self.words, self.stop[span], self.stop[span] - self.start[span])
         filled = self._filled(np.nan, MILLISECONDS, numbers, span)
         self._strike(span, known)
-        return {name: pl.Series(filled[number], nan_to_null=True) for number, name in enumerate(MILLISECONDS)}
+        self.usual[np.isnan(filled[0])] = False  # no duration
+        return {name: pl.Series(filled[number]) for number, name in enumerate(MILLISECONDS)}
 
     def counts(self, span: slice) -> dict[str, pl.Series]:
         whole, known = whole_numbers(self.words, self.stop[span], self.stop[span] - self.start[span])
         filled = self._filled(-1, COUNTS, whole, span)
         self._strike(span, known)
-        return {name: _known(filled[number]) for number, name in enumerate(COUNTS)}
+        return {name: pl.Series(filled[number]) for number, name in enumerate(COUNTS)}
 
     def flags(self, span: slice) -> dict[str, pl.Series]:
         start, length = self.start[span], self.stop[span] - self.start[span]
         said = ((length != 5) | (self.words[start] & FIRST[5] != word(b"False"))).astype(np.int8)
         filled = self._filled(np.int8(-1), FLAGS, said, span)
-        return {name: _known(filled[number]).cast(pl.Boolean) for number, name in enumerate(FLAGS)}
+        return {name: pl.Series(filled[number]) for number, name in enumerate(FLAGS)}
 
     def names(self, span: slice, more: Mapping[str, tuple[Positions, Positions]]) -> dict[str, pl.Series]:
         start = np.concatenate([self.start[span], *(start for start, _ in more.values())])
@@ -352,11 +366,3 @@ class _Values:
     def _strike(self, span: slice, known: Flags) -> None:
         if not known.all():
             self.usual[self.row[span][~known]] = False
-
-
-def _known(numbers: NDArray[Any]) -> pl.Series:
-    """A column in which negative numbers are null."""
-    column = pl.Series(numbers)
-    if (unknown := np.flatnonzero(numbers < 0)).size:
-        column[unknown] = None
-    return column

@@ -90,9 +90,9 @@ LINES = st.builds(
 def test_both_readers_read_the_same(texts: list[str], domain: str) -> None:
     lines = pl.Series("line", texts)
     fast, fast_unread = parse_events(lines, domain)
-    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("place")
-    slow, slow_unread = parse_any_events(pl.DataFrame([lines, places]), domain)
-    assert_frame_equal(fast, slow.drop("place"))
+    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("line")
+    slow, slow_unread = parse_any_events(pl.DataFrame([lines.alias("text"), places]), domain)
+    assert_frame_equal(fast, slow.drop("line"))
     assert sorted(fast_unread["text"]) == sorted(slow_unread["text"])
 
 
