@@ -12,6 +12,7 @@ from typing import BinaryIO, TypeAlias
 
 import polars as pl
 
+from tau2tui.analysis.cache import WORTH_BYTES, LogCache, Place
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.events import MARK, skipped_lines
 from tau2tui.analysis.frames import Records, concat
@@ -22,6 +23,8 @@ from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, 
 _LITTLE = 64 << 10
 """New bytes that are only kept until somebody asks what they say: whoever does asks for many of these at once."""
 _MOST_UNPARSED = 1 << 20
+_SHOWN = 1000
+"""Characters of the last line of an archive that are kept."""
 _SETTLED_ROWS = 100_000
 """Frames of so many rows are never copied to join them with others."""
 _ENDING = r"(?:\.\d+)?(?:\.(?:gz|zst))?"
@@ -81,12 +84,12 @@ Part: TypeAlias = Records | Unparsed
 class LogFile:
     """A log, what it has said so far, and where the next complete line begins."""
 
-    def __init__(self, path: Path, *, follow: bool = False) -> None:
+    def __init__(self, path: Path, *, follow: bool = False, cache: LogCache | None = None) -> None:
         """With `follow` the file is kept open: what is still written to it after a rotation is read too."""
         self.path = path
         self.domain = file_domain(path)
         self.incidents: list[Incident] = []
-        self._follow = follow
+        self._follow, self._cache = follow, cache
         self._file: BinaryIO | None = None
         self._seen: Signature | None = None
         self._gone = False
@@ -94,7 +97,10 @@ class LogFile:
         self._before = b""
         """The last bytes before the offset: they tell a file that was written anew from one that has grown."""
         self._parts: list[Part] = []
-        self._archive: Archive | None = None
+        self._patterns = ErrorPatterns({})
+        self._packed = False
+        self._ended: tuple[str | None, str] = (None, "")
+        """Of an archive: why it ended too early, and its last line without an end."""
 
     def advance(self, patterns: ErrorPatterns) -> bool:
         """Read the lines that were completed since the last call; whether anything is different now.
@@ -103,6 +109,7 @@ class LogFile:
         forgotten; one that was renamed keeps what it said, and the new one goes on. Raises OSError if the file cannot
         be read.
         """
+        self._patterns = patterns
         try:
             seen = Signature.of(self.path.stat())
         except FileNotFoundError:
@@ -142,10 +149,10 @@ class LogFile:
         """What the complete lines have said so far, as it stands now."""
         return tuple(self._parts)
 
-    def records(self, parts: Sequence[Part] | None = None, patterns: ErrorPatterns | None = None) -> Records:
+    def records(self, parts: Sequence[Part] | None = None) -> Records:
         """All that the complete lines say, or said when they were `parts`."""
         asked = self._parts if parts is None else parts
-        settled = _settled(asked, self.domain, patterns or ErrorPatterns({}))
+        settled = _settled(asked, self.domain, self._patterns)
         if len(asked) <= len(self._parts) and all(map(_is, asked, self._parts)):
             self._parts[: len(asked)] = settled
         return self._own(concat(settled) if settled else _nothing())
@@ -154,8 +161,8 @@ class LogFile:
         """All that the complete lines say, and the last one as a skipped line if it is a record without an end."""
         records = self.records()
         skipped = [records.skipped, self._unfinished()]
-        if self._archive is not None and self._archive.problem:
-            problem = pl.Series([f"{self.path}: {self._archive.problem}"])
+        if self._ended[0]:
+            problem = pl.Series([f"{self.path}: {self._ended[0]}"])
             skipped.append(skipped_lines(problem, "archive"))
         return Records(records.events, records.tasks, records.driver, records.errors, pl.concat(skipped))
 
@@ -166,7 +173,10 @@ class LogFile:
         with self._opened() as file:
             seen = Signature.of(os.fstat(file.fileno()))
             changed |= self._forget_unless_same(file, seen)
-            changed |= self._take(file, seen.size, patterns)
+            if self._seen is None and self._cache is not None and not self._parts:
+                changed |= self._take_with(self._cache, file, seen.size, patterns)
+            else:
+                changed |= self._take(file, seen.size, patterns)
         self._seen = seen
         return changed
 
@@ -203,7 +213,7 @@ class LogFile:
             return False
         if not self._seen.same_file(seen):
             return self._forget("replaced")
-        if self._archive is not None:
+        if self._packed:
             return self._forget("rewritten")
         if seen.size < self._offset:
             return self._forget("shortened")
@@ -218,7 +228,7 @@ class LogFile:
         return had
 
     def _begin_anew(self) -> None:
-        self._offset, self._before, self._archive = 0, b"", None
+        self._offset, self._before, self._packed, self._ended = 0, b"", False, (None, "")
 
     def _happened(self, what: str, really: bool = True) -> bool:
         if really:
@@ -227,11 +237,12 @@ class LogFile:
 
     def _take(self, file: BinaryIO, size: int, patterns: ErrorPatterns) -> bool:
         """Read what is new; whether there was anything."""
-        packed = compression(file) if self._offset == 0 else None
-        if packed is not None:
+        unpack = compression(file) if self._offset == 0 else None
+        if unpack is not None:
             file.seek(0)
-            self._archive = Archive(file, packed)
-            self._parts += [part.records for part in read_all(self._archive.whole_lines(), size, self.domain, patterns)]
+            archive = Archive(file, unpack)
+            self._parts += [part.records for part in read_all(archive.whole_lines(), size, self.domain, patterns)]
+            self._packed, self._ended = True, (archive.problem, archive.rest[:STRETCH].decode("utf-8", "replace"))
             return True
         if size - self._offset <= _LITTLE and self._parts:
             return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
@@ -242,6 +253,27 @@ class LogFile:
             self._before = (self._before + part.end)[-ANCHOR:]
             changed = True
         return changed
+
+    def _take_with(self, cache: LogCache, file: BinaryIO, size: int, patterns: ErrorPatterns) -> bool:
+        """The first reading: only what is not known from earlier ones is read, and becomes known."""
+        known = cache.load(self.path, file.fileno())
+        if known is not None and (known.ended is None or known.place.offset == size):
+            self._parts = [known.records]
+            self._offset = known.place.offset
+            self._before = os.pread(file.fileno(), min(ANCHOR, self._offset), max(0, self._offset - ANCHOR))
+            if known.ended is not None:
+                self._packed, self._offset, self._ended = True, 0, known.ended
+                return True
+        else:
+            known = None
+        begun = self._offset
+        changed = self._take(file, size, patterns)
+        read = size if self._packed else self._offset
+        if read - begun >= WORTH_BYTES:
+            new = [part for part in self._parts[known is not None :] if isinstance(part, Records)]
+            ended = (self._ended[0], self._ended[1][:_SHOWN]) if self._packed else None
+            cache.save(self.path, Place.of(file.fileno(), read), new, known, ended)
+        return changed or known is not None
 
     def _keep(self, new: bytes, patterns: ErrorPatterns) -> bool:
         """Remember a few new lines, to be read later."""
@@ -268,12 +300,12 @@ class LogFile:
 
     def _unfinished(self) -> pl.DataFrame:
         """The last line without its end, if it looks like a record: SKIPPED with IDENTITY."""
-        if self._archive is not None:
-            rest = self._archive.rest
+        if self._packed:
+            line = self._ended[1]
         else:
             with self.path.open("rb") as file:
                 rest = os.pread(file.fileno(), STRETCH, self._offset).partition(b"\n")[0]
-        line = rest.decode("utf-8", "replace")
+            line = rest.decode("utf-8", "replace")
         looks = re.search(MARK, line) is not None or any(mark in line for mark in MARKS)
         return skipped_lines(pl.Series([line] if looks else [], dtype=pl.String), "unfinished")
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs, Skipped
@@ -42,16 +43,24 @@ def logs_below(directory: Path) -> list[Path]:
     return sorted(files, key=_age)
 
 
-def read_logs(files: Sequence[Path], error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS) -> Logs:
+def read_logs(
+    files: Sequence[Path],
+    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+    *,
+    use_cache: bool = False,
+) -> Logs:
     """Read logs as they are now, whatever bytes they hold; records that stand in several files count once.
+
+    With `use_cache` what earlier readings have found is taken from the cache, and what this one finds is put there.
 
     An unfinished last line is not read: a torn number looks like a number. Raises NothingToRead for a file that cannot
     be opened.
     """
     patterns = ErrorPatterns(error_patterns)
+    cache = LogCache(error_patterns) if use_cache else None
     read = []
     for path in files:
-        log = LogFile(path)
+        log = LogFile(path, cache=cache)
         try:
             log.advance(patterns)
             read.append((log.domain, log.with_unfinished()))

@@ -52,7 +52,7 @@ class LogTail:
         patterns = self._patterns
 
         def make() -> Logs:
-            return merge([(domain, log.records(said, patterns)) for log, domain, said in parts], patterns.names)
+            return merge([(domain, log.records(said)) for log, domain, said in parts], patterns.names)
 
         return Logs.made_later(make, patterns.names)
 
