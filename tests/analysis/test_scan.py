@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import stretches
+from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
 from tau2tui.analysis.scan import DRIVER, ERRORS, EVENTS, TASKS, Logs, find_logs, read_logs
 from tau2tui.errors import NothingToRead
 from tests.analysis.made_logs import LogMaker
@@ -38,10 +40,15 @@ USER_SIM = (
 TELECOM_TASK = "[mms_issue]airplane_mode_on|bad_network_preference[PERSONA:None]"
 
 
-def read(directory: Path, text: str | bytes, name: str = "some.log", **options: dict[str, str]) -> Logs:
+def read(
+    directory: Path,
+    text: str | bytes,
+    name: str = "some.log",
+    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+) -> Logs:
     path = directory / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_logs([path], **options)
+    return read_logs([path], error_patterns)
 
 
 @pytest.mark.parametrize("seed", range(3))

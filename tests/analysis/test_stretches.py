@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,13 @@ from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import stretches
 from tau2tui.analysis.scan import find_logs, read_logs
-from tau2tui.analysis.stretches import zstd
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, TOOL_CALL, USER_SIM
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "zst": zstd.compress}
 ENDINGS = pytest.mark.parametrize("ending", PACKERS)
