@@ -15,13 +15,14 @@ from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.events import ProfileLines, join_profile_lines, read_profile_lines
 from tau2tui.analysis.frames import Records, concat
 from tau2tui.analysis.markers import MARKS, parse_markers
+from tau2tui.analysis.stretches import STRETCH
 
 AT_ONCE = min(len(os.sched_getaffinity(0)), 4)
 """Threads that read, at most: NumPy and Polars let other threads run."""
 IN_USE = AT_ONCE + 2
 """Stretches that may be looked at after a further one has been asked for."""
 ANCHOR = 64
-_TOGETHER = 16
+_TOGETHER = 32
 """Stretches whose rare lines are read together: a reading of a few costs as much as one of many."""
 _MUCH_LEFT = 20_000
 """Lines that are kept for that at most."""
@@ -92,7 +93,7 @@ def _part(parts: Sequence[_Stretch], domain: str, patterns: ErrorPatterns) -> Pa
 
 def _in_order(stretches: Iterable[Buffer], size: int, patterns: ErrorPatterns) -> Iterator[_Stretch]:
     stretches = iter(stretches)
-    if size <= 8 << 20 or AT_ONCE == 1:
+    if size <= STRETCH or AT_ONCE == 1:
         for stretch in stretches:
             yield _read_stretch(stretch, patterns)
         return

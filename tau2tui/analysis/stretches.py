@@ -16,7 +16,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-STRETCH = 8 << 20
+STRETCH = 4 << 20
 """Bytes that are read at once; a line longer than this is cut."""
 _CHUNK = 256 << 10
 """Bytes of an archive that are read at once."""

@@ -70,6 +70,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             for mib in said.mib:
                 sample = parse.make_sample(directory / "tau2_retail.log", mib)
                 yield parse.compare_commands(sample, said.rounds)
+            yield parse.CACHE_HEAD
+            for mib in said.mib:
+                sample = parse.make_sample(directory / "tau2_retail.log", mib)
+                yield parse.reopen(sample, directory, said.rounds)
         case "tail":
             yield tail.HEAD
             yield from tail.measure(directory, said.mib, said.rounds)
