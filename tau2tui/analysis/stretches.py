@@ -7,8 +7,9 @@ import os
 import sys
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 if sys.version_info >= (3, 14):
@@ -42,6 +43,30 @@ def whole_lines(file: BinaryIO, offset: int, in_use: int) -> Iterator[memoryview
             return
         offset += end or size
         yield memoryview(buffer)[: end or size]
+
+
+def text_stretches(path: Path) -> Iterator[bytes | memoryview]:
+    """The complete lines of a log, compressed or not, at most STRETCH bytes at a time; of a damaged one what is there.
+
+    A stretch is only good until the next one is asked for. Raises OSError.
+    """
+    with path.open("rb", buffering=0) as file:
+        unpack = compression(file)
+        yield from whole_lines(file, 0, 1) if unpack is None else Archive(file, unpack).whole_lines()
+
+
+def lines_with(texts: Sequence[bytes], data: bytes | memoryview) -> Iterator[bytes]:
+    """The lines that hold any of the texts, in their order; quick where they are rare."""
+    data = bytes(data)
+    begins: set[int] = set()
+    for text in texts:
+        at = data.find(text)
+        while at >= 0:
+            begins.add(data.rfind(b"\n", 0, at) + 1)
+            at = data.find(text, at + 1)
+    for begin in sorted(begins):
+        end = data.find(b"\n", begin)
+        yield data[begin : end if end >= 0 else len(data)]
 
 
 class _Decompressor(Protocol):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import Logs
@@ -18,10 +19,16 @@ class LogTail:
     """Follows files, and the logs in directories, those too that appear later. One caller at a time."""
 
     def __init__(
-        self, files: Sequence[Path] | Path, error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS
+        self,
+        files: Sequence[Path] | Path,
+        error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+        *,
+        use_cache: bool = False,
     ) -> None:
+        """With `use_cache` the first look at a log takes from the cache what earlier readings have found."""
         self._paths = (files,) if isinstance(files, Path) else tuple(files)
         self._patterns = ErrorPatterns(error_patterns)
+        self._cache = LogCache(error_patterns) if use_cache else None
         self._logs: dict[Path, LogFile] = {}
 
     @property
@@ -39,7 +46,7 @@ class LogTail:
         present = self._present()
         changed = self._follow_renamed(present)
         for path in present:
-            log = self._logs.get(path) or self._logs.setdefault(path, LogFile(path, follow=True))
+            log = self._logs.get(path) or self._logs.setdefault(path, LogFile(path, follow=True, cache=self._cache))
             try:
                 changed |= log.advance(self._patterns)
             except FileNotFoundError:

@@ -7,10 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import stretches
+from tau2tui.analysis.outcomes import logged_outcomes
 from tau2tui.analysis.scan import find_logs, read_logs
+from tau2tui.analysis.stretches import lines_with
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, TOOL_CALL, USER_SIM
 
@@ -126,3 +130,20 @@ def test_compressed_rotations_are_found_and_their_domain_known(tmp_path: Path) -
     found = find_logs([tmp_path])
     assert [path.name for path in found] == [*names[:3], names[4]]
     assert read_logs(found).events["domain"].to_list() == ["retail"]
+
+
+@ENDINGS
+def test_rewards_stand_in_compressed_logs_too(tmp_path: Path, ending: str) -> None:
+    said = "FINISHED SIMULATION: Domain: retail, Task: 5, Agent: a, User: b. Reward: 1.0\n"
+    marker = "[TAU2_TASK_COMPLETE] domain=retail trial=2 task_id=5 status=ok completed_domain=1 total_domain=114\n"
+    plain, packed = tmp_path / "fullrun.log", tmp_path / f"fullrun.log.1.{ending}"
+    plain.write_text(f"noise\n{said}noise\n{marker}")
+    packed.write_bytes(PACKERS[ending](plain.read_bytes()))
+    found = logged_outcomes([packed])
+    assert_frame_equal(found, logged_outcomes([plain]))
+
+
+@given(st.lists(st.sampled_from([b"one", b"two", b"x", b"\n"]), max_size=30).map(b"".join))
+def test_lines_that_hold_a_text_come_once_and_in_order(data: bytes) -> None:
+    expected = [line for line in data.split(b"\n") if b"one" in line or b"two" in line]
+    assert list(lines_with((b"two", b"one"), data)) == expected
