@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tau2tui.analysis.frames import EVENTS, IDENTITY, SKIPPED, with_identity
+from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
 from tau2tui.analysis.usual_lines import (
     COUNTS,
     MILLISECONDS,
@@ -27,6 +27,7 @@ MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
 _FEW = 1000
 """Lines that are worth to be copied and read together with those of other stretches."""
+_NO_EVENTS = NO_EVENTS.with_columns(line=pl.lit(0, pl.Int64))
 _NO_LINES = pl.DataFrame(schema={"text": pl.String(), "line": pl.Int64()})
 SHOWN = 160
 """Characters of a line that are kept to show it."""
@@ -86,7 +87,7 @@ def join_profile_lines(parts: Sequence[ProfileLines], file_domain: str) -> tuple
         for part, begin in zip(parts, begins, strict=False)
         if part.usual is not None
     ]
-    events = _events(pl.concat(rows, rechunk=False), file_domain) if rows else others.clear()
+    events = _events(pl.concat(rows, rechunk=False), file_domain) if rows else _NO_EVENTS
     if others.height:
         events = pl.concat([events, others]).sort("line")
     return events.drop("line"), unread
@@ -100,8 +101,7 @@ def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.D
 def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The same, slower, whatever stands in `text`; the events keep the column `line`."""
     if lines.is_empty():
-        events = with_identity(EVENTS).to_frame().with_columns(line=pl.lit(0, pl.Int64))
-        return events, skipped_lines(lines["text"], "profile")
+        return _NO_EVENTS, NO_SKIPPED
     text, torn = _last_records(lines["text"].str.replace_all(ANSI, "").str.strip_chars_end())
     heads = _heads(text.alias("text")).with_columns(lines["line"])
     rows = heads.select(
@@ -161,6 +161,8 @@ def split_task(file_domain: str, task: pl.Expr | None = None) -> tuple[pl.Expr, 
 
 def skipped_lines(lines: pl.Series, kind: str) -> pl.DataFrame:
     """Lines that look like a record and could not be read, shortened, with IDENTITY."""
+    if lines.is_empty():
+        return NO_SKIPPED
     return (
         lines.alias("text")
         .to_frame()
