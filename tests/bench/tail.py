@@ -56,7 +56,7 @@ def measure(directory: Path, mib: float, rounds: int) -> Iterator[str]:
             poll, look = statistics.median(log.polls[name]), statistics.median(log.looks[name])
             yield (
                 f"| {name} | {log.mib:.0f} MiB | {1000 * poll:.3f} | {1000 * look:.2f} | {1000 * again:.0f} | "
-                f"**{again / (poll + look):.0f}×** | {poll / at_little:.1f}× |"
+                f"**{min(again / (poll + look), 9999):.0f}×** | {poll / at_little:.1f}× |"
             )
 
 
