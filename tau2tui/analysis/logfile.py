@@ -6,9 +6,8 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import polars as pl
 
@@ -16,8 +15,11 @@ from tau2tui.analysis.cache import WORTH_BYTES, LogCache, Place
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.events import MARK, skipped_lines
 from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.incidents import Incident, Signature
+from tau2tui.analysis.log_parts import Part, Unparsed
+from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
-from tau2tui.analysis.reading import ANCHOR, IN_USE, parse_stretch, read_all
+from tau2tui.analysis.reading import ANCHOR, IN_USE, read_all
 from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
 
 _LITTLE = 64 << 10
@@ -25,60 +27,9 @@ _LITTLE = 64 << 10
 _MOST_UNPARSED = 1 << 20
 _SHOWN = 1000
 """Characters of the last line of an archive that are kept."""
-_SETTLED_ROWS = 100_000
-"""Frames of so many rows are never copied to join them with others."""
 _ENDING = r"(?:\.\d+)?(?:\.(?:gz|zst))?"
 _FILE_NAME = re.compile(rf"(?:tau2|eval)_(?P<domain>.+?)\.log{_ENDING}")
 _EVALUATION_LOG = re.compile(rf"(?:fullrun|(?:tau2|eval)_.+?)\.log{_ENDING}")
-
-
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """Something happened to a log besides that it grew."""
-
-    path: Path
-    what: str
-    """`rotated`, `replaced`, `shortened`, `rewritten`, `vanished` or `stale`."""
-
-    def __str__(self) -> str:
-        return f"{self.path}: {_SAID[self.what]}"
-
-
-_SAID = {
-    "rotated": "another file has taken its name; both are read",
-    "replaced": "replaced by another file, which is read from its beginning",
-    "shortened": "shorter than it was; read again from its beginning",
-    "rewritten": "not what it was before its new lines; read again from its beginning",
-    "vanished": "not there any more; what it said is kept",
-    "stale": "removed on its server while it was open here; opened again",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What tells that a file has not been touched since."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Signature:
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-    def same_file(self, other: Signature) -> bool:
-        return (self.device, self.inode) == (other.device, other.inode)
-
-
-@dataclass(frozen=True, slots=True)
-class Unparsed:
-    """A few new lines."""
-
-    lines: bytes
-
-
-Part: TypeAlias = Records | Unparsed
 
 
 class LogFile:
@@ -152,10 +103,10 @@ class LogFile:
     def records(self, parts: Sequence[Part] | None = None) -> Records:
         """All that the complete lines say, or said when they were `parts`."""
         asked = self._parts if parts is None else parts
-        settled = _settled(asked, self.domain, self._patterns)
+        settled = settled_parts(asked, self.domain, self._patterns)
         if len(asked) <= len(self._parts) and all(map(_is, asked, self._parts)):
             self._parts[: len(asked)] = settled
-        return self._own(concat(settled) if settled else _nothing())
+        return self._own(concat(settled) if settled else concat([]))
 
     def with_unfinished(self) -> Records:
         """All that the complete lines say, and the last one as a skipped line if it is a record without an end."""
@@ -289,7 +240,7 @@ class LogFile:
                 break
             unparsed += len(part.lines)
         if unparsed > _MOST_UNPARSED:
-            self._parts = list[Part](_settled(self._parts, self.domain, patterns))
+            self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))
         return True
 
     def _own(self, records: Records) -> Records:
@@ -314,35 +265,6 @@ def file_domain(path: Path) -> str:
     """The domain in the name of a log (`tau2_<domain>.log`, `eval_<domain>.log`); "" where the name holds none."""
     found = _FILE_NAME.fullmatch(path.name)
     return found["domain"] if found and found["domain"] != "global" else ""
-
-
-def _settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list[Records]:
-    """The same parts with the lines read, and small ones joined so that many looks leave few parts.
-
-    A part is copied when its neighbour has grown to half of its size, so each row is copied a few times in all.
-    """
-    settled: list[Records] = []
-    lines: list[bytes] = []
-    for part in [*parts, None]:
-        if isinstance(part, Unparsed):
-            lines.append(part.lines)
-            continue
-        if lines:
-            settled.append(parse_stretch(b"".join(lines), domain, patterns))
-            lines = []
-        if part is not None:
-            settled.append(part)
-    while len(settled) > 1 and _rows(settled[-2]) <= min(2 * _rows(settled[-1]), _SETTLED_ROWS):
-        settled[-2:] = [concat(settled[-2:], rechunk=True)]
-    return settled
-
-
-def _rows(records: Records) -> int:
-    return sum(frame.height for frame in (records.events, records.tasks, records.driver, records.errors))
-
-
-def _nothing() -> Records:
-    return concat([], rechunk=True)
 
 
 def _is(one: object, other: object) -> bool:

@@ -10,7 +10,8 @@ from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import Logs
-from tau2tui.analysis.logfile import Incident, LogFile
+from tau2tui.analysis.incidents import Incident
+from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.scan import logs_below
 from tau2tui.errors import NothingToRead
 

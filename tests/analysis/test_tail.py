@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.logfile import Unparsed
+from tau2tui.analysis.log_parts import Unparsed
 from tau2tui.analysis.scan import Logs, read_logs
 from tau2tui.analysis.tail import LogTail
 from tests.analysis.made_logs import LogMaker
