@@ -13,14 +13,8 @@ import numpy as np
 import polars as pl
 
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
-from tau2tui.analysis.usual_lines import (
-    COUNTS,
-    MILLISECONDS,
-    NAMES,
-    SPELLINGS,
-    read_usual_lines,
-    with_nulls,
-)
+from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
+from tau2tui.analysis.usual_lines import read_usual_lines, with_nulls
 
 LEVELS = ("PROFILE", "USER_JUDGE")
 MARK = r"\[(?:PROFILE|USER_JUDGE)\] "

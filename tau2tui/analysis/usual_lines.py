@@ -17,9 +17,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tau2tui.analysis.frames import CALL_TYPES, EVENTS
+from tau2tui.analysis.line_keys import COLUMNS, COUNTS, FLAGS, KEYS, MILLISECONDS, NAMES
 from tau2tui.analysis.words import (
     FIRST,
-    LAST,
     LONGEST_NAME,
     PADDING,
     Flags,
@@ -33,80 +33,12 @@ from tau2tui.analysis.words import (
     words_of,
 )
 
-SPELLINGS = {
-    "duration_ms": ("duration_ms", "total_duration_ms"),
-    "prefill_ms": ("prefill_ms", "vllm_prefill_ms", "toolorchestra_vllm_prefill_ms"),
-    "decode_ms": ("decode_ms", "vllm_decode_ms", "toolorchestra_vllm_decode_ms"),
-    "input_tokens": ("input_tokens", "vllm_prefill_len", "toolorchestra_vllm_prefill_len"),
-    "output_tokens": ("output_tokens", "vllm_decode_len", "toolorchestra_vllm_decode_len"),
-}
-"""Column → the keys that mean it, the first of them that a line has counts."""
-MILLISECONDS = ("duration_ms", "prefill_ms", "decode_ms")
-COUNTS = ("step", "input_tokens", "output_tokens")
-NAMES = ("model", "function", "call_type", "from_role", "to_role", "expert", "replica")
-FLAGS = ("has_tool_calls", "error")
-
-_COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
 _MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ")
 _BLANK, _EQUALS, _END, _BRACKET = b" =\n["
 _USUAL_PREFIXES = {0: 0, 21: 2, 22: 2, 43: 4, 5: 0, 26: 2, 27: 2, 48: 4}
 """Length of what the driver puts before a child's line, without and with a colour → blanks in it."""
 _BLANKS_BEFORE = np.array([_USUAL_PREFIXES.get(length, 0) for length in range(64)])
 _RETURN, _COLOUR, _NO_COLOUR = 13, b"\x1b[36m", b"\x1b[0m"
-
-
-class _Keys:
-    """Which column a key means: a table without collisions, in which a key is compared whole."""
-
-    _BITS = 10
-
-    def __init__(self) -> None:
-        keys = [(key, column) for column in _COLUMNS for key in SPELLINGS.get(column, (column,))]
-        texts = [key.encode() for key, _ in keys]
-        self.length = np.array([0, *map(len, texts)], np.int64)
-        self.last = np.array([0, *(_last(text) for text in texts)], np.uint64)
-        self.before = [np.array([0, *(word(text[at : at + 8]) for text in texts)], np.uint64) for at in (0, 8, 16)]
-        self.column = np.array([len(_COLUMNS), *(_COLUMNS.index(column) for _, column in keys)], np.uint8)
-        self.factor, slots = self._without_collision()
-        self.table = np.zeros(1 << self._BITS, np.uint8)
-        self.table[slots] = np.arange(1, len(slots) + 1)
-
-    def _without_collision(self) -> tuple[np.uint64, NDArray[np.int64]]:
-        for factor in np.random.default_rng(0).integers(1, 2**64 - 1, 1000, np.uint64):
-            slots = self._slots(self.last[1:], self.length[1:], factor | np.uint64(1))
-            if len(set(slots.tolist())) == len(slots):
-                return factor | np.uint64(1), slots
-        raise AssertionError("a thousand factors, and each has a collision")
-
-    def _slots(self, last: Words, length: Positions, factor: np.uint64) -> NDArray[np.int64]:
-        mixed = last + length.view(np.uint64)
-        mixed *= factor
-        mixed >>= np.uint64(64 - self._BITS)
-        return mixed.view(np.int64)
-
-    def columns(self, words: Words, start: Positions, length: Positions) -> NDArray[np.uint8]:
-        """The number of the column that each key means; len(_COLUMNS) for a key that means none."""
-        end = start + length
-        end -= 8
-        last = words[end]
-        last &= LAST.take(length, mode="clip")
-        key = self.table.take(self._slots(last, length, self.factor))
-        known = self.length.take(key) == length
-        known &= self.last.take(key) == last
-        for at, before in zip((0, 8, 16), self.before, strict=True):
-            if (long := np.flatnonzero(known & (length > at + 8))).size:
-                rest = FIRST.take(length.take(long) - at, mode="clip")
-                rest &= words[start.take(long) + at]
-                known[long] = rest == before.take(key.take(long))
-        return np.where(known, self.column.take(key), np.uint8(len(_COLUMNS)))
-
-
-def _last(text: bytes) -> np.uint64:
-    """The last eight bytes as a word, the missing ones before a shorter text 0."""
-    return word(text[-8:].rjust(8, b"\0"))
-
-
-_KEYS = _Keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +200,7 @@ def _pairs(
     usual: Flags,
     named: Mapping[str, tuple[Positions, Positions]],
 ) -> dict[str, pl.Series]:
-    """A column for each name in _COLUMNS and for the texts `named`, which are places and lengths.
+    """A column for each name in COLUMNS and for the texts `named`, which are places and lengths.
 
     Lines with an unusual value are struck from `usual`.
     """
@@ -279,10 +211,10 @@ def _pairs(
     equals += 2 * np.arange(row.size)
     key = places.take(equals - 1) + 1
     value = places.take(equals) + 1
-    column = _KEYS.columns(words, key, value - 1 - key)
+    column = KEYS.columns(words, key, value - 1 - key)
     order = np.argsort(column, kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(_COLUMNS) + 1))))
-    order = order[: bounds[len(_COLUMNS)]]
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS) + 1))))
+    order = order[: bounds[len(COLUMNS)]]
     row, start, stop = row.take(order), value.take(order), places.take(equals.take(order) + 1)
     # In the order of columns and, within a column, of lines: where a value stands among all those of all columns.
     cell = column.take(order).astype(np.int64)
@@ -292,7 +224,7 @@ def _pairs(
     values = _Values(data, words, usual, row, cell, start, stop)
 
     def span(names: tuple[str, ...]) -> slice:
-        first = _COLUMNS.index(names[0])
+        first = COLUMNS.index(names[0])
         return slice(bounds[first], bounds[first + len(names)])
 
     found = values.milliseconds(span(MILLISECONDS)) | values.counts(span(COUNTS)) | values.flags(span(FLAGS))
@@ -360,7 +292,7 @@ class _Values:
         """The values by column and line."""
         lines = self.usual.size
         filled = np.full(len(columns) * lines, missing, values.dtype)
-        filled[self.cell[span] - _COLUMNS.index(columns[0]) * lines] = values
+        filled[self.cell[span] - COLUMNS.index(columns[0]) * lines] = values
         return filled.reshape(len(columns), lines)
 
     def _strike(self, span: slice, known: Flags) -> None:

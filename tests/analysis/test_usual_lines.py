@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis.events import parse_any_events, parse_events
-from tau2tui.analysis.usual_lines import SPELLINGS, read_usual_lines
+from tau2tui.analysis.line_keys import SPELLINGS
+from tau2tui.analysis.usual_lines import read_usual_lines
 from tests.analysis.made_logs import LogMaker
 
 DOMAINS = st.sampled_from(["retail", ""])
