@@ -38,7 +38,9 @@ class Written:
         return (self.markdown, self.html, self.json, *self.charts, *self.frames)
 
 
-async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False, charts: bool = True) -> Written:
+async def report_run(
+    ops: Ops, out: Path | None = None, *, csv: bool = False, charts: bool = True, use_cache: bool = True
+) -> Written:
     """Write the report of a run: into its own directory if that is on this machine, else into ./report-RUN.
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
@@ -49,22 +51,29 @@ async def report_run(ops: Ops, out: Path | None = None, *, csv: bool = False, ch
     directory = await local_copy(ops)
 
     def write() -> Written:
-        return _write(side_of_directory(directory, ops.config), out, ops.config, _context(ops), csv=csv, charts=charts)
+        side = side_of_directory(directory, ops.config, use_cache=use_cache)
+        return _write(side, out, ops.config, _context(ops), csv=csv, charts=charts)
 
     return await asyncio.to_thread(write)
 
 
 def report_paths(
-    paths: Sequence[Path], out: Path, config: Config | None, *, csv: bool = False, charts: bool = True
+    paths: Sequence[Path],
+    out: Path,
+    config: Config | None,
+    *,
+    csv: bool = False,
+    charts: bool = True,
+    use_cache: bool = True,
 ) -> Written:
     """Write the report of log files and directories, whoever wrote them.
 
     Raises NothingToRead if there is no log or nothing in it, CommandFailed if `out` cannot be written.
     """
-    return _write(side_of_paths(paths, config), out, config, None, csv=csv, charts=charts)
+    return _write(side_of_paths(paths, config, use_cache=use_cache), out, config, None, csv=csv, charts=charts)
 
 
-def side_of_paths(paths: Sequence[Path], config: Config | None) -> Side:
+def side_of_paths(paths: Sequence[Path], config: Config | None, *, use_cache: bool = True) -> Side:
     """The logs at these paths, and if it is one directory also what lies beside them.
 
     `config`: for the error patterns, where the directory is no run with its own. Raises NothingToRead.
@@ -74,17 +83,17 @@ def side_of_paths(paths: Sequence[Path], config: Config | None) -> Side:
     from tau2tui.analysis.scan import find_logs
 
     if len(paths) == 1 and paths[0].is_dir():
-        return side_of_directory(paths[0], config)
+        return side_of_directory(paths[0], config, use_cache=use_cache)
     logs = find_logs(paths)
     name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
-    return _side(RunFiles(name=name, logs=logs, outcomes=logged_outcomes(logs)), config)
+    return _side(RunFiles(name=name, logs=logs, outcomes=logged_outcomes(logs)), config, use_cache)
 
 
-def side_of_directory(directory: Path, config: Config | None) -> Side:
+def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True) -> Side:
     """A run directory, or one of logs. Raises NothingToRead."""
     from tau2tui.analysis.run_files import read_run
 
-    return _side(read_run(directory), config)
+    return _side(read_run(directory), config, use_cache)
 
 
 async def local_copy(ops: Ops) -> Path:
@@ -121,12 +130,14 @@ async def _fetch(ops: Ops, name: str, target: Path) -> None:
     await asyncio.to_thread(write)
 
 
-def _side(files: RunFiles, config: Config | None) -> Side:
+def _side(files: RunFiles, config: Config | None, use_cache: bool) -> Side:
     from tau2tui.analysis.compare import Side
+    from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
     from tau2tui.analysis.scan import read_logs
 
     config = files.config or config
-    logs = read_logs(files.logs) if config is None else read_logs(files.logs, config.error_patterns)
+    patterns = DEFAULT_ERROR_PATTERNS if config is None else config.error_patterns
+    logs = read_logs(files.logs, patterns, use_cache=use_cache)
     return Side(files if files.config else replace(files, config=config), logs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -116,3 +117,19 @@ def test_patterns_of_the_configuration_are_classes(logs: Path, tmp_path: Path) -
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = CliRunner().invoke(words, ["errors", str(tmp_path / "gone")])
     assert "gone: no such file" in str(result.exception)
+
+
+def test_packed_logs_are_counted_as_the_plain_ones(tmp_path: Path) -> None:
+    text = b"INFO x\nERROR unexpected tokens remaining in message header\nRetrying in 5 seconds\n" * 3
+    plain, packed = tmp_path / "plain", tmp_path / "packed"
+    for directory in (plain, packed):
+        directory.mkdir()
+    (plain / "fullrun.log").write_bytes(text)
+    (packed / "fullrun.log.gz").write_bytes(gzip.compress(text))
+    of_plain, of_packed = (json.loads(said_to(directory, "--json")) for directory in (plain, packed))
+    assert of_plain["counters"]
+    for found in (of_plain, of_packed):
+        del found["files"], found["alike"]  # these name files
+        for counter in found["counters"] if isinstance(found["counters"], list) else found["counters"].values():
+            counter.pop("files", None)
+    assert of_packed == of_plain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -69,3 +70,27 @@ def test_the_html_needs_no_other_file(logs: Path, tmp_path: Path) -> None:
     assert data["tables"]["All percentiles"][0]["series"] == "orchestrator"
     events = pl.read_parquet(tmp_path / "frames/events.parquet")
     assert events.height == pl.read_csv(tmp_path / "frames/events.csv", infer_schema=False).height > 100
+
+
+def test_only_no_cache_looks_at_a_log_again_that_has_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    line = (
+        "[USER_JUDGE] 2025-12-23 10:15:34.100 task=1 thread=1 type=user_sim model=m call_type=openai duration_ms=1.00\n"
+    )
+    log = tmp_path / "fullrun.log"
+    log.write_text(line * 12_000)
+
+    def count(*options: str) -> int:
+        return int(json.loads(said("latency", log, "--json", *options))["rows"][0]["count"])
+
+    assert (count(), count()) == (12_000, 12_000)
+    with log.open("r+b") as file:  # where neither the first nor the last bytes are
+        os.pwrite(file.fileno(), b"x" * len(line), len(line) * 6000)
+    assert (count(), count("--no-cache")) == (12_000, 11_999)
+    for options, events in (((), 12_000), (("--no-cache",), 11_999)):
+        said("report", log, "--out", tmp_path / "report", *options)
+        assert pl.read_parquet(tmp_path / "report/frames/events.parquet").height == events
+    shift = json.loads(said("compare", log, log, "--no-cache", "--json"))["latencies"]["user_sim:m"][1]
+    assert shift["difference"] == 0

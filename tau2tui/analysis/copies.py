@@ -27,6 +27,7 @@ def merge(files: Sequence[tuple[str, Records]], error_names: tuple[str, ...]) ->
             markers=kinds.get("marker", 0),
             unfinished=kinds.get("unfinished", 0),
             examples=tuple(skipped["text"].head(EXAMPLES)),
+            archives=kinds.get("archive", 0),
         ),
         error_names=error_names,
     )

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from tau2tui.analysis.candidates import LineFinder
 from tau2tui.analysis.events import ANSI
+from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors
 from tau2tui.config import Config
 
@@ -19,13 +21,23 @@ _BOUND = r"\^|\$|\\[AbBZz<>]"
 
 
 class ErrorPatterns:
-    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`."""
+    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`.
+
+    `finder` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
+    every pattern needs some plain text.
+    """
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
         self._in_bulk = _bulk_engine_knows(self._any)
         self._bound = re.search(_BOUND, self._any) is not None
+        texts = [required_literals(pattern) for pattern in patterns.values()]
+        try:
+            self.finder = LineFinder([text.strip("[] ") for each in texts for text in each or ()])
+            self.texts_known = all(each is not None for each in texts)
+        except ValueError:
+            self.finder, self.texts_known = LineFinder(), False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -33,13 +45,13 @@ class ErrorPatterns:
 
     def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
         """The rows of ERRORS in these lines, with IDENTITY."""
+        return parse_errors(self.candidates(lines), self._compiled, file_domain)
+
+    def candidates(self, lines: pl.Series) -> pl.Series:
+        """Those lines that may match."""
         if not self._compiled:
-            candidates = lines.clear()
-        elif self._in_bulk:
-            candidates = lines.filter(self._undressed(lines).str.contains(self._any))
-        else:
-            candidates = lines.drop_nulls()
-        return parse_errors(candidates, self._compiled, file_domain)
+            return lines.clear()
+        return lines.filter(self._undressed(lines).str.contains(self._any)) if self._in_bulk else lines.drop_nulls()
 
     def _undressed(self, lines: pl.Series) -> pl.Series:
         """The lines as `parse_errors` matches them: without colours, a child's prefix and blanks at the end.

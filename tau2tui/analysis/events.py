@@ -12,21 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from tau2tui.analysis.frames import EVENTS, IDENTITY, SKIPPED, with_identity
-from tau2tui.analysis.usual_lines import (
-    COUNTS,
-    MILLISECONDS,
-    NAMES,
-    SPELLINGS,
-    UsualLines,
-    read_usual_lines,
-)
+from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
+from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
+from tau2tui.analysis.usual_lines import read_usual_lines, with_nulls
 
 LEVELS = ("PROFILE", "USER_JUDGE")
 MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
 _FEW = 1000
 """Lines that are worth to be copied and read together with those of other stretches."""
+_NO_EVENTS = NO_EVENTS.with_columns(line=pl.lit(0, pl.Int64))
+_NO_LINES = pl.DataFrame(schema={"text": pl.String(), "line": pl.Int64()})
 SHOWN = 160
 """Characters of a line that are kept to show it."""
 
@@ -40,59 +36,72 @@ _BEGUN = r"(?:\[\d{4}-\d\d-\d\d [\d:]*\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *
 class ProfileLines:
     """What stands in a stretch of a log's profile lines, as far as it can be read fast."""
 
-    events: pl.DataFrame
-    """EVENTS with IDENTITY, and `place`: the number of a line among the profile lines of the stretch."""
+    usual: pl.DataFrame | None
+    """The rows of UsualLines and `record`; None if there are none."""
     left: pl.DataFrame
-    """`line` and `place` of those that are laid out in another way."""
+    """`text` and `line` of those that are laid out in another way."""
     count: int
 
 
-def read_profile_lines(lines: pl.Series, file_domain: str) -> ProfileLines:
-    """Read lines that hold MARK, all of them or only the usual ones."""
-    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("place")
+def read_profile_lines(lines: bytes) -> ProfileLines:
+    """Read lines of UTF-8 that hold MARK, the last without a line end: only the usual ones."""
+    if not lines:
+        return ProfileLines(None, _NO_LINES, 0)
     usual = read_usual_lines(lines)
-    nothing = with_identity(EVENTS).to_frame().with_columns(place=pl.lit(0, pl.Int64))
+    text = (
+        pl.DataFrame([pl.Series("text", [lines], dtype=pl.Binary).cast(pl.String)])
+        .lazy()
+        .select(pl.col("text").str.split("\n"))
+        .explode("text")
+        .collect()
+    )
     if usual is None:
-        return ProfileLines(nothing, pl.DataFrame([lines.alias("line"), places]), lines.len())
-    events = _with_names(usual, lines[pl.Series(usual.line)], file_domain)
-    left = np.ones(lines.len(), np.bool_)
+        return ProfileLines(None, text.with_columns(line=pl.int_range(pl.len(), dtype=pl.Int64)), text.height)
+    left = np.ones(text.height, np.bool_)
     left[usual.line] = False
-    others = pl.Series("place", np.flatnonzero(left), dtype=pl.Int64)
-    found = lines[others].alias("line")
+    others = np.flatnonzero(left)
+    found = text["text"][others]
     if found.len() < _FEW:  # of its own, so that it does not hold on to the stretch
-        found = pl.Series("line", found.to_list(), dtype=pl.String)
-    return ProfileLines(events.with_columns(pl.Series("place", usual.line)), pl.DataFrame([found, others]), lines.len())
+        found = pl.Series("text", found.to_list(), dtype=pl.String)
+    usual_text = text["text"][usual.line] if others.size else text["text"]
+    body = pl.col("text").cast(pl.Binary).bin.slice(pl.col("offset"), pl.col("length"))
+    rows = usual.rows.with_columns(usual_text).select(
+        pl.exclude("text", "offset", "length"), body.hash().alias("record")
+    )
+    return ProfileLines(rows, pl.DataFrame([found, pl.Series("line", others)]), text.height)
 
 
 def join_profile_lines(parts: Sequence[ProfileLines], file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of stretches in their order, and the lines that could not be read (SKIPPED), both with IDENTITY."""
     begins = np.cumsum([0, *(part.count for part in parts)])
-    frames, left = (
-        [getattr(part, name).with_columns(pl.col("place") + begin) for part, begin in zip(parts, begins, strict=False)]
-        for name in ("events", "left")
-    )
-    others, unread = parse_any_events(pl.concat(left), file_domain)
-    if others.is_empty():
-        return pl.concat(frames).drop("place"), unread
-    return pl.concat([*frames, others]).sort("place").drop("place"), unread
+    left = [part.left.with_columns(pl.col("line") + begin) for part, begin in zip(parts, begins, strict=False)]
+    others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
+    rows = [
+        part.usual.with_columns(pl.col("line") + begin) if others.height else part.usual
+        for part, begin in zip(parts, begins, strict=False)
+        if part.usual is not None
+    ]
+    events = _events(pl.concat(rows, rechunk=False), file_domain) if rows else _NO_EVENTS
+    if others.height:
+        events = pl.concat([events, others]).sort("line")
+    return events.drop("line"), unread
 
 
 def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    return join_profile_lines([read_profile_lines(lines, file_domain)], file_domain)
+    return join_profile_lines([read_profile_lines("\n".join(lines.to_list()).encode())], file_domain)
 
 
 def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same, slower, whatever stands in `line`; the events keep the column `place`."""
+    """The same, slower, whatever stands in `text`; the events keep the column `line`."""
     if lines.is_empty():
-        events = with_identity(EVENTS).to_frame().with_columns(place=pl.lit(0, pl.Int64))
-        return events, skipped_lines(lines["line"], "profile")
-    text, torn = _last_records(lines["line"].str.replace_all(ANSI, "").str.strip_chars_end())
-    heads = _heads(text).with_columns(lines["place"])
+        return _NO_EVENTS, NO_SKIPPED
+    text, torn = _last_records(lines["text"].str.replace_all(ANSI, "").str.strip_chars_end())
+    heads = _heads(text.alias("text")).with_columns(lines["line"])
     rows = heads.select(
-        "line",
+        "text",
         "record",
-        "place",
+        "line",
         pl.col("at").str.strip_chars().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False),
         pl.col("level").cast(EVENTS["level"]),
         *split_task(file_domain),
@@ -110,49 +119,32 @@ def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFram
     )
     readable = pl.col("readable").fill_null(value=False)
     # Copies of a torn line differ in what stands around it.
-    unread = pl.concat([torn, rows.filter(~readable)["line"]])
+    unread = pl.concat([torn, rows.filter(~readable)["text"]])
     unread = unread.str.extract(f"({MARK}.*)").str.replace(_BEGUN, "")
     names = with_identity(EVENTS).names()
-    return rows.filter(readable).select(*names, "place"), skipped_lines(unread, "profile")
+    return rows.filter(readable).select(*names, "line"), skipped_lines(unread, "profile")
 
 
-def _with_names(usual: UsualLines, lines: pl.Series, file_domain: str) -> pl.DataFrame:
-    """The usual lines as EVENTS with IDENTITY; `lines` are those lines."""
-    levels = pl.Series(LEVELS, dtype=EVENTS["level"])
-    task = usual.rows["task"]
-    tasks = task.unique()
-    number = np.zeros(int(tasks.to_physical().max() or 0) + 1, np.uint32)  # type: ignore[arg-type]
-    number[tasks.to_physical().to_numpy()] = np.arange(tasks.len())
-    which = pl.Series(number.take(task.to_physical().to_numpy()))
-    split = tasks.cast(pl.String).alias("task").to_frame().select(*split_task(file_domain))
-    body = pl.col("line").bin.slice(pl.col("offset"), pl.col("length"))
+def _events(rows: pl.DataFrame, file_domain: str) -> pl.DataFrame:
+    """The rows of usual lines as EVENTS with IDENTITY and `line`."""
+    tasks = rows.select(pl.col("task").unique())
+    split = tasks.select("task", *split_task(file_domain, pl.col("task").cast(pl.String)))
+    level = pl.when("judge").then(pl.lit("USER_JUDGE")).otherwise(pl.lit("PROFILE")).cast(EVENTS["level"])
     return (
-        usual.rows.with_columns(
-            pl.Series("line", lines.cast(pl.Binary)),
-            pl.Series("offset", usual.offset),
-            pl.Series("length", usual.length),
-            levels[usual.rows["judge"].cast(pl.UInt32)].alias("level"),
-            split["domain"][which],
-            split["task_id"][which],
-        )
-        .select(
-            *(pl.col(name) for name in EVENTS if name not in ("type", "error")),
-            pl.col("type").cast(pl.String).cast(EVENTS["type"]),
-            pl.col("error").fill_null(value=False),
-            body.hash().alias("record"),
-            pl.lit(value=True).alias("timed"),
-        )
-        .select(with_identity(EVENTS).names())
+        with_nulls(rows)
+        .with_columns(level.alias("level"), pl.col("error").fill_null(value=False), pl.lit(value=True).alias("timed"))
+        .join(split, on="task", how="left", maintain_order="left")
+        .select(*with_identity(EVENTS).names(), "line")
     )
 
 
-def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
-    """`domain` and `task_id` from the column `task`.
+def split_task(file_domain: str, task: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
+    """`domain` and `task_id` from the column `task`, or from another expression.
 
     In the log of one domain, that is the domain, and the task is the whole id (it may hold colons); only in a log of
     several domains the id stands behind its domain: `retail:17`.
     """
-    task = pl.col("task")
+    task = pl.col("task") if task is None else task
     if file_domain:
         domain, task_id = pl.lit(file_domain), task.str.strip_prefix(f"{file_domain}:")
     else:
@@ -163,6 +155,8 @@ def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
 
 def skipped_lines(lines: pl.Series, kind: str) -> pl.DataFrame:
     """Lines that look like a record and could not be read, shortened, with IDENTITY."""
+    if lines.is_empty():
+        return NO_SKIPPED
     return (
         lines.alias("text")
         .to_frame()
@@ -191,12 +185,12 @@ def _last_records(lines: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _heads(lines: pl.Series) -> pl.DataFrame:
-    """line, level, at, task, thread and message (from the event's name on), all text.
+    """text, level, at, task, thread and message (from the event's name on), all text.
 
     Cut at literals: a regular expression with these groups takes ten times as long.
     """
-    line, body, rest = pl.col("line"), pl.col("body"), pl.col("rest")
-    profile, judge = (_after(line, f"[{level}] ") for level in LEVELS)
+    text, body, rest = pl.col("text"), pl.col("body"), pl.col("rest")
+    profile, judge = (_after(text, f"[{level}] ") for level in LEVELS)
     return (
         lines.to_frame()
         .with_columns(

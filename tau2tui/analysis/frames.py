@@ -6,7 +6,7 @@ means that the log does not say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -91,7 +91,7 @@ ERRORS = pl.Schema(
 )
 """One row for each line and each error pattern that it matches; `text` is the shortened message."""
 
-SKIPPED = pl.Schema({"kind": pl.Enum(["profile", "marker", "unfinished"]), "text": pl.String()})
+SKIPPED = pl.Schema({"kind": pl.Enum(["profile", "marker", "unfinished", "archive"]), "text": pl.String()})
 
 IDENTITY = pl.Schema({"record": pl.UInt64(), "timed": pl.Boolean()})
 """What each frame has besides its schema until copies are taken out: a hash of what the line says, and whether the line
@@ -107,23 +107,79 @@ class Skipped:
     unfinished: int = 0
     """Last lines without their end: still being written, or cut off."""
     examples: tuple[str, ...] = ()
+    archives: int = 0
+    """Compressed files that end too early or are damaged; what stands before that was read."""
 
     @property
     def total(self) -> int:
-        return self.profile_lines + self.markers + self.unfinished
+        return self.profile_lines + self.markers + self.unfinished + self.archives
 
 
 @dataclass(frozen=True, slots=True)
-class Logs:
-    """Everything that was read, each record once; rows stand in the order of files and lines."""
-
+class _Read:
     events: pl.DataFrame
     tasks: pl.DataFrame
     driver: pl.DataFrame
     errors: pl.DataFrame
-    skipped: Skipped = Skipped()
-    error_names: tuple[str, ...] = ()
-    """The names that were looked for, also those that no line matched."""
+    skipped: Skipped
+
+
+class Logs:
+    """Everything that was read, each record once; rows stand in the order of files and lines."""
+
+    __slots__ = ("_later", "_read", "error_names")
+
+    def __init__(
+        self,
+        events: pl.DataFrame,
+        tasks: pl.DataFrame,
+        driver: pl.DataFrame,
+        errors: pl.DataFrame,
+        skipped: Skipped = Skipped(),
+        error_names: tuple[str, ...] = (),
+    ) -> None:
+        """`error_names` are those that were looked for, also those that no line matched."""
+        self._read: _Read | None = _Read(events, tasks, driver, errors, skipped)
+        self._later: Callable[[], Logs] | None = None
+        self.error_names = error_names
+
+    @classmethod
+    def made_later(cls, make: Callable[[], Logs], error_names: tuple[str, ...]) -> Logs:
+        """Logs that are put together when somebody looks at them first, which nobody may ever do."""
+        logs = cls.__new__(cls)
+        logs._read, logs._later, logs.error_names = None, make, error_names
+        return logs
+
+    def _frames(self) -> _Read:
+        if self._read is None:
+            assert self._later is not None  # one of both is there
+            self._read, self._later = self._later()._frames(), None
+        return self._read
+
+    @property
+    def events(self) -> pl.DataFrame:
+        """EVENTS."""
+        return self._frames().events
+
+    @property
+    def tasks(self) -> pl.DataFrame:
+        """TASKS."""
+        return self._frames().tasks
+
+    @property
+    def driver(self) -> pl.DataFrame:
+        """DRIVER."""
+        return self._frames().driver
+
+    @property
+    def errors(self) -> pl.DataFrame:
+        """ERRORS."""
+        return self._frames().errors
+
+    @property
+    def skipped(self) -> Skipped:
+        """What could not be read."""
+        return self._frames().skipped
 
     @property
     def empty(self) -> bool:
@@ -152,18 +208,25 @@ def with_identity(schema: pl.Schema) -> pl.Schema:
     return pl.Schema({**schema, **IDENTITY})
 
 
-def concat(parts: Sequence[Records]) -> Records:
-    """The records of the stretches of one file, in their order."""
-    if len(parts) == 1:
+NO_EVENTS, NO_TASKS, NO_DRIVER, NO_ERRORS, NO_SKIPPED = (
+    with_identity(schema).to_frame() for schema in (EVENTS, TASKS, DRIVER, ERRORS, SKIPPED)
+)
+"""Frames without rows, with IDENTITY: to make one takes a good part of the time that a few lines take."""
+
+
+def concat(parts: Sequence[Records], *, rechunk: bool = False) -> Records:
+    """The records of the stretches of one file, in their order; nothing is copied, unless `rechunk` asks for it."""
+    if len(parts) == 1 and not rechunk:
         return parts[0]
 
-    def joined(schema: pl.Schema, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        return pl.concat([with_identity(schema).to_frame(), *(frame for frame in frames if frame.height)], rechunk=True)
+    def joined(nothing: pl.DataFrame, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        found = [frame for frame in frames if frame.height]
+        return pl.concat([nothing, *found], rechunk=rechunk) if found else nothing
 
     return Records(
-        joined(EVENTS, [part.events for part in parts]),
-        joined(TASKS, [part.tasks for part in parts]),
-        joined(DRIVER, [part.driver for part in parts]),
-        joined(ERRORS, [part.errors for part in parts]),
-        joined(SKIPPED, [part.skipped for part in parts]),
+        joined(NO_EVENTS, [part.events for part in parts]),
+        joined(NO_TASKS, [part.tasks for part in parts]),
+        joined(NO_DRIVER, [part.driver for part in parts]),
+        joined(NO_ERRORS, [part.errors for part in parts]),
+        joined(NO_SKIPPED, [part.skipped for part in parts]),
     )

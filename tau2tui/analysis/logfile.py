@@ -4,115 +4,261 @@ from __future__ import annotations
 
 import os
 import re
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
+from tau2tui.analysis.cache import WORTH_BYTES, LogCache, Place
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.events import MARK, ProfileLines, join_profile_lines, read_profile_lines, skipped_lines
-from tau2tui.analysis.frames import EVENTS, Records, concat, with_identity
-from tau2tui.analysis.markers import MARKS, parse_markers
+from tau2tui.analysis.events import MARK, skipped_lines
+from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.incidents import Incident, Signature
+from tau2tui.analysis.log_parts import Part, Unparsed
+from tau2tui.analysis.log_parts import settled as settled_parts
+from tau2tui.analysis.markers import MARKS
+from tau2tui.analysis.reading import ANCHOR, IN_USE, read_all
+from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
 
-STRETCH = 8 << 20
-"""Bytes that are read at once; a line longer than this is cut."""
-_MOST_THREADS = 4
-_MUCH_LEFT = 20_000
-"""Lines that are kept at most until they are read together."""
-_ANCHOR = 64
-_SEPARATOR = b"\x1e"
-_FILE_NAME = re.compile(r"(?:tau2|eval)_(?P<domain>.+?)\.log(?:\.\d+)?")
-_ANY_MARK = "|".join(map(re.escape, MARKS))
-_EVALUATION_LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+?)\.log(?:\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class _Signature:
-    """What tells that a file has not been touched since."""
-
-    inode: int
-    size: int
-    mtime_ns: int
+_LITTLE = 64 << 10
+"""New bytes that are only kept until somebody asks what they say: whoever does asks for many of these at once."""
+_MOST_UNPARSED = 1 << 20
+_SHOWN = 1000
+"""Characters of the last line of an archive that are kept."""
+_ENDING = r"(?:\.\d+)?(?:\.(?:gz|zst))?"
+_FILE_NAME = re.compile(rf"(?:tau2|eval)_(?P<domain>.+?)\.log{_ENDING}")
+_EVALUATION_LOG = re.compile(rf"(?:fullrun|(?:tau2|eval)_.+?)\.log{_ENDING}")
 
 
 class LogFile:
     """A log, what it has said so far, and where the next complete line begins."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, follow: bool = False, cache: LogCache | None = None) -> None:
+        """With `follow` the file is kept open: what is still written to it after a rotation is read too."""
         self.path = path
         self.domain = file_domain(path)
-        self._seen: _Signature | None = None
+        self.incidents: list[Incident] = []
+        self._follow, self._cache = follow, cache
+        self._file: BinaryIO | None = None
+        self._seen: Signature | None = None
+        self._gone = False
         self._offset = 0
         self._before = b""
         """The last bytes before the offset: they tell a file that was written anew from one that has grown."""
-        self._parts: list[Records] = []
+        self._parts: list[Part] = []
+        self._patterns = ErrorPatterns({})
+        self._packed = False
+        self._ended: tuple[str | None, str] = (None, "")
+        """Of an archive: why it ended too early, and its last line without an end."""
 
     def advance(self, patterns: ErrorPatterns) -> bool:
         """Read the lines that were completed since the last call; whether anything is different now.
 
         A file that was replaced, shortened or overwritten is read from its beginning, and what it said before is
-        forgotten. Raises OSError if the file cannot be read.
+        forgotten; one that was renamed keeps what it said, and the new one goes on. Raises OSError if the file cannot
+        be read.
         """
-        with self.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            seen = _Signature(status.st_ino, status.st_size, status.st_mtime_ns)
-            if seen == self._seen:
-                return False
-            changed = self._forget_unless_same(file, seen)
-            reader = partial(_read_stretch, domain=self.domain, patterns=patterns)
-            parts: list[_Stretch] = []
-            for part in _in_order(reader, _stretches(file, self._offset), seen.size - self._offset):
-                parts.append(part)
-                self._offset += part.length
-                self._before = part.end
-                changed = True
-                if sum(part.profile.left.height for part in parts) > _MUCH_LEFT:
-                    self._parts.append(_joined(parts, self.domain))
-                    parts = []
-            if parts:
-                self._parts.append(_joined(parts, self.domain))
+        self._patterns = patterns
+        try:
+            seen = Signature.of(self.path.stat())
+        except FileNotFoundError:
+            self._gone = self._gone or self._happened("vanished", self._seen is not None)
+            raise
+        self._gone = False
+        if seen == self._seen:
+            return False
+        try:
+            return self._read(patterns)
+        except OSError as error:
+            if not is_stale(error):
+                raise
+            self._happened("stale")
+            self.close()
+            return self._read(patterns)
+
+    def close(self) -> None:
+        """Let go of the file; what it said is kept."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __del__(self) -> None:
+        self.close()  # nobody who forgets a log need know that it was followed
+
+    def moved(self, path: Path) -> None:
+        """The same file has another name now."""
+        self.path, self.domain = path, file_domain(path)
+
+    @property
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the file that was read last."""
+        return None if self._seen is None else (self._seen.device, self._seen.inode)
+
+    def parts(self) -> tuple[Part, ...]:
+        """What the complete lines have said so far, as it stands now."""
+        return tuple(self._parts)
+
+    def records(self, parts: Sequence[Part] | None = None) -> Records:
+        """All that the complete lines say, or said when they were `parts`."""
+        asked = self._parts if parts is None else parts
+        settled = settled_parts(asked, self.domain, self._patterns)
+        if len(asked) <= len(self._parts) and all(map(_is, asked, self._parts)):
+            self._parts[: len(asked)] = settled
+        return self._own(concat(settled) if settled else concat([]))
+
+    def with_unfinished(self) -> Records:
+        """All that the complete lines say, and the last one as a skipped line if it is a record without an end."""
+        records = self.records()
+        skipped = [records.skipped, self._unfinished()]
+        if self._ended[0]:
+            problem = pl.Series([f"{self.path}: {self._ended[0]}"])
+            skipped.append(skipped_lines(problem, "archive"))
+        return Records(records.events, records.tasks, records.driver, records.errors, pl.concat(skipped))
+
+    def _read(self, patterns: ErrorPatterns) -> bool:
+        changed = False
+        if self._file is not None and self._seen is not None:
+            changed = self._leave_for_another(self._file, self._seen, patterns)
+        with self._opened() as file:
+            seen = Signature.of(os.fstat(file.fileno()))
+            changed |= self._forget_unless_same(file, seen)
+            if self._seen is None and self._cache is not None and not self._parts:
+                changed |= self._take_with(self._cache, file, seen.size, patterns)
+            else:
+                changed |= self._take(file, seen.size, patterns)
         self._seen = seen
         return changed
 
-    def records(self, *, with_unfinished: bool = False) -> Records:
-        """All that the complete lines say; an unfinished last line only as a skipped one, if asked for."""
-        parts = [*self._parts, *([self._unfinished()] if with_unfinished else [])]
-        if not parts:
-            parts = [parse_stretch(b"", self.domain, ErrorPatterns({}))]
-        records = concat(parts)
-        if not with_unfinished:
-            self._parts = [records]
-        return self._own(records)
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        if self._file is None:
+            self._file = self.path.open("rb", buffering=0)
+        try:
+            yield self._file
+        finally:
+            if not self._follow:
+                self.close()
+
+    def _leave_for_another(self, file: BinaryIO, seen: Signature, patterns: ErrorPatterns) -> bool:
+        """If the name belongs to another file now: read what was still written to this one, unless it was removed."""
+        status = self.path.stat()
+        if seen.same_file(Signature.of(status)):
+            return False
+        own = os.fstat(file.fileno())
+        changed = False
+        if own.st_nlink:
+            changed = self._take(file, own.st_size, patterns)
+            self._happened("rotated")
+            self._begin_anew()
+        else:
+            changed = self._forget("replaced")
+        self.close()
+        self._seen = None
+        return changed
+
+    def _forget_unless_same(self, file: BinaryIO, seen: Signature) -> bool:
+        """Start over if the file is not the one that was read, or does not begin as it did; whether that was so."""
+        if self._seen is None:
+            return False
+        if not self._seen.same_file(seen):
+            return self._forget("replaced")
+        if self._packed:
+            return self._forget("rewritten")
+        if seen.size < self._offset:
+            return self._forget("shortened")
+        before = os.pread(file.fileno(), len(self._before), self._offset - len(self._before))
+        return before != self._before and self._forget("rewritten")
+
+    def _forget(self, why: str) -> bool:
+        self._happened(why)
+        self._begin_anew()
+        had = bool(self._parts)
+        self._parts = []
+        return had
+
+    def _begin_anew(self) -> None:
+        self._offset, self._before, self._packed, self._ended = 0, b"", False, (None, "")
+
+    def _happened(self, what: str, really: bool = True) -> bool:
+        if really:
+            self.incidents.append(Incident(self.path, what))
+        return really
+
+    def _take(self, file: BinaryIO, size: int, patterns: ErrorPatterns) -> bool:
+        """Read what is new; whether there was anything."""
+        unpack = compression(file) if self._offset == 0 else None
+        if unpack is not None:
+            file.seek(0)
+            archive = Archive(file, unpack)
+            self._parts += [part.records for part in read_all(archive.whole_lines(), size, self.domain, patterns)]
+            self._packed, self._ended = True, (archive.problem, archive.rest[:STRETCH].decode("utf-8", "replace"))
+            return True
+        if size - self._offset <= _LITTLE and self._parts:
+            return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
+        changed = False
+        for part in read_all(whole_lines(file, self._offset, IN_USE), size - self._offset, self.domain, patterns):
+            self._parts.append(part.records)
+            self._offset += part.length
+            self._before = (self._before + part.end)[-ANCHOR:]
+            changed = True
+        return changed
+
+    def _take_with(self, cache: LogCache, file: BinaryIO, size: int, patterns: ErrorPatterns) -> bool:
+        """The first reading: only what is not known from earlier ones is read, and becomes known."""
+        known = cache.load(self.path, file.fileno())
+        if known is not None and (known.ended is None or known.place.offset == size):
+            self._parts = [known.records]
+            self._offset = known.place.offset
+            self._before = os.pread(file.fileno(), min(ANCHOR, self._offset), max(0, self._offset - ANCHOR))
+            if known.ended is not None:
+                self._packed, self._offset, self._ended = True, 0, known.ended
+                return True
+        else:
+            known = None
+        begun = self._offset
+        changed = self._take(file, size, patterns)
+        read = size if self._packed else self._offset
+        if read - begun >= WORTH_BYTES:
+            new = [part for part in self._parts[known is not None :] if isinstance(part, Records)]
+            ended = (self._ended[0], self._ended[1][:_SHOWN]) if self._packed else None
+            cache.save(self.path, Place.of(file.fileno(), read), new, known, ended)
+        return changed or known is not None
+
+    def _keep(self, new: bytes, patterns: ErrorPatterns) -> bool:
+        """Remember a few new lines, to be read later."""
+        lines = new[: new.rfind(b"\n") + 1]
+        if not lines:
+            return False
+        self._offset += len(lines)
+        self._before = (self._before + lines)[-ANCHOR:]
+        self._parts.append(Unparsed(lines))
+        unparsed = 0
+        for part in reversed(self._parts):
+            if not isinstance(part, Unparsed):
+                break
+            unparsed += len(part.lines)
+        if unparsed > _MOST_UNPARSED:
+            self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))
+        return True
 
     def _own(self, records: Records) -> Records:
         """Without the error lines of a log that no evaluation wrote: a server prints the same words once more."""
-        if records.from_evaluation or _EVALUATION_LOG.fullmatch(self.path.name):
+        if records.from_evaluation or is_evaluation_log(self.path):
             return records
         return Records(records.events, records.tasks, records.driver, records.errors.clear(), records.skipped)
 
-    def _forget_unless_same(self, file: BinaryIO, seen: _Signature) -> bool:
-        """Start over if the file is not the one that was read, or does not begin as it did; whether that was so."""
-        same = self._seen is not None and seen.inode == self._seen.inode and seen.size >= self._offset
-        if same and os.pread(file.fileno(), len(self._before), self._offset - len(self._before)) == self._before:
-            return False
-        had = bool(self._parts)
-        self._offset, self._before, self._parts = 0, b"", []
-        return had
-
-    def _unfinished(self) -> Records:
-        """The last line without its end, as a skipped record if it looks like one."""
-        with self.path.open("rb") as file:
-            rest = os.pread(file.fileno(), STRETCH, self._offset).partition(b"\n")[0]
-        line = rest.decode("utf-8", "replace")
+    def _unfinished(self) -> pl.DataFrame:
+        """The last line without its end, if it looks like a record: SKIPPED with IDENTITY."""
+        if self._packed:
+            line = self._ended[1]
+        else:
+            with self.path.open("rb") as file:
+                rest = os.pread(file.fileno(), STRETCH, self._offset).partition(b"\n")[0]
+            line = rest.decode("utf-8", "replace")
         looks = re.search(MARK, line) is not None or any(mark in line for mark in MARKS)
-        nothing = parse_stretch(b"", self.domain, ErrorPatterns({}))
-        skipped = skipped_lines(pl.Series([line] if looks else [], dtype=pl.String), "unfinished")
-        return Records(nothing.events, nothing.tasks, nothing.driver, nothing.errors, skipped)
+        return skipped_lines(pl.Series([line] if looks else [], dtype=pl.String), "unfinished")
 
 
 def file_domain(path: Path) -> str:
@@ -121,76 +267,10 @@ def file_domain(path: Path) -> str:
     return found["domain"] if found and found["domain"] != "global" else ""
 
 
-def parse_stretch(data: bytes, domain: str, patterns: ErrorPatterns) -> Records:
-    """Read whole lines, in whatever bytes they are."""
-    return _joined([_read_stretch(data, domain, patterns)], domain)
+def is_evaluation_log(path: Path) -> bool:
+    """Whether a log is called as those that evaluations write."""
+    return _EVALUATION_LOG.fullmatch(path.name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """What a stretch says; its events and unread lines are in `profile` until several are joined."""
-
-    length: int
-    end: bytes
-    profile: ProfileLines
-    rest: Records
-
-
-def _read_stretch(data: bytes, domain: str, patterns: ErrorPatterns) -> _Stretch:
-    lines = _lines(data)
-    profile = read_profile_lines(lines.filter(lines.str.contains(MARK)), domain)
-    tasks, driver, unread = parse_markers(lines.filter(lines.str.contains(_ANY_MARK)))
-    events = with_identity(EVENTS).to_frame()
-    rest = Records(events, tasks, driver, patterns.parse(lines, domain), unread)
-    return _Stretch(len(data), data[-_ANCHOR:], profile, rest)
-
-
-def _joined(parts: Sequence[_Stretch], domain: str) -> Records:
-    """The lines that no fast reader knows are read here, together: a reading of a few costs as much as of many."""
-    events, unread = join_profile_lines([part.profile for part in parts], domain)
-    rest = concat([part.rest for part in parts])
-    return Records(events, rest.tasks, rest.driver, rest.errors, pl.concat([unread, rest.skipped]))
-
-
-def _in_order(reader: Callable[[bytes], _Stretch], stretches: Iterator[bytes], size: int) -> Iterator[_Stretch]:
-    """Read stretches in threads, as many at a time as there are cores: NumPy and Polars let other threads run."""
-    at_once = min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-    if size <= STRETCH or at_once == 1:
-        yield from map(reader, stretches)
-        return
-    with ThreadPoolExecutor(at_once) as pool:
-        waiting: deque[Future[_Stretch]] = deque()
-        for stretch in stretches:
-            waiting.append(pool.submit(reader, stretch))
-            if len(waiting) > at_once:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _lines(data: bytes) -> pl.Series:
-    """The lines of whole lines of bytes; what is not UTF-8 becomes U+FFFD, empty lines become null.
-
-    The CSV reader splits them seven times as fast as `str.split`; its separator must not occur.
-    """
-    if not data:
-        return pl.Series("line", [], dtype=pl.String)
-    return pl.read_csv(
-        data.replace(_SEPARATOR, b" "),
-        has_header=False,
-        separator=_SEPARATOR.decode(),
-        quote_char=None,
-        encoding="utf8-lossy",
-        schema={"line": pl.String},
-    )["line"]
-
-
-def _stretches(file: BinaryIO, offset: int) -> Iterator[bytes]:
-    """Whole lines from `offset` on, at most STRETCH bytes at a time; the last line only if it is complete."""
-    while data := os.pread(file.fileno(), STRETCH, offset):
-        end = data.rfind(b"\n") + 1
-        if not end and len(data) < STRETCH:
-            return
-        stretch = data[:end] if end else data
-        offset += len(stretch)
-        yield stretch
+def _is(one: object, other: object) -> bool:
+    return one is other

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from tau2tui.analysis.events import ANSI, skipped_lines, split_task
-from tau2tui.analysis.frames import DRIVER, ERRORS, TASKS, with_identity
+from tau2tui.analysis.frames import DRIVER, ERRORS, NO_DRIVER, NO_ERRORS, NO_TASKS, TASKS, with_identity
 
 TASK_MARK = "[TAU2_TASK_COMPLETE]"
 ETA_MARK = "[OVERALL_ETA]"
@@ -65,8 +65,8 @@ def parse_markers(lines: Iterable[str]) -> tuple[pl.DataFrame, pl.DataFrame, pl.
         elif _LOOKS_LIKE_DRIVER.search(text):
             unread.append(text)
     return (
-        _frame(tasks, TASKS, timed=True),
-        _frame(driver, DRIVER, timed=False),
+        _frame(tasks, TASKS, timed=True) if tasks else NO_TASKS,
+        _frame(driver, DRIVER, timed=False) if driver else NO_DRIVER,
         skipped_lines(pl.Series(unread, dtype=pl.String), "marker"),
     )
 
@@ -83,6 +83,8 @@ def parse_errors(lines: Iterable[str], patterns: Mapping[str, re.Pattern[str]], 
             own["text"] = head["message"][:ERROR_TEXT]
         names = [name for name, pattern in patterns.items() if pattern.search(text)]
         rows += [{**own, "name": name, "identity": f"{name}\n{text}"} for name in names]
+    if not rows:
+        return NO_ERRORS
     schema = {**ERRORS, "task": pl.String(), "timed": pl.Boolean(), "identity": pl.String()}
     frame = pl.DataFrame(rows, schema=schema).with_columns(*split_task(file_domain), record=pl.col("identity").hash())
     return frame.select(with_identity(ERRORS).names())

@@ -6,18 +6,16 @@ file: the logs are written in order, and the driver speaks before each marker.
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import polars as pl
 
 from tau2tui.analysis.markers import ETA_MARK, TASK_MARK, parse_markers
+from tau2tui.analysis.stretches import text_blocks
 
 BEFORE_ALL = datetime(1, 1, 1)  # noqa: DTZ001 - as the logs: local, without zone
 _STRETCH = 16 << 20
@@ -31,7 +29,6 @@ _TURN = re.compile(
     rb"|Request concurrency: at most (?P<changed>\d+) units)"
 )
 """What a driver does to its schedule."""
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +87,6 @@ class _Turn:
     paused: bool
     resumed: bool
     limit: int | None
-
-
-def open_log(path: Path) -> BinaryIO:
-    """Open a log to read its text, also if it is packed with gzip, whatever its name. Raises OSError."""
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP)) == _GZIP
-    return cast("BinaryIO", gzip.open(path, "rb")) if packed else path.open("rb")
 
 
 def read_marks(files: Iterable[Path]) -> Marks:
@@ -201,19 +191,10 @@ def _last_stamp(data: bytes, begin: int, end: int) -> bytes:
 def _stretches(path: Path) -> Iterator[bytes]:
     """Whole lines, about _STRETCH bytes at a time; an unfinished last line is not read."""
     rest = b""
-    with open_log(path) as file:
-        while data := _read(file):
-            whole, newline, rest = (rest + data).rpartition(b"\n")
-            if newline:
-                yield whole + newline
-
-
-def _read(file: BinaryIO) -> bytes:
-    """The next bytes; a packed file that is still being written, or was cut off, ends where it cannot be read."""
-    try:
-        return file.read(_STRETCH)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return b""
+    for block in text_blocks(path, _STRETCH):
+        whole, newline, rest = (rest + block).rpartition(b"\n")
+        if newline:
+            yield whole + newline
 
 
 def _time(text: bytes) -> datetime | None:

@@ -68,7 +68,9 @@ def add_series(events: pl.DataFrame) -> pl.DataFrame:
         .alias("series")
     )
     keys = ["type", "domain", "model", "function"]
-    return events.join(named, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    # Of the join only the new column is taken: no other is copied.
+    found = events.select(keys).join(named, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    return events.with_columns(found["series"])
 
 
 def latency_table(
@@ -92,7 +94,8 @@ def latency_table(
     value = pl.col("value")
     if metric in DERIVED:
         events = add_derived(events)
-    rows = _broken_down(add_series(events), by, every).with_columns(value=pl.col(metric))
+    needed = ("type", "duration_ms", "input_tokens", "output_tokens")
+    rows = _broken_down(add_series(events), by, every).select("series", *by, *needed, value=pl.col(metric))
     known = value.is_not_null()
     table = (
         rows.filter(pl.col("series").is_not_null())

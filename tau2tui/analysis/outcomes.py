@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from tau2tui.analysis.statistics import clustered_mean_interval, pass_hat_k
+from tau2tui.analysis.stretches import lines_with, text_stretches
 from tau2tui.core.layout import EVAL_UNITS
 
 OUTCOMES = pl.Schema(
@@ -178,10 +179,8 @@ def _local_time(text: object) -> datetime | None:
 
 def _logged(path: Path) -> Iterator[dict[str, Any]]:
     waiting: dict[tuple[str, str], float] = {}
-    with path.open("rb") as file:
-        for raw in file:
-            if b"FINISHED SIMULATION" not in raw and b"[TAU2_TASK_COMPLETE]" not in raw:
-                continue
+    for stretch in text_stretches(path):
+        for raw in lines_with((b"FINISHED SIMULATION", b"[TAU2_TASK_COMPLETE]"), stretch):
             line = raw.decode(errors="replace")
             if found := _FINISHED.search(line):
                 waiting[found["domain"], found["task_id"]] = float(found["reward"].rstrip("."))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs, Skipped
@@ -14,7 +15,7 @@ from tau2tui.errors import NothingToRead
 
 __all__ = ["DRIVER", "ERRORS", "EVENTS", "TASKS", "Logs", "Skipped", "find_logs", "logs_below", "read_logs"]
 
-_LOG_NAME = re.compile(r"(?P<name>.+\.(?:log|out|err|txt))(?:(?<=\.log)\.(?P<age>\d+))?")
+_LOG_NAME = re.compile(r"(?P<name>.+\.(?:log|out|err|txt))(?:(?<=\.log)\.(?P<age>\d+))?(?:\.(?:gz|zst))?")
 
 
 def find_logs(paths: Sequence[Path]) -> tuple[Path, ...]:
@@ -30,7 +31,9 @@ def find_logs(paths: Sequence[Path]) -> tuple[Path, ...]:
         found += logs_below(path) if path.is_dir() else [path]
     if not found:
         where = ", ".join(str(path) for path in paths) or "no path given"
-        raise NothingToRead(f"{where}: no logs", "looked for *.log, *.log.N, *.out, *.err and *.txt")
+        raise NothingToRead(
+            f"{where}: no logs", "looked for *.log, *.log.N, *.out, *.err and *.txt, also with .gz or .zst"
+        )
     return _each_once(found)
 
 
@@ -40,19 +43,27 @@ def logs_below(directory: Path) -> list[Path]:
     return sorted(files, key=_age)
 
 
-def read_logs(files: Sequence[Path], error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS) -> Logs:
+def read_logs(
+    files: Sequence[Path],
+    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+    *,
+    use_cache: bool = False,
+) -> Logs:
     """Read logs as they are now, whatever bytes they hold; records that stand in several files count once.
+
+    With `use_cache` what earlier readings have found is taken from the cache, and what this one finds is put there.
 
     An unfinished last line is not read: a torn number looks like a number. Raises NothingToRead for a file that cannot
     be opened.
     """
     patterns = ErrorPatterns(error_patterns)
+    cache = LogCache(error_patterns) if use_cache else None
     read = []
     for path in files:
-        log = LogFile(path)
+        log = LogFile(path, cache=cache)
         try:
             log.advance(patterns)
-            read.append((log.domain, log.records(with_unfinished=True)))
+            read.append((log.domain, log.with_unfinished()))
         except OSError as error:
             raise NothingToRead(f"{path}: {error.strerror}") from None
     return merge(read, patterns.names)

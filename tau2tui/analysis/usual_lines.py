@@ -8,13 +8,16 @@ of `events`, which takes everything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tau2tui.analysis.frames import CALL_TYPES
+from tau2tui.analysis.frames import CALL_TYPES, EVENTS
+from tau2tui.analysis.line_keys import COLUMNS, COUNTS, FLAGS, KEYS, MILLISECONDS, NAMES
 from tau2tui.analysis.words import (
     FIRST,
     LONGEST_NAME,
@@ -30,69 +33,12 @@ from tau2tui.analysis.words import (
     words_of,
 )
 
-SPELLINGS = {
-    "duration_ms": ("duration_ms", "total_duration_ms"),
-    "prefill_ms": ("prefill_ms", "vllm_prefill_ms", "toolorchestra_vllm_prefill_ms"),
-    "decode_ms": ("decode_ms", "vllm_decode_ms", "toolorchestra_vllm_decode_ms"),
-    "input_tokens": ("input_tokens", "vllm_prefill_len", "toolorchestra_vllm_prefill_len"),
-    "output_tokens": ("output_tokens", "vllm_decode_len", "toolorchestra_vllm_decode_len"),
-}
-"""Column → the keys that mean it, the first of them that a line has counts."""
-MILLISECONDS = ("duration_ms", "prefill_ms", "decode_ms")
-COUNTS = ("step", "input_tokens", "output_tokens")
-NAMES = ("model", "function", "call_type", "from_role", "to_role", "expert", "replica")
-FLAGS = ("has_tool_calls", "error")
-
-_COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
 _MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ")
 _BLANK, _EQUALS, _END, _BRACKET = b" =\n["
-_BLANKS_BEFORE = {0: 0, 21: 2, 22: 2, 43: 4, 5: 0, 26: 2, 27: 2, 48: 4}
+_USUAL_PREFIXES = {0: 0, 21: 2, 22: 2, 43: 4, 5: 0, 26: 2, 27: 2, 48: 4}
 """Length of what the driver puts before a child's line, without and with a colour → blanks in it."""
+_BLANKS_BEFORE = np.array([_USUAL_PREFIXES.get(length, 0) for length in range(64)])
 _RETURN, _COLOUR, _NO_COLOUR = 13, b"\x1b[36m", b"\x1b[0m"
-
-
-class _Keys:
-    """Which column a key means: a table without collisions, in which a key is compared whole."""
-
-    _BITS = 10
-
-    def __init__(self) -> None:
-        keys = [(key, column) for column in _COLUMNS for key in SPELLINGS.get(column, (column,))]
-        texts = [key.encode() for key, _ in keys]
-        self.length = np.array([0, *map(len, texts)], np.int64)
-        self.first = np.array([0, *(word(text[:8]) for text in texts)], np.uint64)
-        self.last = np.array([0, *(word(text[-8:]) for text in texts)], np.uint64)
-        self.middle = [np.array([0, *(word(text[at : at + 8]) for text in texts)], np.uint64) for at in (8, 16)]
-        self.column = np.array([len(_COLUMNS), *(_COLUMNS.index(column) for _, column in keys)], np.uint8)
-        self.factor, slots = self._without_collision()
-        self.table = np.zeros(1 << self._BITS, np.uint8)
-        self.table[slots] = np.arange(1, len(slots) + 1)
-
-    def _without_collision(self) -> tuple[np.uint64, NDArray[np.int64]]:
-        for factor in np.random.default_rng(0).integers(1, 2**64 - 1, 1000, np.uint64):
-            slots = self._slots(self.first[1:], self.last[1:], factor | np.uint64(1))
-            if len(set(slots.tolist())) == len(slots):
-                return factor | np.uint64(1), slots
-        raise AssertionError("a thousand factors, and each has a collision")
-
-    def _slots(self, first: Words, last: Words, factor: np.uint64) -> NDArray[np.int64]:
-        mixed: Words = (first * factor) ^ (last + (last >> np.uint64(7))) * (factor ^ np.uint64(0xAAAA))
-        return (mixed >> np.uint64(64 - self._BITS)).view(np.int64)
-
-    def columns(self, words: Words, start: Positions, length: Positions) -> NDArray[np.uint8]:
-        """The number of the column that each key means; len(_COLUMNS) for a key that means none."""
-        first = words[start] & FIRST.take(length, mode="clip")
-        last = np.where(length < 8, first, words[start + length - 8])
-        key = self.table.take(self._slots(first, last, self.factor))
-        known = (self.length.take(key) == length) & (self.first.take(key) == first) & (self.last.take(key) == last)
-        for at, middle in zip((8, 16), self.middle, strict=True):
-            if (long := np.flatnonzero(known & (length > at + 8))).size:
-                rest = FIRST[np.minimum(length[long] - at, 8)]
-                known[long] = words[start[long] + at] & rest == middle[key[long]]
-        return np.where(known, self.column.take(key), np.uint8(len(_COLUMNS)))
-
-
-_KEYS = _Keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +61,23 @@ class UsualLines:
 
     line: Positions
     """Which of the lines they are, ascending."""
-    offset: Positions
-    """Bytes of a line before the text behind its level."""
-    length: Positions
-    """Bytes of that text, without what stands behind it."""
     rows: pl.DataFrame
-    """at, level, task, thread, type, and a column for each that a key may mean."""
+    """`at`, `judge` (whether the level is that), `task`, `thread`, `type`, and a column for each that a key may mean.
+
+    Besides `line`, and `offset` and `length`: bytes of the line before the text behind its level, and bytes of that
+    text, without what stands behind it. What a line does not say is NaN or -1, or null for a name.
+    """
 
 
-def read_usual_lines(lines: pl.Series) -> UsualLines | None:
-    """Read those lines, of text without line ends inside, that are laid out as usual; None if there are none."""
-    joined = lines.str.join("\n").cast(pl.Binary).item()
-    data = b"".join((b"\0" * PADDING, b"\n", joined, b"\n", b"\0" * PADDING))
+def read_usual_lines(lines: bytes) -> UsualLines | None:
+    """Read those lines of UTF-8, the last without a line end, that are laid out as usual; None if there are none."""
+    data = b"".join((b"\0" * PADDING, b"\n", lines, b"\n", b"\0" * PADDING))
     text = np.frombuffer(data, np.uint8)
     words = words_of(data)
-    places = np.flatnonzero((text == _BLANK) | (text == _EQUALS) | (text == _END))
+    structural = text == _BLANK
+    structural |= text == _EQUALS
+    structural |= text == _END
+    places = np.flatnonzero(structural)
     kinds = text[places]
     ends = np.flatnonzero(kinds == _END)
     starts = places[ends[:-1]] + 1
@@ -141,14 +89,25 @@ def read_usual_lines(lines: pl.Series) -> UsualLines | None:
     kept = np.flatnonzero(usual)
     if not kept.size:
         return None
-    rows = pl.DataFrame(columns).with_columns(
-        *(pl.when(pl.col(name) >= 0).then(pl.col(name)).alias(name) for name in COUNTS),
-        *(pl.when(pl.col(name) >= 0).then(pl.col(name) == 1).alias(name) for name in FLAGS),
-    )
+    rows = pl.DataFrame(columns)
     if kept.size < usual.size:
         rows = rows[kept]
     line, body = heads.line[kept], heads.begin[kept] + 1
-    return UsualLines(line, body - starts[line], places[ends[line + 1]] - body, rows)
+    rows = rows.with_columns(
+        pl.Series("line", line),
+        pl.Series("offset", body - starts[line]),
+        pl.Series("length", places[ends[line + 1]] - body),
+    )
+    return UsualLines(line, rows)
+
+
+def with_nulls(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns of UsualLines with null where a line does not say."""
+    return rows.with_columns(
+        *(pl.col(name).fill_nan(None) for name in MILLISECONDS),
+        *(pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in COUNTS),
+        *(pl.when(pl.col(name) >= 0).then(pl.col(name) == 1) for name in FLAGS),
+    )
 
 
 def _leave_out_what_follows(text: NDArray[np.uint8], words: Words, places: Positions, ends: Positions) -> None:
@@ -177,10 +136,7 @@ def _heads(
 
     begin = marks + np.where(judge, len(_MARKS[1]), len(_MARKS[0])) - 1
     before = marks - starts[line]
-    blanks = np.zeros(line.size, np.int64)
-    for length, count in _BLANKS_BEFORE.items():
-        blanks[before == length] = count
-    structure = ends[line] + 1 + blanks
+    structure = ends[line] + 1 + _BLANKS_BEFORE.take(before, mode="clip")
     structure = np.minimum(structure, places.size - 1)
     if (other := np.flatnonzero(places[structure] != begin)).size:
         structure[other] = np.searchsorted(places, begin[other])
@@ -189,7 +145,8 @@ def _heads(
     fits = structure + 8 <= end
     line, judge, begin, structure, end = line[fits], judge[fits], begin[fits], structure[fits], end[fits]
     task, thread, kind = places[structure + 3], places[structure + 4], places[structure + 6]
-    repeated = np.concatenate(([0], np.cumsum(kinds[1:] == kinds[:-1])))
+    repeated = np.zeros(kinds.size, np.int32)
+    np.cumsum(kinds[1:] == kinds[:-1], dtype=np.int32, out=repeated[1:])
     last_bracket = brackets[np.searchsorted(brackets, stops[line]) - 1]
     fits = (
         (task == begin + 29)
@@ -231,60 +188,113 @@ def _columns(data: bytes, words: Words, places: Positions, heads: _Heads) -> tup
         "judge": pl.Series(heads.judge),
         "thread": pl.Series(thread),
     }
-    for name, place in (("task", 3), ("type", 7)):
-        start, length = value(place)
-        usual &= length <= LONGEST_NAME
-        columns[name] = _named(*names(data, words, start, np.minimum(length, LONGEST_NAME)))
-    usual &= columns["type"].cast(pl.String).is_in(CALL_TYPES).to_numpy()
-    columns |= _pairs(data, words, places, heads, usual)
+    columns |= _pairs(data, words, places, heads, usual, {"task": value(3), "type": value(7)})
     return usual, columns
 
 
-def _pairs(data: bytes, words: Words, places: Positions, heads: _Heads, usual: Flags) -> dict[str, pl.Series]:
-    """A column for each name in _COLUMNS; lines with an unusual value are struck from `usual`."""
+def _pairs(
+    data: bytes,
+    words: Words,
+    places: Positions,
+    heads: _Heads,
+    usual: Flags,
+    named: Mapping[str, tuple[Positions, Positions]],
+) -> dict[str, pl.Series]:
+    """A column for each name in COLUMNS and for the texts `named`, which are places and lengths.
+
+    Lines with an unusual value are struck from `usual`.
+    """
     count = (heads.end - heads.structure - 8) >> 1
     row = np.repeat(np.arange(count.size), count)
     before = np.cumsum(count) - count
-    equals = (heads.structure + 9 - 2 * before).take(row) + 2 * np.arange(row.size)
+    equals = np.repeat(heads.structure + 9 - 2 * before, count)
+    equals += 2 * np.arange(row.size)
     key = places.take(equals - 1) + 1
     value = places.take(equals) + 1
-    column = _KEYS.columns(words, key, value - 1 - key)
+    column = KEYS.columns(words, key, value - 1 - key)
     order = np.argsort(column, kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(_COLUMNS)))))
-    lines = usual.size
-    found: dict[str, pl.Series] = {}
-    for number, name in enumerate(_COLUMNS):
-        which = order[bounds[number] : bounds[number + 1]]
-        rows, start = row.take(which), value.take(which)
-        stop = places.take(equals.take(which) + 1)
-        length = stop - start
-        usual[rows[1:][rows[1:] == rows[:-1]]] = False
-        if name in MILLISECONDS:
-            numbers, known = two_decimals(words, stop, length)
-            filled = np.full(lines, np.nan)
-            filled[rows] = numbers
-            found[name] = pl.Series(filled, nan_to_null=True)
-        elif name in COUNTS:
-            whole, known = whole_numbers(words, stop, length)
-            counts = np.full(lines, -1)
-            counts[rows] = whole
-            found[name] = pl.Series(counts)
-        elif name in NAMES:
-            known = length <= LONGEST_NAME
-            codes, texts = names(data, words, start, np.minimum(length, LONGEST_NAME))
-            coded = np.zeros(lines, np.uint32)
-            coded[rows] = codes + np.uint32(1)
-            found[name] = _named(coded, [None, *texts])
-        else:
-            known = np.ones(length.size, np.bool_)
-            said = np.full(lines, -1, np.int8)
-            said[rows] = (length != 5) | (words[start] & FIRST[5] != word(b"False"))
-            found[name] = pl.Series(said)
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS) + 1))))
+    order = order[: bounds[len(COLUMNS)]]
+    row, start, stop = row.take(order), value.take(order), places.take(equals.take(order) + 1)
+    # In the order of columns and, within a column, of lines: where a value stands among all those of all columns.
+    cell = column.take(order).astype(np.int64)
+    cell *= usual.size
+    cell += row
+    usual[row[1:][cell[1:] == cell[:-1]]] = False
+    values = _Values(data, words, usual, row, cell, start, stop)
+
+    def span(names: tuple[str, ...]) -> slice:
+        first = COLUMNS.index(names[0])
+        return slice(bounds[first], bounds[first + len(names)])
+
+    found = values.milliseconds(span(MILLISECONDS)) | values.counts(span(COUNTS)) | values.flags(span(FLAGS))
+    return found | values.names(span(NAMES), named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Values by column and line; each method reads those of some columns and strikes the lines of unusual ones."""
+
+    data: bytes
+    words: Words
+    usual: Flags
+    row: Positions
+    cell: Positions
+    """Number of the column times the number of lines, and the number of the line."""
+    start: Positions
+    stop: Positions
+
+    def milliseconds(self, span: slice) -> dict[str, pl.Series]:
+        numbers, known = two_decimals(self.words, self.stop[span], self.stop[span] - self.start[span])
+        filled = self._filled(np.nan, MILLISECONDS, numbers, span)
+        self._strike(span, known)
+        self.usual[np.isnan(filled[0])] = False  # no duration
+        return {name: pl.Series(filled[number]) for number, name in enumerate(MILLISECONDS)}
+
+    def counts(self, span: slice) -> dict[str, pl.Series]:
+        whole, known = whole_numbers(self.words, self.stop[span], self.stop[span] - self.start[span])
+        filled = self._filled(-1, COUNTS, whole, span)
+        self._strike(span, known)
+        return {name: pl.Series(filled[number]) for number, name in enumerate(COUNTS)}
+
+    def flags(self, span: slice) -> dict[str, pl.Series]:
+        start, length = self.start[span], self.stop[span] - self.start[span]
+        said = ((length != 5) | (self.words[start] & FIRST[5] != word(b"False"))).astype(np.int8)
+        filled = self._filled(np.int8(-1), FLAGS, said, span)
+        return {name: pl.Series(filled[number]) for number, name in enumerate(FLAGS)}
+
+    def names(self, span: slice, more: Mapping[str, tuple[Positions, Positions]]) -> dict[str, pl.Series]:
+        start = np.concatenate([self.start[span], *(start for start, _ in more.values())])
+        length = np.concatenate([self.stop[span] - self.start[span], *(length for _, length in more.values())])
+        known = length <= LONGEST_NAME
+        codes, texts = names(self.data, self.words, start, np.minimum(length, LONGEST_NAME, out=length))
+        codes += np.uint32(1)
+        inside, lines = span.stop - span.start, self.usual.size
+        self._strike(span, known[:inside])
+        filled = self._filled(np.uint32(0), NAMES, codes[:inside], span)
+        all_texts = pl.Series([None, *texts], dtype=pl.Categorical)
+        found = {name: all_texts[pl.Series(filled[number])] for number, name in enumerate(NAMES)}
+        for number, name in enumerate(more):
+            part = slice(inside + number * lines, inside + (number + 1) * lines)
+            self.usual[~known[part]] = False
+            if name == "type":
+                kind = np.array(
+                    [-1, *(CALL_TYPES.index(text) if text in CALL_TYPES else -1 for text in texts)], np.int8
+                )
+                kinds = kind.take(codes[part])
+                self.usual[kinds < 0] = False
+                found[name] = pl.Series(np.maximum(kinds, 0).astype(np.uint8)).cat.to(EVENTS["type"])
+            else:
+                found[name] = all_texts[pl.Series(codes[part])]
+        return found
+
+    def _filled(self, missing: Any, columns: tuple[str, ...], values: NDArray[Any], span: slice) -> NDArray[Any]:
+        """The values by column and line."""
+        lines = self.usual.size
+        filled = np.full(len(columns) * lines, missing, values.dtype)
+        filled[self.cell[span] - COLUMNS.index(columns[0]) * lines] = values
+        return filled.reshape(len(columns), lines)
+
+    def _strike(self, span: slice, known: Flags) -> None:
         if not known.all():
-            usual[rows[~known]] = False
-    usual &= found["duration_ms"].is_not_null().to_numpy()
-    return found
-
-
-def _named(codes: NDArray[np.uint32], texts: list[str] | list[str | None]) -> pl.Series:
-    return pl.Series(texts, dtype=pl.Categorical)[pl.Series(codes)]
+            self.usual[self.row[span][~known]] = False

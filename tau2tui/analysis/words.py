@@ -19,7 +19,7 @@ PADDING = 16
 """Bytes that must stand before the first and behind the last value: words are read across its ends."""
 LONGEST_NAME = 256
 _LONGEST_NUMBER = 16
-_SLOT_BITS = 12
+_SLOT_BITS = 14
 _NAME_HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -30,8 +30,8 @@ def _repeated(byte: int) -> np.uint64:
 _ZEROS, _HIGH_HALVES, _SIX = _repeated(0x30), _repeated(0xF0), _repeated(0x06)
 FIRST = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 """FIRST[n] & word: its first n bytes."""
-_LAST = ~FIRST[::-1]
-"""_LAST[n] & word: its last n bytes."""
+LAST = ~FIRST[::-1]
+"""LAST[n] & word: its last n bytes."""
 
 
 def word(text: bytes) -> np.uint64:
@@ -39,7 +39,7 @@ def word(text: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(text, "little"))
 
 
-def words_of(data: bytes) -> Words:
+def words_of(data: bytes | bytearray | memoryview) -> Words:
     """The word that begins at each byte."""
     return np.ndarray((len(data) - 7,), np.dtype("<u8"), data, strides=(1,))
 
@@ -63,7 +63,7 @@ def two_decimals(words: Words, end: Positions, length: Positions) -> tuple[NDArr
     text = _last_word(words, end, length)
     known = (length > 3) & (length <= _LONGEST_NUMBER) & ((text >> np.uint64(40)) & np.uint64(0xFF) == np.uint64(0x2E))
     # Without the point: the bytes before it move up by one.
-    text = ((text & FIRST[5]) << np.uint64(8)) | (text & _LAST[2]) | np.uint64(0x30)
+    text = ((text & FIRST[5]) << np.uint64(8)) | (text & LAST[2]) | np.uint64(0x30)
     hundredths, digits = _digits(text)
     known &= digits
     if (long := np.flatnonzero(known & (length > 8))).size:
@@ -78,37 +78,58 @@ def names(data: bytes, words: Words, start: Positions, length: Positions) -> tup
 
     Few names stand in many places, so each is found in a table by its hash, and only the first of a kind is decoded.
     """
-    pieces, hashes = [], length.astype(np.uint64)
-    longest = int(length.max(initial=0))
-    for begin in range(0, longest, 8):
-        inside = length - begin
-        if begin:
-            np.maximum(inside, 0, out=inside)
-        piece = words[start + begin if begin < 16 else start + np.minimum(begin, length)]
-        piece &= FIRST.take(inside, mode="clip")
-        pieces.append(piece)
-        hashes ^= piece
-        hashes *= _NAME_HASH
-        hashes ^= hashes >> np.uint64(29)
-    slots = ((hashes * _NAME_HASH) >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+    pieces = [words[start] & FIRST.take(length, mode="clip")]
+    hashes = (pieces[0] ^ length.astype(np.uint64)) * _NAME_HASH
+    last = np.maximum(length, 8)
+    last += start
+    last -= 8
+    pieces.append(words[last])  # of a name of less than eight bytes what stands behind it: its first word says all
+    pieces[1][length < 8] = 0
+    hashes ^= hashes >> np.uint64(29)
+    hashes += pieces[1]
+    hashes *= _NAME_HASH
+    longer: list[tuple[Positions, Words]] = []
+    for begin in range(8, int(length.max(initial=0)) - 8, 8):
+        inside = np.flatnonzero(length > begin + 8)
+        piece = words[start.take(inside) + begin]
+        longer.append((inside, piece))
+        mixed = hashes.take(inside)
+        mixed ^= mixed >> np.uint64(29)
+        hashes[inside] = (mixed + piece) * _NAME_HASH
+    for inside, piece in longer:
+        whole = np.zeros(length.size, np.uint64)
+        whole[inside] = piece
+        pieces.append(whole)
+    hashes ^= hashes >> np.uint64(29)
+    return _numbered(data, start, length, pieces, hashes * _NAME_HASH)
+
+
+def _numbered(
+    data: bytes, start: Positions, length: Positions, pieces: list[Words], hashes: Words
+) -> tuple[NDArray[np.uint32], list[str]]:
+    """Number the names: in each slot of the table one name settles at a time, the others try again."""
+    slots = (hashes >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
     numbers, found = np.zeros(length.size, np.uint32), list[str]()
     table, code = np.zeros(1 << _SLOT_BITS, np.int64), np.zeros(1 << _SLOT_BITS, np.uint32)
-    rest = np.arange(length.size)
-    while rest.size:
-        slot = slots.take(rest)
-        table[slot] = rest
+    rest: Positions | None = None
+    size = length.size
+    while size:
+        slot = slots if rest is None else slots.take(rest)
+        every = np.arange(size) if rest is None else rest
+        table[slot] = every
         first = table.take(slot)
-        same = length.take(first) == length.take(rest)
-        for piece in pieces:
-            same &= piece.take(first) == piece.take(rest)
-        kept = rest[first == rest]
+        kept = every[first == every]
+        same = np.ones(size, np.bool_)
+        for piece in (length, *pieces):
+            same &= piece.take(first) == (piece if rest is None else piece.take(rest))
         code[slots[kept]] = np.arange(len(found), len(found) + kept.size, dtype=np.uint32)
         found += [data[begin : begin + size].decode() for begin, size in zip(start[kept], length[kept], strict=True)]
         if same.all():
-            numbers[rest] = code.take(slot)
+            numbers[every] = code.take(slot)
             break
-        numbers[rest[same]] = code[slot[same]]
-        rest = rest[~same]
+        numbers[every[same]] = code[slot[same]]
+        rest = every[~same]
+        size = rest.size
     return numbers, found
 
 
@@ -146,7 +167,7 @@ def _days(year: Positions, month: Positions, day: Positions) -> tuple[Positions,
 
 def _last_word(words: Words, end: Positions, length: Positions) -> Words:
     """The last eight characters before `end`; those before a shorter number become zeros."""
-    keep = _LAST.take(length, mode="clip")
+    keep = LAST.take(length, mode="clip")
     return (words[end - 8] & keep) | (_ZEROS & ~keep)
 
 

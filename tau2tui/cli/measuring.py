@@ -6,12 +6,13 @@ import asyncio
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
+from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async, say
 from tau2tui.config import SlaConfig
 from tau2tui.errors import CommandFailed, NothingToRead
 
@@ -41,6 +42,7 @@ _WIDTHS = (80, 120)
     "--by", type=click.Choice(("domain", "trial", "turn", "window")), multiple=True, help="Break down; repeatable."
 )
 @click.option("--every", default="10m", show_default=True, help="How long a window is: 30s, 10m, 1h.")
+@cache_option
 @json_option
 @click.pass_obj
 def latency(
@@ -52,6 +54,7 @@ def latency(
     sla_ms: float | None,
     by: tuple[str, ...],
     every: str,
+    use_cache: bool,
     as_json: bool,
 ) -> None:
     """Latencies of a run, or of any logs.
@@ -63,7 +66,7 @@ def latency(
 
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
-    side = reading_side(session, paths)
+    side = reading_side(session, paths, use_cache=use_cache)
     question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
     if as_json:
         put_json(answer_json(side.logs.events, side.files.outcomes, question))
@@ -82,9 +85,10 @@ def latency(
 @click.argument("b")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write compare_A_B.md into this directory.")
 @click.option("--flips", type=click.IntRange(0), default=20, show_default=True, help="At most so many are listed.")
+@cache_option
 @json_option
 @click.pass_obj
-def compare(session: Session, a: str, b: str, out: Path | None, flips: int, as_json: bool) -> None:
+def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_cache: bool, as_json: bool) -> None:
     """Compare two runs.
 
     A and B are runs by their id, or paths: run directories, log directories or log files. Tasks that both evaluated are
@@ -93,7 +97,7 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, as_j
     from tau2tui.analysis.compare import compare as compared
     from tau2tui.analysis.compare_text import to_markdown, to_text
 
-    comparison = compared(_named_side(session, a), _named_side(session, b))
+    comparison = compared(_named_side(session, a, use_cache), _named_side(session, b, use_cache))
     if out is not None:
         file = out / f"compare_{comparison.a}_{comparison.b}.md"
         try:
@@ -108,25 +112,26 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, as_j
         put(to_text(comparison, flips))
 
 
-def reading_side(session: Session, paths: tuple[Path, ...]) -> Side:
+def reading_side(session: Session, paths: tuple[Path, ...], *, use_cache: bool = True) -> Side:
     """The logs at these paths, or without any those of the run, with what is known beside them."""
     from tau2tui import reporting
 
     if paths:
-        return reporting.side_of_paths(paths, session.known_config())
+        return reporting.side_of_paths(paths, session.known_config(), use_cache=use_cache)
 
     async def look() -> Side:
         async with session.ops() as ops:
-            return await asyncio.to_thread(reporting.side_of_directory, await reporting.local_copy(ops), ops.config)
+            side = partial(reporting.side_of_directory, use_cache=use_cache)
+            return await asyncio.to_thread(side, await reporting.local_copy(ops), ops.config)
 
     return run_async(look)
 
 
-def _named_side(session: Session, name: str) -> Side:
+def _named_side(session: Session, name: str, use_cache: bool) -> Side:
     """A path if there is one of that name, else a run."""
     if Path(name).exists():
-        return reading_side(session, (Path(name),))
+        return reading_side(session, (Path(name),), use_cache=use_cache)
     try:
-        return reading_side(replace(session, run_id=name), ())
+        return reading_side(replace(session, run_id=name), (), use_cache=use_cache)
     except NothingToRead as error:
         raise NothingToRead(f"{name}: neither a path nor a run with logs", str(error)) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
 
 
 @click.command()
@@ -14,9 +14,18 @@ from tau2tui.cli.session import Session, json_option, put, put_json, run_async
 @click.option("--out", type=click.Path(path_type=Path), help="Directory for the report; made if it is not there.")
 @click.option("--csv", is_flag=True, help="Write the frames as CSV too, beside Parquet.")
 @click.option("--charts/--no-charts", default=True, show_default=True, help="Most of the time a report takes.")
+@cache_option
 @json_option
 @click.pass_obj
-def report(session: Session, paths: tuple[Path, ...], out: Path | None, csv: bool, charts: bool, as_json: bool) -> None:
+def report(
+    session: Session,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    csv: bool,
+    charts: bool,
+    use_cache: bool,
+    as_json: bool,
+) -> None:
     """Write the report of a run, or of any logs.
 
     Of the run, or of the log files and directories PATHS, whoever wrote them.
@@ -27,13 +36,14 @@ def report(session: Session, paths: tuple[Path, ...], out: Path | None, csv: boo
     from tau2tui import reporting
 
     if paths:
-        files = reporting.report_paths(paths, out or Path(), session.known_config(), csv=csv, charts=charts)
+        known = session.known_config()
+        files = reporting.report_paths(paths, out or Path(), known, csv=csv, charts=charts, use_cache=use_cache)
     else:
 
         async def write() -> reporting.Written:
             async with session.ops() as ops:
                 await ops.look()
-                return await reporting.report_run(ops, out, csv=csv, charts=charts)
+                return await reporting.report_run(ops, out, csv=csv, charts=charts, use_cache=use_cache)
 
         files = run_async(write)
     if as_json:

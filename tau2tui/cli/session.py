@@ -114,4 +114,11 @@ async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Print the steps and do nothing.")
+cache_option = click.option(
+    "--no-cache",
+    "use_cache",
+    flag_value=False,
+    default=True,
+    help="Parse all logs afresh, whatever earlier readings kept.",
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -16,7 +16,8 @@ from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
 from tau2tui.core.model import DirtyNode, RunState
 from tau2tui.errors import CommandFailed, ConfigError, GaveUp, NothingToRead
-from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
+from tau2tui.remote.logcopies import LogCopies
+from tau2tui.remote.shell import Shell
 
 T = TypeVar("T")
 LATEST = "latest"
@@ -88,24 +89,12 @@ class RunDirectory:
         await self.shell.write(str(self.path / name), json.dumps(request).encode())
         return str(self.path / layout.result_of(name))
 
-    async def copy_logs(self, logs: str, target: Path) -> None:
-        """Bring a local copy of the evaluation's logs up to date: of a file that grew, only the new bytes travel."""
-        await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
-        source = self.path / logs
-        for name in await self.shell.names(str(source)):
-            if name.endswith(".log") and name.startswith(("fullrun", "tau2_", "eval_")):
-                await self._copy_growth(str(source / name), target / name)
+    async def copy_logs(self, logs: str, target: Path) -> tuple[str, ...]:
+        """Bring a local copy of the evaluation's logs up to date: of a file that grew, only the new bytes travel.
 
-    async def _copy_growth(self, source: str, target: Path) -> None:
-        try:
-            offset = await LocalShell().size(str(target))
-        except FileNotFoundError:
-            offset = 0
-        while new := await self.shell.read(source, offset):
-            await LocalShell().append(str(target), new)
-            offset += len(new)
-            if len(new) < READ_LIMIT:
-                break
+        Returns what happened besides, in words. Raises Unreachable.
+        """
+        return await LogCopies(self.shell, str(self.path / logs), target).update()
 
 
 async def run_ids(shell: Shell, parent: str) -> tuple[str, ...]:

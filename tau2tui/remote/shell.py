@@ -323,7 +323,10 @@ class SshShell:
 def _connect_options(cluster: ClusterConfig) -> tuple[str, dict[str, object]]:
     """Host and options for asyncssh; all else comes from ~/.ssh/config and known_hosts, as for `ssh` itself."""
     user, _, host = cluster.login.rpartition("@")
-    options: dict[str, object] = {"connect_timeout": CONNECT_TIMEOUT_S, "keepalive_interval": 15}
+    # Logs travel over it, and shrink to a fraction.
+    options: dict[str, object] = {
+        "connect_timeout": CONNECT_TIMEOUT_S, "keepalive_interval": 15, "compression_algs": ["zlib@openssh.com", "none"]
+    }  # fmt: skip
     if user:
         options["username"] = user
     if cluster.port:

@@ -6,7 +6,7 @@ import gzip
 from datetime import datetime
 from pathlib import Path
 
-from tau2tui.analysis.marks import open_log, read_marks
+from tau2tui.analysis.marks import read_marks
 
 DAY = "2025-12-30"
 LINES = f"""\
@@ -60,11 +60,10 @@ def test_a_packed_log_is_read_as_the_plain_one(tmp_path: Path) -> None:
     packed = tmp_path / "fullrun.log.gz"
     packed.write_bytes(gzip.compress(LINES.encode()))
     assert read_marks([packed]) == read_marks([path])
-    with open_log(packed) as file:
-        assert file.read() == LINES.encode()
 
 
 def test_a_packed_log_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     packed = tmp_path / "fullrun.log.gz"
     packed.write_bytes(gzip.compress(LINES.encode())[:-12])
-    assert read_marks([packed]).pauses in (read_marks([written(tmp_path)]).pauses, ())
+    whole = read_marks([written(tmp_path)]).pauses
+    assert read_marks([packed]).pauses == whole[:1] != whole

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis import logfile
+from tau2tui.analysis import stretches
+from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
 from tau2tui.analysis.scan import DRIVER, ERRORS, EVENTS, TASKS, Logs, find_logs, read_logs
 from tau2tui.errors import NothingToRead
 from tests.analysis.made_logs import LogMaker
@@ -38,10 +40,15 @@ USER_SIM = (
 TELECOM_TASK = "[mms_issue]airplane_mode_on|bad_network_preference[PERSONA:None]"
 
 
-def read(directory: Path, text: str | bytes, name: str = "some.log", **options: dict[str, str]) -> Logs:
+def read(
+    directory: Path,
+    text: str | bytes,
+    name: str = "some.log",
+    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+) -> Logs:
     path = directory / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_logs([path], **options)
+    return read_logs([path], error_patterns)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -63,7 +70,7 @@ def test_small_stretches_change_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     maker = LogMaker(7)
     files = maker.write(tmp_path, 400)
     whole = read_logs(files)
-    monkeypatch.setattr(logfile, "STRETCH", 2000)
+    monkeypatch.setattr(stretches, "STRETCH", 2000)
     pieces = read_logs(files)
     assert_frame_equal(pieces.events, whole.events)
     assert pieces.skipped.profile_lines == whole.skipped.profile_lines
@@ -180,7 +187,7 @@ def test_an_unfinished_last_line_is_not_taken_for_a_record(tmp_path: Path) -> No
 def test_a_line_longer_than_a_stretch_is_cut_and_the_next_one_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logfile, "STRETCH", 4096)
+    monkeypatch.setattr(stretches, "STRETCH", 4096)
     logs = read(tmp_path, b"\x00" * 20_000 + b"\n" + USER_SIM.encode() + b"\n")
     assert logs.events.height == 1
 

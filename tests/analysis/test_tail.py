@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 from pathlib import Path
 
+import pytest
 from polars.testing import assert_frame_equal
 
+from tau2tui.analysis.log_parts import Unparsed
 from tau2tui.analysis.scan import Logs, read_logs
 from tau2tui.analysis.tail import LogTail
 from tests.analysis.made_logs import LogMaker
@@ -144,3 +147,123 @@ def test_only_new_bytes_are_read(tmp_path: Path) -> None:
         os.pwrite(file.fileno(), b"x" * 20, 0)
     append(path, f"{TOOL_CALL}\n")
     assert types(tail.poll()) == ["step_complete", "user_sim", "tool_call"]
+
+
+def said(tail: LogTail) -> list[tuple[str, str]]:
+    return [(incident.path.name, incident.what) for incident in tail.incidents]
+
+
+def test_what_was_still_written_to_a_rotated_log_is_read_before_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    append(path, f"{STEP}\n")
+    tail = LogTail([path])
+    tail.poll()
+    path.rename(tmp_path / "elsewhere")
+    append(tmp_path / "elsewhere", f"{USER_SIM}\n")
+    append(path, f"{TOOL_CALL}\n")
+    assert types(tail.poll()) == ["step_complete", "user_sim", "tool_call"]
+    append(path, f"{EXPERT_CALL}\n")
+    assert types(tail.poll()) == ["step_complete", "user_sim", "tool_call", "expert_call"]
+    assert said(tail) == [("fullrun.log", "rotated")]
+
+
+def test_rotations_in_a_directory_keep_their_records_under_the_new_name(tmp_path: Path) -> None:
+    path = tmp_path / "tau2_retail.log"
+    tail = LogTail(tmp_path)
+    for number in range(3):
+        append(path, f"{STEP.replace('step=5', f'step={number}')}\n")
+        tail.poll()
+        for age in range(number, 0, -1):
+            (tmp_path / f"tau2_retail.log.{age}").rename(tmp_path / f"tau2_retail.log.{age + 1}")
+        path.rename(tmp_path / "tau2_retail.log.1")
+    append(path, f"{STEP.replace('step=5', 'step=3')}\n")
+    logs = tail.poll()
+    assert logs is not None
+    assert sorted(logs.events["step"]) == [0, 1, 2, 3]
+    assert ("tau2_retail.log", "rotated") in said(tail)
+
+
+def test_every_incident_is_reported_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    append(path, f"{STEP}\n{STEP}\n")
+    tail = LogTail([path])
+    tail.poll()
+    path.write_text(f"{USER_SIM}\n")
+    tail.poll()
+    path.write_text(f"{EXPERT_CALL}\n{USER_SIM}\n")
+    tail.poll()
+    append(tmp_path / "new", f"{TOOL_CALL}\n")
+    (tmp_path / "new").replace(path)
+    tail.poll()
+    path.unlink()
+    tail.poll()
+    tail.poll()
+    assert [what for _, what in said(tail)] == ["shortened", "rewritten", "replaced", "vanished"]
+    assert all(str(incident).startswith(f"{path}: ") for incident in tail.incidents)
+    append(path, f"{STEP}\n")
+    assert types(tail.poll()) == ["step_complete"]
+
+
+class StaleOnce:
+    """A file on a server that lost it: the first look fails as NFS says it."""
+
+    def __init__(self) -> None:
+        self.stale = True
+
+    def __call__(self, descriptor: int) -> os.stat_result:
+        if self.stale:
+            self.stale = False
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return FSTAT(descriptor)
+
+
+FSTAT = os.fstat
+
+
+def test_a_stale_handle_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "fullrun.log"
+    append(path, f"{STEP}\n")
+    tail = LogTail([path])
+    tail.poll()
+    append(path, f"{USER_SIM}\n")
+    monkeypatch.setattr(os, "fstat", StaleOnce())
+    assert types(tail.poll()) == ["step_complete", "user_sim"]
+    assert said(tail) == [("fullrun.log", "stale")]
+
+
+def test_what_a_poll_has_given_stays_what_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    tail, given = LogTail([path]), []
+    for number in range(1, 30):
+        append(path, f"{STEP}\nTask failed\n")
+        logs = tail.poll()
+        assert logs is not None
+        given.append((number, logs))
+    random.Random(1).shuffle(given)
+    for number, logs in given:
+        assert (logs.events.height, logs.errors.height) == (number, number)
+
+
+def test_looking_often_leaves_few_parts(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    tail = LogTail([path])
+    for number in range(1, 300):
+        append(path, f"{STEP}\n")
+        logs = tail.poll()
+        assert logs is not None
+        assert logs.events.height == number
+    assert len(tail._logs[path].parts()) < 12
+
+
+def test_many_lines_that_nobody_asks_for_are_not_kept_as_text(tmp_path: Path) -> None:
+    path = tmp_path / "fullrun.log"
+    append(path, f"{STEP}\n")
+    tail = LogTail([path])
+    tail.poll()
+    for _ in range(40):
+        append(path, f"{STEP}\n" * 300)
+        logs = tail.poll()
+    kept = [part for part in tail._logs[path].parts() if isinstance(part, Unparsed)]
+    assert sum(len(part.lines) for part in kept) <= 1 << 20
+    assert logs is not None
+    assert logs.events.height == 12_001

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis.events import parse_any_events, parse_events
-from tau2tui.analysis.usual_lines import SPELLINGS, read_usual_lines
+from tau2tui.analysis.line_keys import SPELLINGS
+from tau2tui.analysis.usual_lines import read_usual_lines
 from tests.analysis.made_logs import LogMaker
 
 DOMAINS = st.sampled_from(["retail", ""])
@@ -90,9 +91,9 @@ LINES = st.builds(
 def test_both_readers_read_the_same(texts: list[str], domain: str) -> None:
     lines = pl.Series("line", texts)
     fast, fast_unread = parse_events(lines, domain)
-    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("place")
-    slow, slow_unread = parse_any_events(pl.DataFrame([lines, places]), domain)
-    assert_frame_equal(fast, slow.drop("place"))
+    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("line")
+    slow, slow_unread = parse_any_events(pl.DataFrame([lines.alias("text"), places]), domain)
+    assert_frame_equal(fast, slow.drop("line"))
     assert sorted(fast_unread["text"]) == sorted(slow_unread["text"])
 
 
@@ -103,6 +104,6 @@ def test_the_lines_of_the_writers_are_usual_whatever_the_order_of_their_keys(shu
     dressed = [
         f"[tau2/cli.py STDERR] \x1b[36m{text}\x1b[0m\r" if place % 3 else text for place, text in enumerate(texts)
     ]
-    usual = read_usual_lines(pl.Series(dressed))
+    usual = read_usual_lines("\n".join(dressed).encode())
     assert usual is not None
     assert usual.line.tolist() == list(range(500))

@@ -8,7 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import diagnosis, eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
+from tests.bench import (
+    diagnosis,
+    eta,
+    harness,
+    kills,
+    parse,
+    prefix,
+    rehearsal,
+    relaunch,
+    report,
+    routing,
+    status,
+    tail,
+)
 
 
 def main() -> None:
@@ -25,6 +38,9 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--mib", type=float, nargs="+", default=[10.0, 100.0])
     word.add_argument("--rounds", type=int, default=3)
     word.add_argument("--any-order", action="store_true", help="keys in random order too")
+    word = words.add_parser("tail", help="follow a log that grows, against reading it again")
+    word.add_argument("--mib", type=float, default=300.0, help="of history")
+    word.add_argument("--rounds", type=int, default=2)
     word = words.add_parser("eta", help="the estimate of the time left over generated runs, against elapsed / done")
     word.add_argument("--runs", type=int, default=60, help="of each kind")
     word.add_argument("--seed", type=int, default=1)
@@ -72,6 +88,13 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             for mib in said.mib:
                 sample = parse.make_sample(directory / "tau2_retail.log", mib)
                 yield parse.compare_commands(sample, said.rounds)
+            yield parse.CACHE_HEAD
+            for mib in said.mib:
+                sample = parse.make_sample(directory / "tau2_retail.log", mib)
+                yield parse.reopen(sample, directory, said.rounds)
+        case "tail":
+            yield tail.HEAD
+            yield from tail.measure(directory, said.mib, said.rounds)
         case "eta":
             yield eta.HEAD
             made = eta.backtest(said.runs, said.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,17 +19,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tau2tui.analysis.cache import IN_RUN
 from tau2tui.analysis.measures import add_series, latency_table
 from tau2tui.analysis.scan import read_logs
 from tests.analysis.made_logs import HARMONY, PREFIX, LogMaker
 from tests.bench import seed_way
 
 HEAD = """\
-| log | keys | events | seed's way s | ours s | ratio | ours | memory added |
-|--:|---|--:|--:|--:|--:|--:|--:|"""
+| log | keys | events | seed's way s | ours s | ratio | in CPU time | ours | memory added |
+|--:|---|--:|--:|--:|--:|--:|--:|--:|"""
 COMMAND_HEAD = """\
 | log | keys | the seed's way as a command s | ours as a command s | ratio | peak memory: seed's, ours |
 |--:|---|--:|--:|--:|--:|"""
+
+CACHE_HEAD = """\
+| log | read s | read and kept s | opened again s | ratio | kept |
+|--:|--:|--:|--:|--:|--:|"""
 
 _BLOCK_LINES = 46_000
 """About 8 MB: a sample repeats one block, so that its truth is known whatever its size."""
@@ -152,20 +158,50 @@ def check(name: str, found: Summary, truth: Summary) -> None:
 def compare(sample: Sample, rounds: int) -> str:
     """A row for the table of results: medians of interleaved rounds, and their ratio."""
     took: dict[str, list[float]] = {"seed": [], "ours": []}
+    cpu: dict[str, list[float]] = {"seed": [], "ours": []}
     ways: dict[str, Callable[[Path], Summary]] = {
         "seed": lambda path: seed_way.summarize(path, any_order=sample.shuffled),
         "ours": ours,
     }
     for _ in range(rounds):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, cpu_began = time.perf_counter(), time.process_time()
             found = way(sample.path)
             took[name].append(time.perf_counter() - began)
+            cpu[name].append(time.process_time() - cpu_began)
             check(name, found, sample.truth)
     seed_s, ours_s = (statistics.median(took[name]) for name in ways)
+    seed_cpu_s, ours_cpu_s = (statistics.median(cpu[name]) for name in ways)
     return (
         f"| {sample.mib:.0f} MiB | {sample.keys} | {sample.events} | {seed_s:.2f} | {ours_s:.2f} | "
-        f"**{seed_s / ours_s:.1f}×** | {sample.mib / ours_s:.0f} MiB/s | {_memory_added(sample.path):.0f} MiB |"
+        f"**{seed_s / ours_s:.1f}×** | {seed_cpu_s / ours_cpu_s:.1f}× | {sample.mib / ours_s:.0f} MiB/s | "
+        f"{_memory_added(sample.path):.0f} MiB |"
+    )
+
+
+def reopen(sample: Sample, directory: Path, rounds: int) -> str:
+    """A log that was read before against one that was not, in one process; the frames are the same."""
+    took: dict[str, list[float]] = {"afresh": [], "kept": [], "again": []}
+    run = directory / "run"
+    path = run / "logs" / sample.path.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (run / "run.toml").touch()
+    path.unlink(missing_ok=True)
+    path.hardlink_to(sample.path)
+    for _ in range(rounds):
+        shutil.rmtree(run / IN_RUN, ignore_errors=True)
+        events = []
+        for name, times in took.items():
+            began = time.perf_counter()
+            events.append(read_logs((path,), use_cache=name != "afresh").events)
+            times.append(time.perf_counter() - began)
+        assert events[0].equals(events[2])
+    afresh_s, kept_s, again_s = (statistics.median(times) for times in took.values())
+    kept_mib = sum(file.stat().st_size for file in (run / IN_RUN).iterdir()) / 2**20
+    path.unlink()
+    return (
+        f"| {sample.mib:.0f} MiB | {afresh_s:.2f} | {kept_s:.2f} | {again_s:.3f} | **{afresh_s / again_s:.0f}×** | "
+        f"{kept_mib:.0f} MiB |"
     )
 
 

@@ -5,10 +5,11 @@ They count lines of bytes and nothing else: a copy of a line in another file cou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tau2tui.analysis.stretches import text_blocks
 from tau2tui.errors import NothingToRead
 
 COUNTED: Mapping[str, str] = {
@@ -20,7 +21,6 @@ COUNTED: Mapping[str, str] = {
     "eta": "OVERALL_ETA",
 }
 """The texts that the notes' recipes grep for, and two more that the seed's programs write, by what they tell."""
-_BLOCK = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def count_lines(files: Sequence[Path], texts: Mapping[str, str] = COUNTED) -> tu
     counts = []
     for path in files:
         try:
-            counts.append(matching_lines(_blocks(path), encoded.values()))
+            counts.append(matching_lines(text_blocks(path), encoded.values()))
         except OSError as error:
             raise NothingToRead(f"{path}: {error.strerror}") from None
     return tuple(
@@ -97,9 +97,3 @@ class _Count:
                 self._counted = True
                 return
             at = end + 1
-
-
-def _blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            yield block

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from tau2tui.analysis.errors.tracebacks import HEAD_TEXT, Folding, Traceback
+from tau2tui.analysis.stretches import text_blocks
 
 STRETCH = 8 << 20
 """Bytes that are read at once; a line longer than this is cut."""
@@ -132,13 +133,15 @@ def stamp(text: str) -> datetime | None:
 def _stretches(path: Path, size: int) -> Iterator[bytes]:
     """Whole lines, about `size` bytes at a time; at the end what there is."""
     rest = b""
-    with path.open("rb") as file:
-        while block := file.read(size):
-            data = rest + block
-            end = data.rfind(b"\n") + 1 or (len(data) if len(data) >= 2 * size else 0)
-            rest = data[end:]
-            if end:
-                yield data[:end]
+    for block in text_blocks(path, size):
+        data = rest + block
+        if len(data) < size:
+            rest = data
+            continue
+        end = data.rfind(b"\n") + 1 or (len(data) if len(data) >= 2 * size else 0)
+        rest = data[end:]
+        if end:
+            yield data[:end]
     if rest:
         yield rest
 

@@ -23,9 +23,8 @@ from tau2tui.analysis.errors.forms import (
 from tau2tui.analysis.errors.found import EVALUATION, End, Found, LogErrors
 from tau2tui.analysis.errors.lines import Line, LineSearch
 from tau2tui.analysis.errors.tracebacks import Traceback
-from tau2tui.analysis.logfile import file_domain
+from tau2tui.analysis.logfile import file_domain, is_evaluation_log
 
-_EVALUATION_LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+?)\.log(?:\.\d+)?")
 _REPLICA_LOG = re.compile(r"(?P<replica>.+-\d+)\.\d+\.log")
 _NEAR = 6
 """Errors before a line that says what became of an attempt, among which that attempt is looked for."""
@@ -41,7 +40,7 @@ def read_errors(path: Path, search: LineSearch, classifier: Classifier) -> LogEr
     for line in search.lines(path):
         reader.take(line)
     log.last_at = search.last_at
-    if search.from_evaluation or log.ends or log.over_at or _EVALUATION_LOG.fullmatch(path.name):
+    if search.from_evaluation or log.ends or log.over_at or is_evaluation_log(path):
         log.origin = EVALUATION
     else:
         replica = _REPLICA_LOG.fullmatch(path.name)

@@ -1,0 +1,77 @@
+"""Which column a key of a profile line means."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tau2tui.analysis.words import FIRST, LAST, Positions, Words, word
+
+SPELLINGS = {
+    "duration_ms": ("duration_ms", "total_duration_ms"),
+    "prefill_ms": ("prefill_ms", "vllm_prefill_ms", "toolorchestra_vllm_prefill_ms"),
+    "decode_ms": ("decode_ms", "vllm_decode_ms", "toolorchestra_vllm_decode_ms"),
+    "input_tokens": ("input_tokens", "vllm_prefill_len", "toolorchestra_vllm_prefill_len"),
+    "output_tokens": ("output_tokens", "vllm_decode_len", "toolorchestra_vllm_decode_len"),
+}
+"""Column → the keys that mean it, the first of them that a line has counts."""
+MILLISECONDS = ("duration_ms", "prefill_ms", "decode_ms")
+COUNTS = ("step", "input_tokens", "output_tokens")
+NAMES = ("model", "function", "call_type", "from_role", "to_role", "expert", "replica")
+FLAGS = ("has_tool_calls", "error")
+
+COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
+
+
+class Keys:
+    """Which column a key means: a table without collisions, in which a key is compared whole."""
+
+    _BITS = 10
+
+    def __init__(self) -> None:
+        keys = [(key, column) for column in COLUMNS for key in SPELLINGS.get(column, (column,))]
+        texts = [key.encode() for key, _ in keys]
+        self.length = np.array([0, *map(len, texts)], np.int64)
+        self.last = np.array([0, *(_last(text) for text in texts)], np.uint64)
+        self.before = [np.array([0, *(word(text[at : at + 8]) for text in texts)], np.uint64) for at in (0, 8, 16)]
+        self.column = np.array([len(COLUMNS), *(COLUMNS.index(column) for _, column in keys)], np.uint8)
+        self.factor, slots = self._without_collision()
+        self.table = np.zeros(1 << self._BITS, np.uint8)
+        self.table[slots] = np.arange(1, len(slots) + 1)
+
+    def _without_collision(self) -> tuple[np.uint64, NDArray[np.int64]]:
+        for factor in np.random.default_rng(0).integers(1, 2**64 - 1, 1000, np.uint64):
+            slots = self._slots(self.last[1:], self.length[1:], factor | np.uint64(1))
+            if len(set(slots.tolist())) == len(slots):
+                return factor | np.uint64(1), slots
+        raise AssertionError("a thousand factors, and each has a collision")
+
+    def _slots(self, last: Words, length: Positions, factor: np.uint64) -> NDArray[np.int64]:
+        mixed = last + length.view(np.uint64)
+        mixed *= factor
+        mixed >>= np.uint64(64 - self._BITS)
+        return mixed.view(np.int64)
+
+    def columns(self, words: Words, start: Positions, length: Positions) -> NDArray[np.uint8]:
+        """The number of the column that each key means; len(COLUMNS) for a key that means none."""
+        end = start + length
+        end -= 8
+        last = words[end]
+        last &= LAST.take(length, mode="clip")
+        key = self.table.take(self._slots(last, length, self.factor))
+        known = self.length.take(key) == length
+        known &= self.last.take(key) == last
+        for at, before in zip((0, 8, 16), self.before, strict=True):
+            if (long := np.flatnonzero(known & (length > at + 8))).size:
+                rest = FIRST.take(length.take(long) - at, mode="clip")
+                rest &= words[start.take(long) + at]
+                known[long] = rest == before.take(key.take(long))
+        return np.where(known, self.column.take(key), np.uint8(len(COLUMNS)))
+
+
+def _last(text: bytes) -> np.uint64:
+    """The last eight bytes as a word, the missing ones before a shorter text 0."""
+    return word(text[-8:].rjust(8, b"\0"))
+
+
+KEYS = Keys()
