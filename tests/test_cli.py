@@ -205,3 +205,68 @@ def test_what_cannot_be_done_is_refused_with_its_own_exit_code(tau2tui: CommandL
 
 def test_a_wrong_option_of_the_evaluation_is_one_line(tau2tui: CommandLine) -> None:
     assert "--mode" in one_line(tau2tui.run("eval", "--mode", "nosuch", status=2).stderr)
+
+
+def test_jobs_that_were_never_submitted_are_absent(tau2tui: CommandLine) -> None:
+    found = json.loads(tau2tui.run("jobs", "--json").stdout)
+    assert [(job["state"], job["id"], job["replicas"]) for job in found["jobs"]] == [("absent", "", 1)]
+    assert found["end_too_early"] == []
+    assert "absent" in tau2tui.run("jobs").stdout
+
+
+def test_a_job_without_a_time_limit_ends_nothing(tau2tui: CommandLine, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "20260101", RUNNING)
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    found = json.loads(tau2tui.run("jobs", "--json").stdout)
+    assert found["end_too_early"] == []
+
+
+def test_each_source_says_how_long_its_answer_took(tau2tui: CommandLine, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "20260101", RUNNING)
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    found = json.loads(tau2tui.run("sources", "--json").stdout)
+    assert {name: source["error"] for name, source in found["sources"].items()} == {"jobs": None, "run": None}
+    assert all(source["asked"] == 1 and len(source["took_ms"]) == 1 for source in found["sources"].values())
+    assert any("node_agent.py" in " ".join(command["argv"]) for command in found["commands"])
+    assert "rc 0" in tau2tui.run("sources").stdout
+
+
+def test_logs_are_listed_and_the_end_of_one_is_shown_without_controls(tau2tui: CommandLine, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "runs" / "20260101", RUNNING)
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    (run / "logs").mkdir()
+    (run / "logs" / "fullrun.log").write_bytes(b"one\n\x1b[31mtwo\x1b[0m\n10%\r20%\r30%\nfour\x07\nhalf")
+    assert json.loads(tau2tui.run("logs", "--json").stdout) == [{"name": "logs/fullrun.log", "bytes": 39}]
+    shown = tau2tui.run("logs", "logs/fullrun.log", "-n", "3").stdout.splitlines()
+    assert shown == ["two", "30%", "four\ufffd"]
+    assert "no such log" in one_line(tau2tui.run("logs", "nosuch", status=7).stderr)
+
+
+def test_waiting_for_a_failure_that_does_not_come_ends_in_vain(tau2tui: CommandLine, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "20260101", {**RUNNING, "state": "finished"})
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    said = one_line(tau2tui.run("wait", "--for", "failed", "--timeout", "1", status=6).stderr)
+    assert "nothing has failed after 1 s" in said
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        ({"state": "finished"}, 0),
+        ({"state": "finished", "domains": [{"domain": "retail", "total": 60, "ok": 59, "errors": 1}]}, 4),
+        ({"state": "stopped", "why": "stopped by request"}, 4),
+        ({"state": "failed", "why": "a bug"}, 4),
+    ],
+)
+def test_waiting_for_the_end_says_by_its_exit_code_how_it_was(
+    tau2tui: CommandLine, tmp_path: Path, state: dict[str, Any], status: int
+) -> None:
+    write_run(tmp_path / "runs" / "20260101", {**RUNNING, **state})
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    tau2tui.run("wait", "--for", "done", "--timeout", "60", status=status)
+
+
+def test_waiting_for_a_failure_ends_as_soon_as_the_evaluation_failed(tau2tui: CommandLine, tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "20260101", {**RUNNING, "state": "failed", "why": "a bug"})
+    (tmp_path / "runs" / "latest").write_text("20260101")
+    assert "the evaluation failed: a bug" in tau2tui.run("wait", "--for", "failed", "--timeout", "60").stdout

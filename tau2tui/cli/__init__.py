@@ -16,6 +16,7 @@ from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
+from tau2tui.cli.looking import jobs, logs, sources
 from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
@@ -68,6 +69,8 @@ for word in (
     launch,
     wait,
     status,
+    jobs,
+    sources,
     diagnose,
     relaunch,
     stop,
@@ -78,6 +81,7 @@ for word in (
     progress,
     latency,
     errors,
+    logs,
     report,
     compare,
     tunnel,

@@ -93,7 +93,7 @@ def evaluate(
                 await carry_out(ops, ops.plan(command), dry_run=dry_run, yes=yes)
             if dry_run or detach or (steering and not follow):
                 return
-            last = await ops.follow_eval(_Teller(await ops.earlier()))
+            last = await ops.follow_eval(EvalTeller(await ops.earlier()))
             if as_json:
                 from dataclasses import asdict
 
@@ -157,7 +157,7 @@ def replaced(
         raise ConfigError(f"--{'-'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
-class _Teller:
+class EvalTeller:
     """One line whenever the count of finished units changes, what it says of itself, or a unit stalls."""
 
     def __init__(self, earlier: Durations = ()) -> None:

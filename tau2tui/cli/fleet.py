@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.doctor import refuse_if_fatal
-from tau2tui.cli.evaluate import account_lines, time_left_words, trouble_lines
+from tau2tui.cli.evaluate import EvalTeller, account_lines, time_left_words, trouble_lines
 from tau2tui.cli.hygiene import dirty_line
 from tau2tui.cli.session import (
     Session,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from tau2tui.core.model import Reading
     from tau2tui.ops import Ops
 
+
+READY_S, LONG_S = 1800.0, 7 * 86400.0
 
 exclude_option = click.option("--exclude", multiple=True, metavar="NODE", help="A node on which no new job must start.")
 exclude_dirty_option = click.option(
@@ -160,14 +162,35 @@ def launch(
 
 
 @click.command()
-@click.option("--timeout", "timeout_s", type=float, default=1800.0, show_default=True, help="Seconds.")
+@click.option(
+    "--for",
+    "wanted",
+    type=click.Choice(("ready", "done", "failed")),
+    default="ready",
+    show_default=True,
+    help="The fleet is ready; the evaluation is over; a replica or the evaluation has failed.",
+)
+@click.option("--timeout", "timeout_s", type=float, help="Seconds; 1800 for ready, else a week.")
 @click.pass_obj
-def wait(session: Session, timeout_s: float) -> None:
-    """Wait for every replica, and write the endpoints."""
+def wait(session: Session, wanted: str, timeout_s: float | None) -> None:
+    """Wait until a run has come so far.
+
+    For `ready` every replica is proved and the endpoints are written. For `done` it exits with 0 if all units were
+    finished and with 4 if not; for `failed` with 0 as soon as something has failed, which is then on stdout. With 6 if
+    the time is over before. A source that does not answer is waited for: it has not failed.
+    """
 
     async def go_on() -> None:
+        from tau2tui.ops.waiting import await_done, await_failure
+
         async with session.ops() as ops:
-            await ops.await_ready(timeout_s, tell)
+            await ops.look()
+            if wanted == "ready":
+                await ops.await_ready(timeout_s or READY_S, tell)
+            elif wanted == "done":
+                await await_done(ops, timeout_s or LONG_S, EvalTeller(await ops.earlier()))
+            else:
+                put(await await_failure(ops, timeout_s or LONG_S))
 
     run_async(go_on)
 
