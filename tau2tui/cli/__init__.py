@@ -20,6 +20,7 @@ from tau2tui.cli.looking import jobs, logs, sources
 from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
+from tau2tui.cli.serve import serve
 from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
 from tau2tui.cli.smoke import smoke
@@ -85,6 +86,7 @@ for word in (
     report,
     compare,
     tunnel,
+    serve,
     runs,
     demo,
     drive,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -67,7 +68,12 @@ def say(text: str) -> None:
 
 
 def require_terminal(hint: str) -> None:
-    """Raise ConfigError unless there is a terminal to draw on; Textual reads stdin and draws on stderr."""
+    """Raise ConfigError unless there is a terminal to draw on; Textual reads stdin and draws on stderr.
+
+    In a browser (`tau2tui serve`) there are pipes instead, and TEXTUAL_DRIVER names who speaks over them.
+    """
+    if "TEXTUAL_DRIVER" in os.environ:
+        return
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("this is not a terminal, so there is no screen", hint)
 
