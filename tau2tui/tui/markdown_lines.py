@@ -7,6 +7,7 @@ lines are made in a thread and drawn only where they are in sight. Imports markd
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ _WORD = re.compile(r"\s+|\S+")
 _CELL = 60
 """Columns that a cell of a table may take; what stands in more is cut."""
 _LEAST = 20
+_LAID_OUT = 80
 
 
 def markdown_lines(source: str, width: int) -> tuple[Line, ...]:
@@ -33,9 +35,13 @@ def markdown_lines(source: str, width: int) -> tuple[Line, ...]:
     return tuple(_Layout(max(width, _LEAST)).lines(_parser().parse(source)))
 
 
-def plain_text_lines(source: str) -> tuple[Line, ...]:
-    """Text that is laid out already."""
-    return tuple(((line, Tone.PLAIN),) for line in source.split("\n"))
+def plain_text_lines(source: str, width: int) -> tuple[Line, ...]:
+    """Text that is laid out for 80 columns already; only sentences that are longer are wrapped."""
+    lines: list[Line] = []
+    for words in source.split("\n"):
+        line = ((words, Tone.PLAIN),)
+        lines += _wrapped(line, width) if cell_len(words) > _LAID_OUT else [line]
+    return tuple(lines)
 
 
 @functools.cache
@@ -189,7 +195,7 @@ def _wrapped(parts: Sequence[Part], width: int) -> Iterator[Line]:
     for words, tone in parts:
         for piece in _WORD.findall(words):
             if piece == "\n":
-                yield tuple(line)
+                yield _joined(line)
                 line, used = [], 0
                 continue
             if piece.isspace():
@@ -198,7 +204,7 @@ def _wrapped(parts: Sequence[Part], width: int) -> Iterator[Line]:
                     used += 1
                 continue
             if used and used + cell_len(piece) > width:
-                yield tuple(line)
+                yield _joined(line)
                 line, used = [], 0
             while cell_len(piece) > width:
                 yield ((head := set_cell_size(piece, width), tone),)
@@ -206,7 +212,14 @@ def _wrapped(parts: Sequence[Part], width: int) -> Iterator[Line]:
             line.append((piece, tone))
             used += cell_len(piece)
     if line:
-        yield tuple(line)
+        yield _joined(line)
+
+
+def _joined(parts: Sequence[Part]) -> Line:
+    """Neighbours of one tone as one part."""
+    return tuple(
+        ("".join(words for words, _ in same), tone) for tone, same in itertools.groupby(parts, lambda part: part[1])
+    )
 
 
 def _table_rows(tokens: Sequence[Token]) -> Iterator[list[str]]:

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol
 
+import asyncssh
+
 from tau2tui import reporting
 from tau2tui.core.store import Store
 from tau2tui.errors import ConfigError, NothingToRead, Refused
@@ -42,6 +44,8 @@ class ReportFile:
     """As its name says, in the local time of who made it."""
     local: bool = True
     """On this machine, and not where the run is."""
+    trouble: str = ""
+    """Why it is not known whether there are reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,11 @@ class RunReports:
 
         async def look(run: str) -> tuple[ReportFile, ...]:
             async with slots:
-                return await self._of(run)
+                try:
+                    return await self._of(run)
+                except (OSError, asyncssh.SFTPError) as error:  # somebody else's, or no directory at all
+                    why = getattr(error, "strerror", None) or getattr(error, "reason", None) or type(error).__name__
+                    return (ReportFile(run, str(parent / run), trouble=f"not readable: {why}"),)
 
         found = await asyncio.gather(*map(look, runs))
         return Listed(tuple(report for reports in found for report in reports), len(others) + 1 - len(runs))

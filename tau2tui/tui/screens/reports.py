@@ -26,6 +26,8 @@ from tau2tui.tui.widgets.tab_line import View
 if TYPE_CHECKING:
     from tau2tui.tui.markdown_lines import Line
 
+BESIDE = 100
+"""Columns from which on list and text stand side by side: `-wide` of the frame."""
 Lay = Callable[[int], Sequence["Line"]]
 """Lines for so many columns."""
 
@@ -45,6 +47,9 @@ class ReportsScreen(Framed):
         self._lay: Lay | None = None
         """What is shown, to be laid out for another width."""
         self._making = False
+        self._said: tuple[str, Tone] = ("", Tone.PLAIN)
+        self._count = ""
+        """What there is to say of the list."""
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="report-title", markup=False)
@@ -75,7 +80,7 @@ class ReportsScreen(Framed):
     def _highlighted(self) -> None:
         """Where both have room the report under the cursor is shown at once."""
         report = self._listed.get(self._list.cursor_key or "")
-        if report is not None and report.path != self._open and self.size.width >= 100:
+        if report is not None and report.path != self._open and self.size.width >= BESIDE:
             self._show(report)
 
     @on(PageView.Resized)
@@ -94,6 +99,8 @@ class ReportsScreen(Framed):
         self.remove_class("-reading")
         self.refresh_bindings()
         self._list.focus()
+        if self.size.width < BESIDE:
+            self._say(self._count)
 
     def action_new_report(self) -> None:
         if self._making:
@@ -121,10 +128,13 @@ class ReportsScreen(Framed):
         self._open = report.path
         if report.name:
             self._read(report)
+        elif report.trouble:
+            self._say(f"{report.trouble}: {report.path}", Tone.WARN)
+            self._put(_nothing, report.path)
         else:
-            self._say("")
-            new = "n makes one." if report.run == self._files.run else f"tau2tui --run {report.run} report makes one."
-            self._put(lambda _: (((f"No report yet: {new}", Tone.STRONG),),), report.path)
+            new = "n makes one" if report.run == self._files.run else f"tau2tui --run {report.run} report makes one"
+            self._say(f"{report.run}: no report yet; {new}")
+            self._put(lambda _: (((f"No report yet: {new}.", Tone.STRONG),),), report.path)
 
     @work(group="report-list", exclusive=True)
     async def _look_for_reports(self) -> None:
@@ -136,11 +146,12 @@ class ReportsScreen(Framed):
     def _list_them(self, listed: Listed) -> None:
         self._listed = {report.path: report for report in listed.reports}
         self._list.show_rows({path: _cells(report, self._files.run) for path, report in self._listed.items()})
-        made = any(report.name for report in listed.reports if report.run == self._files.run)
+        known = sum(1 for report in listed.reports if report.name)
+        here = any(report.name for report in listed.reports if report.run == self._files.run)
         older = f"; {listed.not_looked_into} older runs are not listed" if listed.not_looked_into else ""
-        self._count = f"{len(listed.reports)} reports and runs{older}" if made else f"No report yet: n makes one{older}"
-        if not self._making:
-            self._say(self._count)
+        words = "1 report" if known == 1 else f"{known} reports"
+        self._count = (words if here else "No report yet: n makes one") + older
+        self._say(self._count)
         self._highlighted()
 
     @work(group="report-text", exclusive=True)
@@ -149,10 +160,12 @@ class ReportsScreen(Framed):
         try:
             source = await self._files.read(report)
         except FileNotFoundError:
-            self._say(f"{report.path} is gone; r looks again", Tone.WARN)
+            self._say(f"it is gone; r looks again: {report.path}", Tone.WARN)
+            self._put(_nothing, "")
             return
         except (Tau2TuiError, OSError) as error:
-            self._say(f"{report.path}: {error}", Tone.WARN)
+            self._say(f"{error}: {report.path}", Tone.WARN)
+            self._put(_nothing, "")
             return
 
         def lay(width: int) -> Sequence[Line]:
@@ -173,10 +186,10 @@ class ReportsScreen(Framed):
             self._say(f"not compared: {error}", Tone.WARN)
             return
 
-        def lay(_: int) -> Sequence[Line]:
+        def lay(width: int) -> Sequence[Line]:
             from tau2tui.tui.markdown_lines import plain_text_lines
 
-            return plain_text_lines(words)
+            return plain_text_lines(words, width)
 
         self._say(f"A {a} compared with B {b}")
         self._put(lay, "")
@@ -184,18 +197,15 @@ class ReportsScreen(Framed):
     @work(group="report-making", exclusive=True)
     async def _make(self) -> None:
         self._making = True
-        self._say(
-            f"◐ a report of {self._files.run} is being made: its logs are read, charts and tables drawn", Tone.BUSY
-        )
+        self._say(*self._said)
         try:
             written = await self._files.make()
         except (Tau2TuiError, OSError) as error:
-            self._say("")
             self.post_message(Told(f"no report was made: {error}", trouble=True))
             return
         finally:
             self._making = False
-        self._say("")
+            self._say(*self._said)
         self.post_message(Told(f"written: {written}"))
         try:
             self._list_them(await self._files.listed())
@@ -218,11 +228,19 @@ class ReportsScreen(Framed):
         view.show_lines(await asyncio.to_thread(lay, width), path, keep_place=keep_place)
 
     def _say(self, words: str, tone: Tone = Tone.STRONG) -> None:
-        self.query_one("#report-title", Static).update(text((words, tone)))
+        """What is shown; or, as long as a report is being made, that."""
+        self._said = (words, tone)
+        making = f"◐ a report of {self._files.run} is being made: logs are read, tables and charts drawn"
+        self.query_one("#report-title", Static).update(text((making, Tone.BUSY) if self._making else (words, tone)))
+
+
+def _nothing(_: int) -> Sequence[Line]:
+    return ()
 
 
 def _cells(report: ReportFile, current: str) -> tuple[Cell, ...]:
     tone = Tone.STRONG if report.run == current else Tone.PLAIN if report.name else Tone.MUTED
-    written = f"{report.written:%Y-%m-%d %H:%M}" if report.written else "none yet" if not report.name else UNKNOWN
+    without = "not readable" if report.trouble else UNKNOWN if report.name else "none yet"
+    written = f"{report.written:%Y-%m-%d %H:%M}" if report.written else without
     at = report.written.timestamp() if report.written else None
     return (Cell(written, Tone.PLAIN if report.name else Tone.MUTED, at), Cell(report.run, tone))

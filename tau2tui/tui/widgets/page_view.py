@@ -22,6 +22,9 @@ from tau2tui.tui.messages import CopyAsked
 if TYPE_CHECKING:
     from tau2tui.tui.markdown_lines import Line
 
+_STEP = 8
+"""Columns that a key goes to a side."""
+
 
 class PageView(ScrollView, can_focus=True):
     """Scrolls in both directions; what is laid out for its width is laid out again when that changes."""
@@ -68,6 +71,15 @@ class PageView(ScrollView, can_focus=True):
         if width != self._width:
             self._width = width
             self.post_message(self.Resized(width))
+
+    def action_scroll_left(self) -> None:
+        self._scroll_sideways(-_STEP)
+
+    def action_scroll_right(self) -> None:
+        self._scroll_sideways(_STEP)
+
+    def _scroll_sideways(self, columns: int) -> None:
+        self.scroll_to(x=self.scroll_offset.x + columns, animate=False, immediate=True)
 
     def action_copy_path(self) -> None:
         if self.path:
