@@ -147,7 +147,7 @@ def _compared(a: Path, b: Path, ops: Ops) -> str:
     from tau2tui.analysis.compare import compare
     from tau2tui.analysis.compare_text import to_text
 
-    return to_text(compare(*(reporting.side_of_directory(path, ops.config) for path in (a, b))))
+    return to_text(compare(reporting.side_of_directory(a, ops.config), reporting.side_of_directory(b, ops.config)))
 
 
 async def test_a_report_that_is_gone_or_out_of_reach_says_so(runs: Path) -> None:
