@@ -157,7 +157,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         ),
         Action("latency.bins", "b", "bins", "Bins", "More, narrower bars, or so many", takes="N"),
         Action("latency.fewer-bins", "B", "fewer_bins", "Fewer bins", "Fewer bars"),
-        Action("latency.log-axis", "L", "log_axis", "Log axis", "Logarithmic axis on or off", True),
+        Action("latency.log-axis", "L", "log_axis", "Log axis", "Logarithmic axis on or off"),
         Action("latency.zoom-in", "plus,equals_sign", "zoom_in", "Zoom in", "Half of the axis of latencies"),
         Action("latency.zoom-out", "underscore", "zoom_out", "Zoom out", "Twice as much of it, up to all"),
         Action("latency.slower", "greater_than_sign", "shift(1)", "Slower", "A zoomed axis to the right"),

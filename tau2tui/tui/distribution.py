@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from tau2tui.tui.latency_question import LEAST_SPAN_MS
+
 _WIDENED = 1.05
 """Room behind the line of the threshold."""
 
@@ -106,7 +108,7 @@ def picture(
     low, high = extent
     if log and low <= 0:
         low = min(_least_positive(samples) or high / 1000, high / 10)
-    if low == high:
+    if high - low < max(LEAST_SPAN_MS, 1e-9 * high):
         low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
     edges = even_edges(low, high, bins, log=log)
     left, right = low, high

@@ -15,7 +15,10 @@ BINS = (10, 20, 40, 80)
 MOST_BINS = 1000
 LAST_MINUTES = (None, 5, 15, 60)
 """The windows that a key goes through; None: the whole run."""
+LEAST_SPAN_MS = 1e-3
+"""No axis is shorter: bins between numbers that hardly differ have no edges."""
 
+_LONGEST_MS = 3.6e6 * 24 * 3650
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
 _MILLISECONDS = {"ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
 _MOMENT = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}:\d\d(?::\d\d)?)")
@@ -97,7 +100,10 @@ def parse_latency(words: str, unit: str = "ms") -> float:
     found = _DURATION.fullmatch(words.strip())
     if not found:
         raise ValueError(f"{words!r} is no duration: 250ms, 3s, 1.5s, 2m")
-    return float(found[1]) * _MILLISECONDS[found[2] or unit]
+    milliseconds = float(found[1]) * _MILLISECONDS[found[2] or unit]
+    if milliseconds > _LONGEST_MS:
+        raise ValueError(f"{words.strip()[:20]} is longer than anything here lasts")
+    return milliseconds
 
 
 def parse_sla(words: str) -> float:
@@ -115,7 +121,7 @@ def parse_zoom(words: str) -> tuple[float, float] | None:
     if len(parts) != 2:
         raise ValueError("zoom takes where the axis begins and where it ends: 500ms 3s")
     low, high = (parse_latency(part) for part in parts)
-    if low >= high:
+    if high - low < LEAST_SPAN_MS:
         raise ValueError(f"{parts[0]} does not lie before {parts[1]}")
     return low, high
 
@@ -148,6 +154,9 @@ def next_bins(now: int, step: int) -> int:
 def _moment(day: str, clock: str) -> Moment:
     hour, _, rest = clock.partition(":")
     try:
-        return Moment(time.fromisoformat(f"{hour:0>2}:{rest}"), date.fromisoformat(day) if day else None)
+        found = Moment(time.fromisoformat(f"{hour:0>2}:{rest}"), date.fromisoformat(day) if day else None)
+        if found.day and not 1970 <= found.day.year <= 2200:
+            raise ValueError("no log is of that year")
+        return found
     except ValueError:
         raise ValueError(f"{f'{day} {clock}'.strip()!r} is no time: 03:10, 03:10:30, 2025-12-30 03:10") from None

@@ -94,6 +94,10 @@ def test_equal_values_and_a_single_one_have_a_picture() -> None:
         assert found is not None
         assert sum(found.bins[0].counts) == len(values)
     assert picture([pl.Series([7.0])], SLA_MS, 10, log=True) is not None
+    for log in (False, True):
+        hardly = picture([pl.Series([1000.0, 1000.0 + 2e-13, 1000.0])], SLA_MS, 1000, log=log)
+        assert hardly is not None
+        assert sum(hardly.bins[0].counts) == 3
 
 
 def test_nothing_is_no_picture() -> None:

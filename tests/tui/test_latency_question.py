@@ -32,6 +32,16 @@ def test_what_is_no_latency_is_said_to_be_none(words: str) -> None:
         parse_latency(words)
 
 
+def test_what_no_clock_can_hold_is_refused() -> None:
+    for words in ("9" * 400, "99999999h"):
+        with pytest.raises(ValueError, match="longer than anything"):
+            parse_latency(words)
+        with pytest.raises(ValueError, match="longer than anything"):
+            parse_window(words)
+    with pytest.raises(ValueError, match="does not lie before"):
+        parse_zoom("1000 1000.0000000001")
+
+
 def test_a_threshold_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no call below"):
         parse_sla("0s")
@@ -68,7 +78,10 @@ def test_a_window_is_a_stretch_of_the_logs_own_time(words: str, begin: str | Non
     assert parse_window(words).bounds(NEWEST) == wanted
 
 
-@pytest.mark.parametrize("words", ["yesterday", "03:10 04:00 05:00", "25:00", "03:70 04:00", "0m", "2025-13-01 03:10"])
+@pytest.mark.parametrize(
+    "words",
+    ["yesterday", "03:10 04:00 05:00", "25:00", "03:70 04:00", "0m", "2025-13-01 03:10", "9999-12-31 23:59 00:01"],
+)
 def test_what_is_no_window_is_said_to_be_none(words: str) -> None:
     with pytest.raises(ValueError, match=r"is no window|is no time|some length"):
         parse_window(words)

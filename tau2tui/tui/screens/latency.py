@@ -26,6 +26,7 @@ from tau2tui.tui.format import Tone, middle_cut, text
 from tau2tui.tui.latencies import Answer, Latencies, Legend, Other
 from tau2tui.tui.latency_question import (
     LAST_MINUTES,
+    LEAST_SPAN_MS,
     METRICS,
     MOST_BINS,
     PICTURE_NAMES,
@@ -220,7 +221,7 @@ class LatencyScreen(Framed):
             self._whole = axis
         whole = self._whole
         covers = whole is not None and wanted[0] <= whole[0] and wanted[1] >= whole[1]
-        if covers or wanted[1] - wanted[0] < 1e-6:
+        if covers or wanted[1] - wanted[0] < LEAST_SPAN_MS:
             self._ask(zoom=None)
         else:
             self._ask(zoom=(wanted[0], wanted[1]))

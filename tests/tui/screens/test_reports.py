@@ -11,12 +11,15 @@ from textual.pilot import Pilot
 from tau2tui import reporting
 from tau2tui.errors import Unreachable
 from tau2tui.ops import Ops
+from tau2tui.remote.logfiles import DirectoryLogs
 from tau2tui.tui.app import Tau2App
+from tau2tui.tui.report_files import DirectoryReports
 from tau2tui.tui.screens.reports import ReportsScreen
+from tau2tui.tui.views import REPORTS, VIEWS
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.page_view import PageView
 from tests.analysis.made_logs import LogMaker
-from tests.tui.driving import run_on, run_on_logs, screen_text, shows, until
+from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 from tests.tui.test_report_files import NEW, OLD, local_ops
 
@@ -100,6 +103,43 @@ async def test_another_width_is_laid_out_anew_and_keeps_the_place(runs: Path) ->
         await until(pilot, lambda: view(app).line_count > before)
 
 
+class HeldReports(DirectoryReports):
+    """Makes a report only when it is let go."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(DirectoryLogs(directory))
+        self.directory, self.let_go, self.made = directory, asyncio.Event(), 0
+
+    async def make(self) -> Path:
+        await self.let_go.wait()
+        self.made += 1
+        path = self.directory / NEW
+        path.write_text("# Just made\n")
+        return path
+
+
+async def test_while_a_report_is_made_the_screen_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = HeldReports(tmp_path)
+    (tmp_path / OLD).write_text("# An older report\n")
+    app = WatchedApp(None, DirectoryLogs(tmp_path))
+    app._framed[REPORTS.name] = ReportsScreen(REPORTS, VIEWS[-2:], "", None, files)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await opened(pilot, 1)
+        await pilot.press("n")
+        await shows(pilot, "a report of these logs is being made", "An older report")
+        await pilot.press("n", "enter", "escape")
+        await until(pilot, lambda: "a report is being made already" in app.told)
+        await shows(pilot, "a report of these logs is being made")
+        files.let_go.set()
+        await shows(pilot, "Just made")
+        assert "being made" not in screen_text(app).replace("is being made already", "")
+        assert any("written:" in told for told in app.told)
+        assert files.made == 1
+
+
 async def test_n_makes_a_report_of_this_run_and_opens_it(runs: Path) -> None:
     lines = [LogMaker(number).profile_line("retail")[0] for number in range(40)]
     calls = [line for line in lines if "type=llm_call" in line]
@@ -107,12 +147,8 @@ async def test_n_makes_a_report_of_this_run_and_opens_it(runs: Path) -> None:
     async with run_on(local_ops(runs / "b-now")) as (app, pilot):
         await opened(pilot)
         await pilot.press("n")
-        await shows(pilot, "a report of b-now is being made")
-        await pilot.press("n")
-        await until(pilot, lambda: "a report is being made already" in app.told)
         await until(pilot, lambda: any("written:" in told for told in app.told))
         await shows(pilot, "Experiment report", "Orchestrator calls")
-        assert "being made" not in screen_text(app)
         written = next((runs / "b-now").glob("experiment_report_*.md"))
         assert table(app).cursor_key == str(written)
 
