@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tau2tui.tui.format import latency, percent, threshold, whole
 from tau2tui.tui.latency_question import Question
+from tau2tui.tui.latency_source import LatencyRow, LatencySource
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from tau2tui.analysis.tail import LogTail
     from tau2tui.tui.chart import Line
     from tau2tui.tui.distribution import HeatMap, Picture
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyRow:
-    """One series: milliseconds, and a share (0–1); None for a series without the figure."""
-
-    series: str
-    count: int
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    p10: float | None = None
-    p20: float | None = None
-    p25: float | None = None
-    p30: float | None = None
-    p40: float | None = None
-    p50: float | None = None
-    p60: float | None = None
-    p70: float | None = None
-    p75: float | None = None
-    p80: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    max: float | None = None
-    under_sla: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,78 +84,13 @@ class Figures:
     heat: HeatMap | None = None
 
 
-class _Source:
-    """The events of one heap of logs, and the tables that were made of them."""
-
-    def __init__(self, path: Path, patterns: Mapping[str, str] | None) -> None:
-        self.path = path
-        self._patterns = patterns
-        self._tail: LogTail | None = None
-        self.events: pl.DataFrame | None = None
-        self.skipped = 0
-        self.tables: dict[tuple[object, ...], tuple[LatencyRow, ...]] = {}
-
-    def poll(self) -> bool:
-        """Read what is new; whether there was anything."""
-        from tau2tui.analysis.measures import add_series
-        from tau2tui.analysis.tail import LogTail
-
-        if self._tail is None:
-            self._tail = LogTail(self.path, self._patterns) if self._patterns is not None else LogTail(self.path)
-        logs = self._tail.poll()
-        if logs is not None:
-            self.events, self.skipped = add_series(logs.events), logs.skipped.total
-            self.tables.clear()
-        return logs is not None
-
-    def newest(self) -> datetime | None:
-        found = None if self.events is None else self.events["at"].max()
-        return found if isinstance(found, datetime) else None
-
-    def bounds(self, question: Question) -> tuple[datetime | None, datetime | None]:
-        newest = self.newest()
-        return question.window.bounds(newest) if newest else (None, None)
-
-    def selected(self, question: Question) -> pl.DataFrame | None:
-        """The events of the domain and the window; calls without a time are in no window but the whole run."""
-        import polars as pl
-
-        if self.events is None:
-            return None
-        events = self.events
-        if question.domain:
-            events = events.filter(pl.col("domain").cast(pl.String) == question.domain)
-        if not question.window.whole:
-            begin, end = self.bounds(question)
-            inside = pl.col("at").is_not_null()
-            inside = inside & (pl.col("at") >= begin) if begin else inside
-            events = events.filter(inside & (pl.col("at") < end) if end else inside)
-        return events
-
-    def rows(self, question: Question) -> tuple[LatencyRow, ...]:
-        """A row for each series, also for one that has no call in the domain or the window."""
-        from tau2tui.analysis.measures import latency_table
-
-        key = (question.metric, question.domain, question.window, question.sla_ms)
-        if key not in self.tables:
-            events = self.selected(question)
-            if events is None or self.events is None:
-                return ()
-            table = latency_table(events, question.sla_ms, question.metric)
-            found = {row["series"]: _row(row) for row in table.iter_rows(named=True)}
-            every = self.events["series"].unique(maintain_order=True).drop_nulls()
-            missing = (LatencyRow(name, 0) for name in every if name not in found)
-            self.tables[key] = (*found.values(), *missing)
-        return self.tables[key]
-
-
 class Latencies:
     """Follows the logs in a directory. What it does blocks, so it is called in a thread; a second call waits."""
 
     def __init__(self, error_patterns: Mapping[str, str] | None = None) -> None:
         self._patterns = error_patterns
         self._lock = threading.Lock()
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, LatencySource] = {}
         self._answered: tuple[Question, Other | None, Answer] | None = None
 
     def answer(self, directory: Path, question: Question, other: Other | None = None) -> Answer:
@@ -201,21 +110,21 @@ class Latencies:
             source, second, _ = self._read(directory, other)
             return _figures(source, second, question, other)
 
-    def _read(self, directory: Path, other: Other | None) -> tuple[_Source, _Source | None, bool]:
+    def _read(self, directory: Path, other: Other | None) -> tuple[LatencySource, LatencySource | None, bool]:
         source, new = self._source("this", directory)
         if other is None:
             return source, None, new
         second, also_new = self._source("other", other.path)
         return source, second, new or also_new
 
-    def _source(self, name: str, path: Path) -> tuple[_Source, bool]:
+    def _source(self, name: str, path: Path) -> tuple[LatencySource, bool]:
         known = self._sources.get(name)
         if known is None or known.path != path:
-            known = self._sources[name] = _Source(path, self._patterns)
+            known = self._sources[name] = LatencySource(path, self._patterns)
         return known, known.poll()
 
 
-def _answer(source: _Source, second: _Source | None, question: Question, other: Other | None) -> Answer:
+def _answer(source: LatencySource, second: LatencySource | None, question: Question, other: Other | None) -> Answer:
     import polars as pl
 
     from tau2tui.tui.chart import cdf_chart, heat_chart, histogram_chart, shade_legend
@@ -249,7 +158,7 @@ def _answer(source: _Source, second: _Source | None, question: Question, other: 
     return replace(answer, chart=chart, note=note, axis=(drawn.axis.low, drawn.axis.high))
 
 
-def _figures(source: _Source, second: _Source | None, question: Question, other: Other | None) -> Figures:
+def _figures(source: LatencySource, second: LatencySource | None, question: Question, other: Other | None) -> Figures:
     from tau2tui.tui.chart import heat_size
     from tau2tui.tui.distribution import even_edges, heat_map, picture
 
@@ -283,7 +192,7 @@ def _figures(source: _Source, second: _Source | None, question: Question, other:
     return Figures(question, tuple(samples), drawn, heat)
 
 
-def _sample(source: _Source, question: Question, series: str, run: str) -> Sample:
+def _sample(source: LatencySource, question: Question, series: str, run: str) -> Sample:
     """The calls of one series; its legend says so if there are none."""
     import polars as pl
 
@@ -341,14 +250,10 @@ def _heat_note(figures: Figures, legend: str) -> str:
     return " · ".join(parts)
 
 
-def _span(source: _Source, question: Question) -> tuple[datetime, datetime] | None:
+def _span(source: LatencySource, question: Question) -> tuple[datetime, datetime] | None:
     assert source.events is not None
     first, newest = source.events["at"].min(), source.newest()
     if not isinstance(first, datetime) or newest is None:
         return None
     begin, end = source.bounds(question)
     return begin or first, end or newest
-
-
-def _row(record: Mapping[str, Any]) -> LatencyRow:
-    return LatencyRow(**{one.name: record[one.name] for one in fields(LatencyRow)})

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 
 from tau2tui.tui.chart import SECOND
-from tau2tui.tui.latencies import Answer, Latencies, LatencyRow, Other
+from tau2tui.tui.latencies import Answer, Latencies, Other
 from tau2tui.tui.latency_question import Question, Window, parse_window
+from tau2tui.tui.latency_source import LatencyRow
 from tests.analysis.made_logs import LogMaker
 
 EXPERT = "expert:openai/gpt-oss-20b"

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.console import Group
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -22,14 +20,12 @@ from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.remote.shell import LocalShell
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.format import Tone, middle_cut, text
-from tau2tui.tui.latencies import Answer, Latencies, Legend, Other
+from tau2tui.tui.latencies import Answer, Latencies, Other
 from tau2tui.tui.latency_question import (
     LAST_MINUTES,
     LEAST_SPAN_MS,
     METRICS,
     MOST_BINS,
-    PICTURE_NAMES,
     PICTURES,
     Question,
     Window,
@@ -38,6 +34,7 @@ from tau2tui.tui.latency_question import (
     parse_window,
     parse_zoom,
 )
+from tau2tui.tui.latency_title import no_calls, title_lines
 from tau2tui.tui.messages import Told
 from tau2tui.tui.other_run import logs_of
 from tau2tui.tui.screens.frame import Framed
@@ -306,52 +303,9 @@ class LatencyScreen(Framed):
             numbers.legends, numbers.sla_ms = answer.legends, answer.question.sla_ms
             self.set_class(len(answer.legends) > 1, "-two")
             self.set_class(not answer.rows, "-no-calls")
-            self.query_one("#latency-empty", Static).update(_empty() if not answer.rows else "")
+            self.query_one("#latency-empty", Static).update(no_calls() if not answer.rows else "")
         self._show_title()
 
     def _show_title(self, trouble: str = "") -> None:
-        """What is drawn, or first of all why it may be old."""
-        lines = [text((" STALE ", Tone.MATCH), (f" {trouble}", Tone.WARN))] if trouble else []
-        answer = self._answer
-        if answer and answer.rows:
-            lines.append(text((PICTURE_NAMES[answer.question.picture], Tone.STRONG), (_described(answer), Tone.MUTED)))
-            width = self.size.width - 2
-            marks = ("█ ", "× ") if len(answer.legends) > 1 else ("",)
-            lines += [_legend_line(*each, width) for each in zip(marks, answer.legends, strict=True)]
-            if answer.note:
-                lines.append(text((answer.note, Tone.MUTED)))
-        self.query_one("#latency-title", Static).update(Group(*lines))
-
-
-def _described(answer: Answer) -> str:
-    """What stands behind the kind of picture."""
-    question = answer.question
-    of = f" of {METRICS[question.metric]} time"
-    if question.metric == "prefill_ms":
-        of += " (to the first token)"
-    parts = [of + (f", {question.bins} bins" if question.picture == "histogram" else "")]
-    parts[0] += ", log axis" if question.log else ""
-    parts += ["zoomed"] if question.zoom else []
-    parts += [question.domain] if question.domain else []
-    if answer.span and not question.window.whole:
-        begin, end = answer.span
-        layout = "%H:%M" if begin.date() == end.date() else "%m-%d %H:%M"
-        named = f"{question.window} " if question.window.last_s else ""
-        parts.append(f"{named}{begin:{layout}}–{end:{layout}}")
-    parts += [f"{answer.skipped} lines not readable"] if answer.skipped else []
-    return " · ".join(parts)
-
-
-def _legend_line(mark: str, legend: Legend, width: int) -> Text:
-    run = f" ({legend.run})" if legend.run else ""
-    room = max(16, width - len(mark) - len(legend.says) - 2)
-    name = middle_cut(f"{legend.row.series}{run}", room)
-    return text((mark, Tone.STRONG), (name, Tone.STRONG), f"  {legend.says}")
-
-
-def _empty() -> Group:
-    return Group(
-        text(("No calls in the logs yet.", Tone.STRONG)),
-        text(("They appear as soon as an evaluation writes profile lines, ", Tone.MUTED)),
-        text(("such as logs/tau2_<domain>.log.", Tone.MUTED)),
-    )
+        title = title_lines(self._answer, self.size.width - 2, trouble)
+        self.query_one("#latency-title", Static).update(title)
