@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import pytest
 
 from tau2tui.cli.serve import COOKIE, command_line
 from tau2tui.cli.session import Session
-from tests.processes import free_port
+from tests.processes import free_port, wait_for
 from tests.test_cli import LOCAL, RUNNING, write_run
 
 TOKEN = "a-token-of-our-own-0123456789"
@@ -39,9 +41,16 @@ def address(tmp_path: Path) -> Iterator[str]:
         assert server.stderr is not None
         told = server.stderr.readline()
         assert f"http://127.0.0.1:{port}/?token={TOKEN}" in told, told
+        wait_for(lambda: answers(port), "the server")
         yield f"http://127.0.0.1:{port}"
         server.terminate()
         server.stderr.read()
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 async def test_nobody_gets_in_without_the_token_and_with_it_the_screen_comes(address: str) -> None:
@@ -61,11 +70,11 @@ async def test_nobody_gets_in_without_the_token_and_with_it_the_screen_comes(add
             assert TOKEN not in page and "/ws" in page
         async with browser.get(f"{address}/ws", headers={"Origin": "http://evil.example"}) as answer:
             assert answer.status == 403
-        async with browser.ws_connect(f"{address}/ws?width=100&height=30", headers={"Origin": address}) as socket:
+        async with browser.ws_connect(f"{address}/ws?width=100&height=30", headers={"Origin": address}) as browser_end:
             drawn = b""
             async with asyncio.timeout(60):
                 while b"20260101" not in drawn:
-                    message = await socket.receive()
+                    message = await browser_end.receive()
                     assert message.type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT), message
                     drawn += message.data if isinstance(message.data, bytes) else b""
 

@@ -14,6 +14,7 @@ from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
 
 STATE = ".copied.json"
 """In the directory of the copies: what each of them is a copy of."""
+_STATUS = re.compile(r"(?P<inode>\d+) (?P<size>\d+) (?P<path>/.+)")
 _LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+)\.log(?:\.\d+)?(?:\.(?:gz|zst))?")
 _ANCHOR = 64
 _ARCHIVES = (".gz", ".zst")
@@ -76,8 +77,9 @@ class LogCopies:
         listing = (await self.shell.run(("stat", "-L", "-c", "%i %s %n", "--", *paths))).stdout
         found = {}
         for line in listing.splitlines():
-            inode, size, path = line.split(" ", 2)
-            found[path.rpartition("/")[2]] = (int(inode), int(size))
+            # A login shell may say things of its own between the answers.
+            if said := _STATUS.fullmatch(line):
+                found[said["path"].rpartition("/")[2]] = (int(said["inode"]), int(said["size"]))
         return {name: found[name] for name in names if name in found}
 
     async def _copy(self, name: str, inode: int, size: int, copied: _Copied | None) -> tuple[_Copied, str]:

@@ -1,147 +1,237 @@
-"""A latency histogram in the tones of the screens, drawn by plotext.
+"""Latency pictures as lines of words and tones, which a screen colours, or turns into ASCII, when it draws them.
 
-Imports Polars and plotext: it is imported in the thread that draws, long after the first paint.
+Histogram and distribution function are drawn by plotext, the heat-map by itself. Imports Polars, NumPy and plotext: it
+is imported in the thread that draws, long after the first paint.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import bisect
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import polars as pl
-from rich.text import Text
-from textual_plotext import Plot
+from tau2tui.tui.distribution import Axis, HeatMap, Picture, round_ticks, shares_up_to
+from tau2tui.tui.format import Tone, threshold
 
-from tau2tui.analysis.measures import Histogram, histogram
-from tau2tui.tui.format import STYLES, Tone, latency, percent, threshold, whole
+if TYPE_CHECKING:
+    import polars as pl
+    from textual_plotext import Plot
 
+Line = tuple[tuple[str, Tone], ...]
+"""Words and their tones, side by side."""
+
+SECOND = "×"
+"""What the second sample is drawn with: told from bars and lines without colour, and in ASCII."""
+SHADES = "░▒▓█"
+CROSSED = "▸"
+"""Marks the stretch of latencies in which the threshold lies."""
 _LEAST_WIDTH, _LEAST_HEIGHT = 30, 5
+_LABEL = 7
+"""Columns for the latencies beside a heat-map."""
+_CALLS_PER_COLUMN = 12
+_FEWEST_COLUMNS = 12
+_TIME_EVERY = 12
+"""Columns from one time below a heat-map to the next."""
+_TONES = tuple(Tone)
+_COLOUR = re.compile(r"\x1b\[([0-9;]*)m")
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The horizontal axis: milliseconds, or their decimal logarithm."""
+def histogram_chart(drawn: Picture, counts: Sequence[int], sla_ms: float, width: int, height: int) -> tuple[Line, ...]:
+    """So many cells of picture; from the threshold on it has another tone, with a line between. Empty if too small.
 
-    left: float
-    right: float
-    log: bool
-
-    def place(self, value_ms: float) -> float:
-        """Where a value stands on the axis."""
-        return math.log10(value_ms) if self.log else value_ms
-
-    def ticks(self, at_most: int) -> list[float]:
-        """Round milliseconds, in milliseconds."""
-        if not self.log:
-            return round_ticks(self.left, self.right, at_most)
-        powers = range(math.floor(self.left), math.ceil(self.right) + 1)
-        digits = (1, 2, 5) if 3 * (self.right - self.left) <= at_most else (1,)
-        values = [digit * 10.0**power for power in powers for digit in digits]
-        return [value for value in values if self.left <= math.log10(value) <= self.right]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What is drawn of a series, and what is left out of the drawing."""
-
-    shown: Histogram
-    """Milliseconds."""
-    axis: Axis
-    beyond: int
-    """Values to the right of the axis."""
-
-
-def picture(values: pl.Series, sla_ms: float, bins: int, *, log: bool) -> Picture | None:
-    """Bin a series (milliseconds): the bulk on a linear axis, or everything on a logarithmic one; None for no values.
-
-    Latencies have heavy tails: a linear axis ends at the 99.5th percentile, or at twice the 95th if that is less. One
-    call that hung for minutes would push all others into the first bar.
+    One sample is drawn in calls; two in per cent of the calls of each, of which there are `counts`: the first filled,
+    the outline of the second over it.
     """
-    longest = values.max()
-    p95, p995 = values.quantile(0.95, "linear"), values.quantile(0.995, "linear")
-    if p95 is None or p995 is None or not isinstance(longest, float):
-        return None
-    limit = min(p995, 2 * p95)
-    bulk = values if log or longest <= 1.5 * limit else values.filter(values <= limit)
-    shown = histogram(bulk, bins, log=log)
-    if not shown.counts:
-        return None
-    left, right = shown.edges[0], shown.edges[-1]
-    if right < sla_ms < 2 * right:
-        right = sla_ms * 1.05  # the line of the threshold is worth some empty room
-    axis = Axis(math.log10(left), math.log10(right), log) if log else Axis(min(left, 0.0), right, log)
-    return Picture(shown, axis, len(values) - len(bulk))
-
-
-def histogram_chart(drawn: Picture, sla_ms: float, width: int, height: int) -> Text:
-    """So many cells of picture; from the threshold on it has another tone, with a line between. Empty if too small."""
     if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-        return Text()
-    axis, top = drawn.axis, max(drawn.shown.counts)
-    sla = axis.place(sla_ms)
+        return ()
+    heights: list[list[float]] = [list(bins.counts) for bins in drawn.bins]
+    if len(heights) > 1:
+        heights = [[100 * each / max(1, whole) for each in bins] for bins, whole in zip(heights, counts, strict=True)]
+    top = max(max(bins) for bins in heights) or 1.0
+    plot = _plot(width, height)
+    _fill(plot, _outline(drawn, heights[0], 2 * width), drawn.axis, sla_ms)
+    if len(heights) > 1:
+        _dots(plot, _outline(drawn, heights[1], width, hollow=True))
+    _threshold_line(plot, drawn.axis, sla_ms, top)
+    plot.ylim(0, top)
+    percent = len(heights) > 1
+    levels = round_ticks(0, top, max(2, height // 4), least=0.0 if percent else 1.0)
+    plot.yticks(levels, [f"{level:g}%" if percent else f"{level:.0f}" for level in levels])
+    return _built(plot, drawn.axis, width)
+
+
+def cdf_chart(drawn: Picture, samples: Sequence[pl.Series], sla_ms: float, width: int, height: int) -> tuple[Line, ...]:
+    """The share of calls that took at most so long, for one or two samples; values beyond the axis count as well."""
+    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+        return ()
+    axis = drawn.axis
+    plot = _plot(width, height)
+    for number, values in enumerate(samples):
+        points = (2 if number == 0 else 1) * width
+        places = [axis.left + (axis.right - axis.left) * (point + 0.5) / points for point in range(points)]
+        shares = shares_up_to(values, [axis.value(place) for place in places])
+        curve = [(place, 100 * share) for place, share in zip(places, shares, strict=True)]
+        if number:
+            _dots(plot, curve)
+            continue
+        sla = axis.place(sla_ms)
+        for tone, late in ((Tone.ACCENT, False), (Tone.WARN, True)):
+            if part := [point for point in curve if (point[0] >= sla) is late]:
+                plot.plot(*map(list, zip(*part, strict=True)), marker="hd", color=_code(tone))
+    _threshold_line(plot, axis, sla_ms, 100)
+    plot.ylim(0, 100)
+    every = [0.0, 25, 50, 75, 90, 100]
+    levels = every if height >= 14 else [*every[:4], 100] if height >= 8 else [0.0, 50, 100]
+    plot.yticks(levels, [f"{level:g}%" for level in levels])
+    return _built(plot, axis, width)
+
+
+def heat_size(width: int, height: int, calls: int) -> tuple[int, int]:
+    """How many stretches of time and of latency a heat-map of so many cells has; (0, 0) if that is too small.
+
+    A few calls get wider stretches of time: dots all over a screen show no pattern.
+    """
+    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+        return 0, 0
+    room = width - _LABEL - 1
+    each = max(1, room // max(_FEWEST_COLUMNS, calls // _CALLS_PER_COLUMN))
+    return room // each, height - 2
+
+
+def heat_chart(heat: HeatMap, sla_ms: float, width: int) -> tuple[Line, ...]:
+    """Latency upwards, time to the right, a shade for how many calls there were; slower ones have another tone."""
+    columns = len(heat.times) - 1
+    each = max(1, (width - _LABEL - 1) // columns)
+    steps = shade_steps(heat)
+    rows = len(heat.counts)
+    lines: list[Line] = []
+    step = 2 if rows > 6 else 1
+    for row in reversed(range(rows)):
+        low, high = heat.edges[row], heat.edges[row + 1]
+        crossed = low <= sla_ms < high
+        words = _rounded(low) if crossed or row % step == 0 else ""
+        cells = "".join((" " if not count else SHADES[_shade(count, steps)]) * each for count in heat.counts[row])
+        muted = Tone.WARN if crossed else Tone.MUTED
+        edge = CROSSED if crossed else "┤" if words else "│"
+        body = (cells, Tone.WARN if low >= sla_ms or crossed else Tone.ACCENT)
+        lines.append(((f"{words[:_LABEL]:>{_LABEL}}", muted), (edge, muted), body))
+    seconds = (heat.times[-1] - heat.times[0]).total_seconds()
+    # Every so many columns the time at which that stretch begins.
+    every = -(-_TIME_EVERY // each)
+    places = range(0, max(1, columns - 8 // each), every)
+    axis = "".join(("┬" if column in places else "─") + "─" * (each - 1) for column in range(columns))
+    clock = "%H:%M:%S" if seconds < 1200 else "%H:%M" if seconds < 86400 else "%d. %H:%M"
+    labels = "".join(f"{heat.times[column].strftime(clock):{every * each}}" for column in places)[: columns * each]
+    lines.append(((" " * _LABEL + "└" + axis, Tone.MUTED),))
+    lines.append(((" " * (_LABEL + 1) + labels, Tone.MUTED),))
+    return tuple(lines)
+
+
+def shade_steps(heat: HeatMap) -> tuple[int, ...]:
+    """From how many calls on each of the SHADES stands: equal steps on a logarithmic scale, the first from one call."""
+    peak = max((max(row) for row in heat.counts), default=0)
+    steps: list[int] = []
+    for number in range(len(SHADES)):
+        least = round(peak ** (number / len(SHADES)))
+        steps.append(max(least, steps[-1] + 1) if steps else 1)
+    return tuple(step for step in steps if step <= peak)
+
+
+def shade_legend(heat: HeatMap) -> str:
+    """What the shades mean."""
+    steps = shade_steps(heat)
+    peak = max((max(row) for row in heat.counts), default=0)
+    ends = [*(step - 1 for step in steps[1:]), peak]
+    shown = [
+        f"{SHADES[number]} {low}" + (f"–{high}" if high > low else "")
+        for number, (low, high) in enumerate(zip(steps, ends, strict=True))
+    ]
+    return "  ".join(shown) or "no call in sight"
+
+
+def _shade(count: int, steps: Sequence[int]) -> int:
+    return bisect.bisect_right(steps, count) - 1
+
+
+def _rounded(milliseconds: float) -> str:
+    """An edge of a bucket, short."""
+    seconds = milliseconds / 1000
+    return f"{seconds:.3g}s" if seconds >= 1 else f"{milliseconds:.3g}ms"
+
+
+def _plot(width: int, height: int) -> Plot:
+    from textual_plotext import Plot
+
     plot = Plot()
     plot.theme("clear")
     plot.plotsize(width, height)
     plot._set_size(width, height)  # plotsize alone is limited by the size of the terminal of this process
-    plot.ticks_color(_rgb(Tone.MUTED))
+    plot.ticks_color(_code(Tone.MUTED))
     plot.xaxes(True, False)
     plot.yaxes(True, False)
-    outline = _outline(drawn, 2 * width)
-    for color, late in ((Tone.ACCENT, False), (Tone.WARN, True)):
-        points = [(place, count) for place, count in outline if (place >= sla) is late]
+    return plot
+
+
+def _fill(plot: Plot, outline: Sequence[tuple[float, float]], axis: Axis, sla_ms: float) -> None:
+    sla = axis.place(sla_ms)
+    for tone, late in ((Tone.ACCENT, False), (Tone.WARN, True)):
+        points = [(place, height) for place, height in outline if (place >= sla) is late]
         if points:
-            places, counts = zip(*points, strict=True)
-            plot.scatter(places, counts, fillx=True, marker="hd", color=_rgb(color))
-    if axis.left <= sla <= axis.right:
-        plot.plot([sla, sla], [0, top], marker="│", color=_rgb(Tone.WARN))
+            places, heights = zip(*points, strict=True)
+            plot.scatter(places, heights, fillx=True, marker="hd", color=_code(tone))
+
+
+def _dots(plot: Plot, points: Sequence[tuple[float, float]]) -> None:
+    if points:
+        plot.scatter(*map(list, zip(*points, strict=True)), marker=SECOND, color=_code(Tone.DOUBT))
+
+
+def _threshold_line(plot: Plot, axis: Axis, sla_ms: float, top: float) -> None:
+    if axis.low <= sla_ms <= axis.high:
+        plot.plot([axis.place(sla_ms)] * 2, [0, top], marker="│", color=_code(Tone.WARN))
+
+
+def _built(plot: Plot, axis: Axis, width: int) -> tuple[Line, ...]:
     plot.xlim(axis.left, axis.right)
-    plot.ylim(0, top)
-    levels = round_ticks(0, top, max(2, height // 4), least=1)
-    plot.yticks(levels, [f"{level:.0f}" for level in levels])
     ticks = axis.ticks(max(2, width // 10))
     plot.xticks([axis.place(tick) for tick in ticks], [threshold(tick) if tick else "0" for tick in ticks])
-    return Text.from_ansi(plot.build(), no_wrap=True)
+    return tuple(_line(line) for line in plot.build().rstrip("\n").split("\n"))
 
 
-def caption(values: pl.Series, drawn: Picture, sla_ms: float) -> str:
-    """What the picture shows, in words and numbers."""
-    calls = "1 call" if len(values) == 1 else f"{whole(len(values))} calls"
-    under = int((values < sla_ms).sum()) / len(values)
-    parts = [calls, f"{percent(under, 1)} below {threshold(sla_ms)}"]
-    if drawn.beyond:
-        longest = values.max()
-        assert isinstance(longest, float)
-        parts.append(f"{drawn.beyond} beyond the axis, longest {latency(longest)}")
-    return " · ".join(parts)
+def _line(drawn: str) -> Line:
+    """plotext's line with its colours as tones again."""
+    parts: list[tuple[str, Tone]] = []
+    tone, end = Tone.PLAIN, 0
+    for code in _COLOUR.finditer(drawn):
+        if code.start() > end:
+            parts.append((drawn[end : code.start()], tone))
+        numbers = code[1].split(";")
+        tone = _TONES[int(numbers[2])] if numbers[:2] == ["38", "2"] else Tone.PLAIN
+        end = code.end()
+    if end < len(drawn):
+        parts.append((drawn[end:], tone))
+    return tuple(parts)
 
 
-def round_ticks(low: float, high: float, at_most: int, least: float = 0.0) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ between two values, at most so many steps, none below `least` apart."""
-    if high <= low:
-        return [low]
-    power = math.floor(math.log10((high - low) / at_most))
-    steps = (digit * 10.0**exponent for exponent in (power, power + 1) for digit in (1, 2, 5))
-    step = next(step for step in steps if (high - low) / step <= at_most and step >= least)
-    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+def _code(tone: Tone) -> tuple[int, int, int]:
+    """A tone as a colour that plotext hands through, to be read back by `_line`."""
+    return (_TONES.index(tone), 0, 0)
 
 
-def _outline(drawn: Picture, points: int) -> list[tuple[float, int]]:
+def _outline(
+    drawn: Picture, heights: Sequence[float], points: int, *, hollow: bool = False
+) -> list[tuple[float, float]]:
     """The tops of the bars at so many places of the axis, to be filled below: plotext's own bars leave gaps.
 
-    Each bar has at least its middle: one that is narrower than a cell must not vanish.
+    Each bar has at least its middle: one that is narrower than a cell must not vanish. `hollow`: empty bars as well.
     """
-    axis, counts = drawn.axis, drawn.shown.counts
-    first, last = axis.place(drawn.shown.edges[0]), axis.place(drawn.shown.edges[-1])
-    width = (last - first) / len(counts)
-    tops = [(first + (number + 0.5) * width, count) for number, count in enumerate(counts)]
+    axis = drawn.axis
+    first, last = axis.place(drawn.edges[0]), axis.place(drawn.edges[-1])
+    width = (last - first) / len(heights)
+    tops = [(first + (number + 0.5) * width, height) for number, height in enumerate(heights)]
     for point in range(points):
         place = axis.left + (axis.right - axis.left) * (point + 0.5) / points
         if first <= place < last:
-            tops.append((place, counts[min(len(counts) - 1, int((place - first) / width))]))
-    return sorted((place, count) for place, count in tops if count)
-
-
-def _rgb(tone: Tone) -> tuple[int, int, int]:
-    """A tone as plotext takes it; without colours white, which the screen leaves out."""
-    color = STYLES[tone].color
-    return tuple(color.get_truecolor()) if color else (255, 255, 255)  # type: ignore[return-value]
+            tops.append((place, heights[min(len(heights) - 1, int((place - first) / width))]))
+    return sorted((place, height) for place, height in tops if height or hollow)

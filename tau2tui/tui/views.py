@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
+from tau2tui.tui.report_files import DirectoryReports, RunReports
 from tau2tui.tui.screens.evaluation import EvalScreen
 from tau2tui.tui.screens.fleet import FleetScreen
 from tau2tui.tui.screens.frame import Framed
@@ -13,6 +14,7 @@ from tau2tui.tui.screens.gpus import GpusScreen
 from tau2tui.tui.screens.jobs import JobsScreen
 from tau2tui.tui.screens.latency import LatencyScreen
 from tau2tui.tui.screens.logs import LogsScreen
+from tau2tui.tui.screens.reports import ReportsScreen
 from tau2tui.tui.screens.sources import SourcesScreen
 from tau2tui.tui.widgets.tab_line import View
 
@@ -22,8 +24,11 @@ GPUS = View("3", "gpus", "GPUs", needs_run=True, about="Who holds them, what is 
 EVAL = View("4", "eval", "Eval", needs_run=True, about="Progress, time left, errors, simulations in flight")
 LATENCY = View("5", "latency", "Latency", needs_run=False, about="How long calls take, by series")
 LOGS = View("6", "logs", "Logs", needs_run=False, about="All logs, followed live")
+REPORTS = View(
+    "7", "reports", "Reports", needs_run=False, about="Reports of this run and earlier ones; two runs compared"
+)
 SOURCES = View("8", "sources", "Sources", needs_run=True, about="What is asked, at what cost, how old it is; commands")
-VIEWS = (FLEET, JOBS, GPUS, EVAL, LATENCY, LOGS, SOURCES)
+VIEWS = (FLEET, JOBS, GPUS, EVAL, LATENCY, LOGS, REPORTS, SOURCES)
 
 
 def make_screens(ops: Ops | None, logs: LogFiles, title: str) -> dict[str, Framed]:
@@ -37,6 +42,8 @@ def make_screens(ops: Ops | None, logs: LogFiles, title: str) -> dict[str, Frame
         screens[EVAL.name] = EvalScreen(EVAL, views, title, ops)
     screens[LATENCY.name] = LatencyScreen(LATENCY, views, title, ops, logs)
     screens[LOGS.name] = LogsScreen(LOGS, views, title, ops, logs)
+    reports = RunReports(ops) if ops is not None else DirectoryReports(logs)
+    screens[REPORTS.name] = ReportsScreen(REPORTS, views, title, ops, reports)
     if ops is not None:
         screens[SOURCES.name] = SourcesScreen(SOURCES, views, title, ops)
     return screens

@@ -215,6 +215,10 @@ class FakeShell:
             if self._cluster.run_error:
                 raise Unreachable(self._cluster.run_error)
             return Completed(tuple(argv), 0, self._cluster.state(), "")
+        if argv[0] == "stat":
+            paths = [path for path in argv if path in self._cluster.files]
+            lines = [f"{hash(path) & 0xFFFF} {len(self._cluster.files[path])} {path}\n" for path in paths]
+            return Completed(tuple(argv), 0, "Welcome to login1\n" + "".join(lines), "")
         self._cluster.commands.append(tuple(argv))
         if "drive" in argv:
             self._cluster.evaluation = running_evaluation(self._cluster.clock())

@@ -46,17 +46,17 @@ def stuck_fleet() -> FakeCluster:
 
 async def test_numbers_change_the_screen_and_the_tabs_say_which_it_is() -> None:
     async with run_on(make_ops(fleet())) as (app, pilot):
-        for key, name in (("4", "eval"), ("5", "latency"), ("6", "logs"), ("1", "fleet")):
+        for key, name in (("4", "eval"), ("5", "latency"), ("6", "logs"), ("7", "reports"), ("1", "fleet")):
             await pilot.press(key)
             assert app.current_mode == name
 
 
-async def test_without_a_run_there_are_only_the_logs_and_their_latencies(tmp_path: Path) -> None:
+async def test_without_a_run_there_are_only_the_logs_with_their_latencies_and_reports(tmp_path: Path) -> None:
     (tmp_path / "fullrun.log").write_bytes(b"hello\n")
     async with run_on_logs(tmp_path) as (app, pilot):
         assert app.current_mode == "latency"
         assert "1 Fleet" not in screen_text(app)
-        for key, name in (("1", "latency"), ("4", "latency"), ("6", "logs"), ("5", "latency")):
+        for key, name in (("1", "latency"), ("4", "latency"), ("6", "logs"), ("7", "reports"), ("5", "latency")):
             await pilot.press(key)
             assert app.current_mode == name
 
@@ -224,7 +224,7 @@ def test_every_key_has_an_id_and_every_shown_one_says_what_it_does() -> None:
             assert binding.tooltip or not binding.show, f"{owner.__name__}: {binding.key}"
 
 
-def test_no_widget_has_a_timer_and_only_these_screens_have_workers() -> None:
+def test_no_widget_has_a_timer_and_only_screens_that_read_have_workers() -> None:
     workers = set()
     for owner in widgets_and_screens():
         source = inspect.getsource(owner)
@@ -232,7 +232,7 @@ def test_no_widget_has_a_timer_and_only_these_screens_have_workers() -> None:
             workers.add(owner.__name__)
         assert "set_interval" not in source or issubclass(owner, App)
         assert "set_timer" not in source
-    assert workers == {"Tau2App", "GpusScreen", "LatencyScreen", "LogsScreen"}
+    assert workers == {"Tau2App", "GpusScreen", "LatencyScreen", "LogsScreen", "ReportsScreen"}
 
 
 async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> None:

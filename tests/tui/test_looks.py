@@ -19,6 +19,25 @@ from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[Any]], Awaitable[None]]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+THREE_SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)], ids=["80x24", "120x40", "160x45"])
+REPORT = b"""\
+# Experiment report: 20251230-0900
+
+Written 2025-12-30 17:30:00.
+
+## Results
+
+| domain | total | passed | rate | 95 % |
+|---|---:|---:|---:|---|
+| retail | 114 | 25 | 45.5 % | 33.0 \xe2\x80\x93 58.5 % |
+| telecom | 114 | 31 | 43.1 % | 32.3 \xe2\x80\x93 54.6 % |
+
+## Charts
+
+Of *every* series a histogram with its distribution function; **the line is the SLA** of `5 s`.
+
+- ![orchestrator](profile_charts/orchestrator.png)
+"""
 LOG = b"".join(
     b"INFO 12-30 09:00:%02d api_server: POST /v1/chat/completions 200\n" % (second % 60) for second in range(80)
 )
@@ -87,15 +106,56 @@ def test_eval(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) ->
     assert snap_compare(app, terminal_size=size, run_before=pressing("4", shows="in flight"))
 
 
-@SIZES
-def test_latency(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+def expert_drawn(*keys: str, shows: str) -> Before:
+    """The second series is drawn, and then these keys are pressed."""
+
     async def before(pilot: Pilot[Any]) -> None:
         await pressing("5", shows="█")(pilot)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: "Instruct-FP8  total time" in screen_text(pilot.app))
+        await until(pilot, lambda: "Instruct-FP8  73 calls" in screen_text(pilot.app))
+        await pilot.press(*keys)
+        await until(pilot, lambda: shows in screen_text(pilot.app))
         await until(pilot, lambda: "└" in screen_text(pilot.app))
+        await pilot.pause()
 
-    assert snap_compare(app, terminal_size=size, run_before=before)
+    return before
+
+
+@THREE_SIZES
+def test_latency(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=expert_drawn(shows="histogram of total time"))
+
+
+@THREE_SIZES
+def test_latency_distribution_of_two(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    keys = ("space", "space", "h", "L")
+    assert snap_compare(app, terminal_size=size, run_before=expert_drawn(*keys, shows="total time, log axis"))
+
+
+@THREE_SIZES
+def test_latency_heat_map(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    keys = ("left_square_bracket", "h", "h", "L")
+    assert snap_compare(
+        app, terminal_size=size, run_before=expert_drawn(*keys, shows="over time of total time, log axis")
+    )
+
+
+@THREE_SIZES
+def test_reports(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    cluster = troubled_cluster()
+    name = "experiment_report_20251230_173000.md"
+    runs = RUN.parent
+    cluster.files |= {f"{RUN}/{name}": REPORT, f"{runs}/20251229-0900": b"", f"{runs}/20251228-0900": b""}
+    cluster.files[f"{runs}/20251228-0900/experiment_report_20251228_210000.md"] = REPORT
+    ops = make_ops(cluster)
+    keys = ("7", "enter") if size[0] < 100 else ("7",)
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=pressing(*keys, shows="45.5 %"))
+
+
+def test_no_report_yet(snap_compare: SnapCompare) -> None:
+    ops = make_ops(troubled_cluster())
+    before = pressing("7", shows="none yet")
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=(80, 24), run_before=before)
 
 
 @SIZES

@@ -306,7 +306,7 @@ class KeyedTable(ScrollView, can_focus=True):
         length = cell_len(words)
         if length > width:
             words = (
-                middle_cut(words, width)
+                printable(middle_cut(words, width))
                 if column.names and words.isascii()
                 else set_cell_size(words, width - 1) + printable("…")
             )
