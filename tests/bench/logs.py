@@ -1,4 +1,4 @@
-"""A large log opened at its end, on a real terminal: until its last line is on screen, memory, and CPU while it is quiet.
+"""A large log opened at its end, on a real terminal: until its last line shows, memory, and CPU while it is quiet.
 
 Against `tail -n 100` and, if it is handed in, toolong, on the same file in the same run.
 """
