@@ -16,6 +16,16 @@ DRAWN_CHARACTERS = 4000
 
 # A colour, a cursor movement, a title: CSI and OSC sequences, and the two-character ones. None goes on over a line.
 _ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+ERROR_WORDS = (
+    "ERROR",
+    "CRITICAL",
+    "FATAL",
+    "Traceback (most recent call last)",
+    "Error:",
+    "Exception:",
+    "out of memory",
+)
+"""One of these stands in every line that tells of an error, unless a pattern of the configuration says so."""
 _ERROR = r"\bERROR\b|\bCRITICAL\b|\bFATAL\b|Traceback \(most recent call last\)|\w(?:Error|Exception)\b:|out of memory"
 # vLLM: `INFO 12-30 09:00:05 [api_server.py:12]`; logging: `2025-12-24 04:28:25,388`; ours: `[2025-12-24 04:28:25]`.
 _STAMP = re.compile(

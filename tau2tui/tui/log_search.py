@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from tau2tui.remote.logfiles import LogFiles
-from tau2tui.tui.log_lines import readable, without_escapes
+from tau2tui.tui.log_lines import ERROR_WORDS, readable, without_escapes
+from tau2tui.tui.log_pattern import expression_pattern
 
 SCAN_BYTES = 1 << 20
 _LONGEST_BYTES = 4 * SCAN_BYTES
@@ -20,6 +21,24 @@ class Places(Protocol):
     """A quick look at many lines at once: where there may be something."""
 
     def places(self, text: str) -> list[tuple[int, int]]: ...
+
+
+class ErrorPlaces:
+    """Where errors may be: the usual words are looked for one by one, which is far quicker than as an expression."""
+
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        """`more`: the expressions of the configuration."""
+        self._more = [expression_pattern(expression) for expression in more]
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """In order. Raises BadPattern."""
+        found = [place for pattern in self._more for place in pattern.places(text)]
+        for word in ERROR_WORDS:
+            at = text.find(word)
+            while at >= 0:
+                found.append((at, at + len(word)))
+                at = text.find(word, at + 1)
+        return sorted(found)
 
 
 async def find_backward(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tau2tui.remote.logfiles import LogFiles
-from tau2tui.tui.log_pattern import LogPattern, expression_pattern
-from tau2tui.tui.log_search import Places, find_backward, find_forward
+from tau2tui.tui.log_pattern import LogPattern
+from tau2tui.tui.log_search import ErrorPlaces, Places, find_backward, find_forward
 from tau2tui.tui.log_shown import Shape, ShownLine, wanted
 from tau2tui.tui.log_tail import LogTail
 
@@ -15,8 +15,16 @@ from tau2tui.tui.log_tail import LogTail
 class Seeker:
     """One thing to look for: a pattern, or without one what tells of an error."""
 
-    def __init__(self, files: LogFiles, errors: re.Pattern[str], shape: Shape, pattern: LogPattern | None) -> None:
+    def __init__(
+        self,
+        files: LogFiles,
+        errors: re.Pattern[str],
+        shape: Shape,
+        pattern: LogPattern | None,
+        more_errors: Iterable[str] = (),
+    ) -> None:
         self._files, self._errors, self._shape, self._pattern = files, errors, shape, pattern
+        self._quick: Places = pattern or ErrorPlaces(more_errors)
 
     def nearest(self, lines: Sequence[ShownLine], start: int, step: int) -> int | None:
         """The number of the next line from `start` on, without going round. Raises BadPattern."""
@@ -68,10 +76,6 @@ class Seeker:
         if shown.line.note:
             return False
         return self._pattern.matches(shown.text) if self._pattern else shown.line.error
-
-    @property
-    def _quick(self) -> Places:
-        return self._pattern or expression_pattern(self._errors.pattern)
 
     def _wanted(self, text: str) -> bool:
         found = self._pattern.matches(text) if self._pattern else self._errors.search(text) is not None

@@ -40,7 +40,9 @@ class OpenLogs:
         errors: re.Pattern[str],
         diagnose: Diagnose = nothing,
         shape: Shape | None = None,
+        more_errors: Sequence[str] = (),
     ) -> None:
+        """`more_errors`: the expressions of the configuration, which are in `errors` as well."""
         self.names = tuple(names)
         most = KEPT_LINES // max(1, len(names))
         self.tails = tuple(LogTail(files, name, errors, most) for name in names)
@@ -52,7 +54,7 @@ class OpenLogs:
         """What is wrong with the files, as of the last look."""
         self.new_lines = self.new_bytes = 0
         """That came since they are not followed."""
-        self._files, self._errors, self._diagnose = files, errors, diagnose
+        self._files, self._errors, self._diagnose, self._more_errors = files, errors, diagnose, tuple(more_errors)
         self._diagnosed: object = None
         self._diagnosing = False
 
@@ -139,7 +141,7 @@ class OpenLogs:
 
         Around what is found there it is loaded and arranged. Raises BadPattern and as LogTail does.
         """
-        tail, seeker = self.alone, Seeker(self._files, self._errors, self.shape, pattern)
+        tail, seeker = self.alone, Seeker(self._files, self._errors, self.shape, pattern, self._more_errors)
         number = await asyncio.to_thread(seeker.nearest, self.shown.lines, start, step)
         if number is None and tail is not None:
             offset = await seeker.in_file(tail, step, lambda share: tell(f"looking on: {share:.0%}, Esc stops"))

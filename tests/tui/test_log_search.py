@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tau2tui.remote.logfiles import DirectoryLogs
 from tau2tui.tui import log_search
-from tau2tui.tui.log_lines import error_pattern, make_lines
-from tau2tui.tui.log_pattern import BadPattern, LogPattern, expression_pattern, parse_pattern
-from tau2tui.tui.log_search import SCAN_BYTES, find_backward, find_forward, first_line, last_line
+from tau2tui.tui.log_lines import ERROR_WORDS, error_pattern, make_lines
+from tau2tui.tui.log_pattern import BadPattern, LogPattern, parse_pattern
+from tau2tui.tui.log_search import SCAN_BYTES, ErrorPlaces, find_backward, find_forward, first_line, last_line
 
 NAME = "any.log"
 
@@ -69,10 +69,17 @@ def test_an_expression_that_would_match_over_lines_finds_each_line_by_itself() -
 
 def test_errors_are_found_as_lines_are_marked() -> None:
     errors = error_pattern(("harmony trouble",))
-    quick = expression_pattern(errors.pattern)
+    quick = ErrorPlaces(["harmony trouble"])
     data = b"INFO ok\nValueError: x\nINFO ok\nharmony trouble\nINFO\n"
     assert first_line(data, quick, lambda text: errors.search(text) is not None) == data.index(b"ValueError")
     assert last_line(data, quick, lambda text: errors.search(text) is not None) == data.index(b"harmony")
+
+
+@given(st.text(st.sampled_from("ERO :rxcptionuf\nm"), max_size=40), st.sampled_from(ERROR_WORDS))
+def test_no_error_stands_where_none_was_looked_for(text: str, word: str) -> None:
+    line = f"{text.replace(chr(10), ' ')} {word} x"
+    for each in (line, text, f"A{word}", word):
+        assert ErrorPlaces().places(each) or not error_pattern().search(each)
 
 
 async def test_a_file_is_gone_through_in_pieces_either_way_and_tells_how_far_it_is(tmp_path: Path) -> None:

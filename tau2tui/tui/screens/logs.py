@@ -21,7 +21,6 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell
 from tau2tui.tui.log_catalog import KnownLog, catalog, neighbour, other_stream
 from tau2tui.tui.log_findings import Diagnose, nothing
-from tau2tui.tui.log_lines import error_pattern
 from tau2tui.tui.messages import RefreshAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.tmux_window import follow_in_window
@@ -60,7 +59,7 @@ class LogsScreen(Framed):
         super().__init__(view, views, title, ops)
         self._ops, self._files, self._diagnose = ops, logs, diagnose
         self._environ = os.environ if environ is None else environ
-        self._errors = error_pattern(ops.config.error_patterns.values() if ops else ())
+        self._more_errors = tuple(ops.config.error_patterns.values()) if ops else ()
         self._logs: tuple[KnownLog, ...] = ()
         self._states: dict[str, Cell] = {}
         self._fleet: dict[str, FleetRow] = {}
@@ -69,7 +68,7 @@ class LogsScreen(Framed):
     def compose_body(self) -> ComposeResult:
         with Horizontal():
             yield LogList()
-            yield LogPane(self._files, self._errors, self._diagnose)
+            yield LogPane(self._files, self._more_errors, self._diagnose)
             yield LogFacts()
 
     @property

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +20,7 @@ from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import whole
 from tau2tui.tui.log_findings import Diagnose, nothing
+from tau2tui.tui.log_lines import error_pattern
 from tau2tui.tui.log_pattern import BadPattern, LogPattern, parse_pattern
 from tau2tui.tui.messages import Told
 from tau2tui.tui.open_logs import OpenLogs
@@ -46,10 +46,12 @@ class LogPane(Vertical):
     class Changed(Message):
         """Other lines are shown."""
 
-    def __init__(self, files: LogFiles, errors: re.Pattern[str], diagnose: Diagnose = nothing) -> None:
+    def __init__(self, files: LogFiles, more_errors: Iterable[str] = (), diagnose: Diagnose = nothing) -> None:
+        """`more_errors`: expressions of lines that tell of an error, beside the usual words."""
         super().__init__(id="log")
-        self._files, self._errors, self._diagnose = files, errors, diagnose
-        self.logs = OpenLogs(files, (), errors)
+        self._files, self._more_errors, self._diagnose = files, tuple(more_errors), diagnose
+        self._errors = error_pattern(self._more_errors)
+        self.logs = OpenLogs(files, (), self._errors)
         """What is open."""
         self.looked_at = asyncio.Event()
         """Set while the screen is: else nothing is read."""
@@ -77,7 +79,7 @@ class LogPane(Vertical):
         """Open logs at their ends; several are merged by time. Folds and timestamps stay as they are, filters go."""
         self.workers.cancel_group(self, "log-search")
         shape = replace(self.logs.shape, include=None, exclude=None)
-        self.logs = OpenLogs(self._files, names, self._errors, self._diagnose, shape)
+        self.logs = OpenLogs(self._files, names, self._errors, self._diagnose, shape, self._more_errors)
         self.view.names = self.logs.short_names
         self.view.follow = True
         self.view.show_lines([])
