@@ -54,9 +54,9 @@ async def find_backward(
         data = await files.read(name, begin, stop - begin) + held
         stop, held = begin, b""
         if begin > start:
-            torn, newline, rest = data.partition(b"\n")
-            if newline:
-                held, data, begin = torn + newline, rest, begin + len(torn) + 1
+            newline = data.find(b"\n", 0, len(data) - 1)  # the last byte may be the end of a line that begins before
+            if newline >= 0:
+                held, data, begin = data[: newline + 1], data[newline + 1 :], begin + newline + 1
             elif len(data) < _LONGEST_BYTES:
                 held = data
                 continue

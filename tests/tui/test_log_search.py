@@ -103,6 +103,26 @@ async def test_a_file_is_gone_through_in_pieces_either_way_and_tells_how_far_it_
     assert await find_forward(files, NAME, start, stop, wanted, wanted.matches, told.append) is None
 
 
+async def test_a_line_of_many_megabytes_is_looked_through_in_parts_and_not_held(tmp_path: Path) -> None:
+    data = b"needle\n" + b"x" * (12 * SCAN_BYTES) + b"\nlast\n"
+    (tmp_path / NAME).write_bytes(data)
+    files, wanted, looked_at = DirectoryLogs(tmp_path), pattern("needle"), list[int]()
+
+    class Quick:
+        """Remembers how much it was given at once."""
+
+        def places(self, text: str) -> list[tuple[int, int]]:
+            looked_at.append(len(text))
+            return wanted.places(text)
+
+    assert await find_backward(files, NAME, len(data), 0, Quick(), wanted.matches, lambda _: None) == 0
+    assert max(looked_at) <= 6 * SCAN_BYTES
+    assert sum(looked_at) == len(data)
+    looked_at.clear()
+    assert await find_forward(files, NAME, 7, len(data), Quick(), wanted.matches, lambda _: None) is None
+    assert max(looked_at) <= 6 * SCAN_BYTES
+
+
 async def test_a_search_can_be_given_up(tmp_path: Path) -> None:
     with (tmp_path / NAME).open("wb") as file:
         file.truncate(20 * SCAN_BYTES)
