@@ -17,8 +17,8 @@ from tau2tui.tui.log_shown import Notes, Shape, Shown, arrange, complete_from
 from tau2tui.tui.log_tail import LogTail
 from tau2tui.tui.log_window import KEPT_LINES
 
-_FILLED = 0.8
-"""Of what may be loaded, so much is, when a filter leaves too little to fill the view."""
+_FILLED = 0.5
+"""Of what may be loaded, so much may be there if another piece, which is half of it at most, is to fit in."""
 
 
 @dataclass(frozen=True, slots=True)

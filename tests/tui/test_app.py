@@ -223,7 +223,7 @@ def test_every_key_has_an_id_and_every_shown_one_says_what_it_does() -> None:
             assert binding.tooltip or not binding.show, f"{owner.__name__}: {binding.key}"
 
 
-def test_no_widget_has_a_timer_and_only_two_screens_have_workers() -> None:
+def test_no_widget_has_a_timer_and_only_these_have_workers() -> None:
     workers = set()
     for owner in widgets_and_screens():
         source = inspect.getsource(owner)
@@ -231,7 +231,7 @@ def test_no_widget_has_a_timer_and_only_two_screens_have_workers() -> None:
             workers.add(owner.__name__)
         assert "set_interval" not in source or issubclass(owner, App)
         assert "set_timer" not in source
-    assert workers == {"Tau2App", "LatencyScreen", "LogsScreen"}
+    assert workers == {"Tau2App", "LatencyScreen", "LogsScreen", "LogPane"}
 
 
 async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> None:

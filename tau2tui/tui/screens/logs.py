@@ -122,6 +122,8 @@ class LogsScreen(Framed):
     @on(LogPane.Changed)
     def _show_facts(self) -> None:
         """What is beside the log, if there is room for it."""
+        if not self.query(LogFacts) or not self.query(LogPane):
+            return  # the app is being closed
         facts = self.query_one(LogFacts)
         if not facts.display or not self.pane.logs.names:
             return

@@ -29,6 +29,8 @@ from tau2tui.tui.widgets.log_view import LogView
 
 FOLLOW_S = 1.0
 """How often the open logs are looked at."""
+_PIECES_TO_FILL = 4
+"""Loaded at the opening of a log whose end holds too few lines for the view."""
 _ASKS = {
     "search": "search: words or /expression/; Enter goes to the newest hit, Esc clears",
     "include": "show only lines that hold: words or /expression/; Enter keeps, nothing shows all",
@@ -60,6 +62,8 @@ class LogPane(Vertical):
         self._said = ""
         self._poke = asyncio.Event()
         self._showing = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        """Held while other lines are loaded: a look at the end must not load that instead."""
         self._extending = False
 
     def compose(self) -> ComposeResult:
@@ -115,8 +119,13 @@ class LogPane(Vertical):
         while True:
             await self.looked_at.wait()
             self._poke.clear()
-            if await self.logs.look(following=self.view.follow):
+            opens = not self.view.lines
+            async with self._reading:
+                changed = await self.logs.look(following=self.view.follow)
+            if changed:
                 await self.show()
+                if opens:
+                    await self._fill(_PIECES_TO_FILL)
             self._tell()
             try:
                 async with asyncio.timeout(FOLLOW_S):
@@ -132,6 +141,8 @@ class LogPane(Vertical):
         self._find_causes()
 
     def _draw(self) -> None:
+        if not self.query(LogView):
+            return
         view = self.view
         view.at_end, view.bookmarks = self.logs.at_end, self._booked()
         view.show_lines(self.logs.shown.lines)
@@ -153,7 +164,9 @@ class LogPane(Vertical):
     async def _extend(self, step: int) -> None:
         """Load the piece before or after what is loaded."""
         try:
-            if await self._load_more(step):
+            async with self._reading:
+                more = await self._load_more(step)
+            if more:
                 await self.show()
         finally:
             self._extending = False
@@ -170,7 +183,8 @@ class LogPane(Vertical):
     async def _to_begin(self) -> None:
         self.view.follow = False
         try:
-            await self.logs.load_begin()
+            async with self._reading:
+                await self.logs.load_begin()
         except (Tau2TuiError, OSError) as error:
             self.say(str(error))
         await self.show()
@@ -184,6 +198,8 @@ class LogPane(Vertical):
 
     def _tell(self) -> None:
         """Bring the title up to date."""
+        if not self.query(LogTitle) or not self.query(LogView):
+            return  # the app is being closed
         title, view, logs = self.query_one(LogTitle), self.view, self.logs
         title.said = logs.trouble or self._said
         if not logs.names:
@@ -218,12 +234,19 @@ class LogPane(Vertical):
         """Show the lines otherwise; where that leaves too few to fill the view, load more of those before."""
         self.logs.shape = replace(self.logs.shape, **changes)  # type: ignore[arg-type]
         await self.show()
-        while len(self.logs.shown.lines) < self.view.size.height and self.view.follow:
-            if self.logs.nearly_full:
-                self.say("filtered is what is loaded; scrolling up loads more")
-                break
-            if not await self._load_more(-1):
-                break
+        await self._fill()
+
+    async def _fill(self, most: int | None = None) -> None:
+        """Load what stands before until the view is full: filters, or lines that are very long, may leave little."""
+        pieces = 0
+        while len(self.logs.shown.lines) < self.view.size.height and self.view.follow and pieces != most:
+            async with self._reading:
+                if self.logs.nearly_full:
+                    self.say("filtered is what is loaded; scrolling up loads more")
+                    break
+                if not await self._load_more(-1):
+                    break
+            pieces += 1
             await self.show()
 
     # what is typed
@@ -285,7 +308,8 @@ class LogPane(Vertical):
         followed, self.view.follow = self.view.follow, False
         number = None
         try:
-            sought = await self.logs.seek(start, step, pattern, self.say)
+            async with self._reading:
+                sought = await self.logs.seek(start, step, pattern, self.say)
             number, self._said = sought.number, sought.said
         except (BadPattern, Tau2TuiError, OSError) as error:
             self._said = str(error)
@@ -322,7 +346,8 @@ class LogPane(Vertical):
         number = self.logs.number_of(source, offset)
         self.view.follow = False
         try:
-            number = await self.logs.load_around(offset) if number is None else number
+            async with self._reading:
+                number = await self.logs.load_around(offset) if number is None else number
         except (Tau2TuiError, OSError) as error:
             self.say(str(error))
         self._said = "that bookmark is not among the lines that are shown" if number is None else ""

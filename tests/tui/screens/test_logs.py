@@ -509,3 +509,23 @@ async def test_a_log_that_is_begun_later_shows_up_by_itself(log: Path) -> None:
         await until(pilot, lambda: "server.log" in screen_text(app))
         log.with_name("another.log").write_bytes(b"hello\n")
         await until(pilot, lambda: "another.log" in screen_text(app))
+
+
+async def test_a_log_whose_end_is_one_endless_line_fills_the_view_with_parts_of_it(log: Path) -> None:
+    log.write_bytes(LINES + b"x" * 300_000 + b"\nthe last line\n")
+    async with run_on_logs(log.parent) as (app, pilot):
+        await opened(pilot, "the last line")
+        await until(pilot, lambda: "line 199" in screen_text(app))
+        assert view(app).follow
+
+
+async def test_a_sideways_scrolled_view_stays_so_when_lines_come(log: Path) -> None:
+    append(log, b"y" * 300 + b"\n")
+    async with run_on_logs(log.parent) as (app, pilot):
+        await opened(pilot, "yyyy")
+        await pilot.press("l", "l", "l")
+        await until(pilot, lambda: view(app).scroll_offset.x == 3)
+        append(log, b"abc and more\n")
+        await until(pilot, lambda: " and more" in screen_text(app))
+        assert "abc" not in screen_text(app)
+        assert view(app).scroll_offset.x == 3
