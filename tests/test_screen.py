@@ -55,7 +55,7 @@ def test_a_killed_replica_is_seen_to_fail_and_one_key_brings_it_back_while_the_e
     terminal.press("5")
     terminal.wait_for("SERIES")
     terminal.press("6")
-    terminal.wait_for("logs/fullrun.log")
+    terminal.wait_for("fullrun.log")
     terminal.resize(50, 15)
     terminal.wait_for("at least 60")
     terminal.resize(100, 30)

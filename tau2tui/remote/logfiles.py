@@ -10,6 +10,7 @@ from typing import Protocol
 from platformdirs import user_cache_path
 
 from tau2tui.core import layout
+from tau2tui.remote.loglist import LogEntry, files_below, list_files
 from tau2tui.remote.rundir import RunDirectory
 from tau2tui.remote.shell import LocalShell
 
@@ -19,6 +20,14 @@ class LogFiles(Protocol):
 
     async def names(self) -> tuple[str, ...]:
         """All logs, the most interesting first. Raises Unreachable."""
+        ...
+
+    async def entries(self) -> tuple[LogEntry, ...]:
+        """All logs with size and age, in the order of `names`. Raises Unreachable."""
+        ...
+
+    def path_here(self, name: str) -> Path | None:
+        """Where a log lies on this machine; None for one that lies elsewhere."""
         ...
 
     async def size(self, name: str) -> int:
@@ -42,15 +51,20 @@ class RunLogs:
     directory: str
 
     async def names(self) -> tuple[str, ...]:
-        shell, path = self.run.shell, self.run.path
-        logs = [f"{self.directory}/{name}" for name in await shell.names(str(path / self.directory)) if ".log" in name]
-        jobs = [
-            f"{layout.JOBS}/{name}"
-            for name in await shell.names(str(path / layout.JOBS))
-            if name.endswith((".out", ".err"))
-        ]
-        driver = [layout.EVAL_OUT] if "driver.out" in await shell.names(str(path / layout.EVAL)) else []
-        return (*sorted(logs, key=lambda name: ("fullrun" not in name, name)), *driver, *jobs)
+        return tuple(entry.name for entry in await self.entries())
+
+    async def entries(self) -> tuple[LogEntry, ...]:
+        directories = (self.directory, layout.EVAL, layout.JOBS)
+        files = await list_files(self.run.shell, self.run.path, directories)
+        logs = [entry for entry in files if _is_log(entry.name, self.directory)]
+        return tuple(sorted(logs, key=lambda entry: self._rank(entry.name)))
+
+    def path_here(self, name: str) -> Path | None:
+        return Path(str(self.run.path / name)) if isinstance(self.run.shell, LocalShell) else None
+
+    def _rank(self, name: str) -> tuple[int, bool, str]:
+        directory = name.rpartition("/")[0]
+        return ((self.directory, layout.EVAL, layout.JOBS).index(directory), "fullrun" not in name, name)
 
     async def size(self, name: str) -> int:
         return await self.run.shell.size(str(self.run.path / name))
@@ -73,11 +87,14 @@ class DirectoryLogs:
     directory: Path
 
     async def names(self) -> tuple[str, ...]:
-        def names() -> tuple[str, ...]:
-            files = (path for path in self.directory.rglob("*") if path.is_file() and ".json" not in path.name)
-            return tuple(sorted(str(path.relative_to(self.directory)) for path in files))
+        return tuple(entry.name for entry in await self.entries())
 
-        return await asyncio.to_thread(names)
+    async def entries(self) -> tuple[LogEntry, ...]:
+        files = await asyncio.to_thread(files_below, self.directory)
+        return tuple(entry for entry in files if ".json" not in entry.name.rpartition("/")[2])
+
+    def path_here(self, name: str) -> Path | None:
+        return self.directory.absolute() / name
 
     async def size(self, name: str) -> int:
         return await LocalShell().size(str(self.directory / name))
@@ -87,3 +104,11 @@ class DirectoryLogs:
 
     async def local(self) -> Path:
         return self.directory
+
+
+def _is_log(name: str, logs: str) -> bool:
+    """Whether a file of a run is one that a program writes line by line."""
+    directory, _, file = name.rpartition("/")
+    if directory == layout.JOBS:
+        return file.endswith((".out", ".err"))
+    return name in (layout.EVAL_OUT, layout.SMOKE_OUT) or (directory == logs and ".log" in file)

@@ -1,21 +1,41 @@
-"""Bytes of a log → lines that can be drawn: bounded, without colours and progress bars, searchable."""
+"""Bytes of a log → lines that can be drawn: without colours and progress bars, cut, with their times and places."""
 
 from __future__ import annotations
 
+import calendar
+import functools
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tau2tui.tui.format import printable
 
-KEPT_LINES = 5000
-DRAWN_CHARACTERS = 1000
-_PARTIAL_BYTES = 1 << 16
-"""More of a line that does not end is not kept."""
+DRAWN_CHARACTERS = 4000
+"""What is kept of a line; the rest of a longer one is counted."""
 
-# A colour, a cursor movement, a title: CSI and OSC sequences, and the two-character ones.
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# A colour, a cursor movement, a title: CSI and OSC sequences, and the two-character ones. None goes on over a line.
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+ERROR_WORDS = (
+    "ERROR",
+    "CRITICAL",
+    "FATAL",
+    "Traceback (most recent call last)",
+    "Error:",
+    "Exception:",
+    "out of memory",
+)
+"""One of these stands in every line that tells of an error, unless a pattern of the configuration says so."""
 _ERROR = r"\bERROR\b|\bCRITICAL\b|\bFATAL\b|Traceback \(most recent call last\)|\w(?:Error|Exception)\b:|out of memory"
+# vLLM: `INFO 12-30 09:00:05 [api_server.py:12]`; logging: `2025-12-24 04:28:25,388`; ours: `[2025-12-24 04:28:25]`.
+_STAMP = re.compile(
+    r"\[?(?:(?P<year>\d{4})-|(?<=DEBUG )|(?<=INFO )|(?<=WARNING )|(?<=ERROR )|(?<=CRITICAL ))"
+    r"(?P<month>\d\d)-(?P<day>\d\d)"
+    r"[ T](?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?(?:Z|[+-]\d\d:?\d\d)?\]? ?"
+)
+_STAMP_WITHIN = 160
+"""A time further to the right is one that the message speaks of."""
+_DAY_S = 86_400
 
 
 def error_pattern(more: Iterable[str] = ()) -> re.Pattern[str]:
@@ -23,10 +43,15 @@ def error_pattern(more: Iterable[str] = ()) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in (_ERROR, *more)))
 
 
+def without_escapes(raw: bytes) -> bytes:
+    """Bytes without terminal sequences; the ends of lines are all still there."""
+    return _ESCAPE.sub(b"", raw) if b"\x1b" in raw else raw
+
+
 def readable(raw: bytes) -> str:
     """One line as it would look in the end: what a carriage return overwrote is gone, as are colours and NULs."""
-    raw = _ESCAPE.sub(b"", raw.rstrip(b"\r"))
-    raw = raw[raw.rfind(b"\r") + 1 :]
+    raw = raw.rstrip(b"\r")
+    raw = without_escapes(raw[raw.rfind(b"\r") + 1 :])
     line = raw[: 4 * DRAWN_CHARACTERS + 8].decode("utf-8", "replace").expandtabs(8)
     if len(line) > DRAWN_CHARACTERS:
         return f"{printable(line[:DRAWN_CHARACTERS])}… ({len(raw):,} bytes)"
@@ -35,72 +60,57 @@ def readable(raw: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line, and whether it tells of an error."""
+    """A line, where it stands, when it was written, and whether it tells of an error."""
 
     text: str
     error: bool = False
     note: bool = False
     """Not of the log: something that is said about it."""
+    offset: int = 0
+    """Of its first byte in the file."""
+    at: float | None = None
+    """Seconds on the clock that wrote it, from its timestamp; None: it has none."""
+    stamp: tuple[int, int] = (0, 0)
+    """Where in the text the timestamp stands."""
 
 
-class LogLines:
-    """The newest lines of a log, fed with its bytes as they come."""
+def make_line(raw: bytes, offset: int, errors: re.Pattern[str]) -> LogLine:
+    """One line from its bytes."""
+    words = readable(raw)
+    found = _STAMP.search(words, 0, _STAMP_WITHIN)
+    at, stamp = (_seconds(found), found.span()) if found else (None, (0, 0))
+    return LogLine(words, errors.search(words) is not None, False, offset, at, stamp)
 
-    def __init__(self, errors: re.Pattern[str]) -> None:
-        self.lines: list[LogLine] = []
-        """At most KEPT_LINES, and the one that has no end yet."""
-        self._errors = errors
-        self._partial = b""
-        self._open = False
 
-    def note(self, words: str) -> None:
-        """Say something about the log, between its lines; a line that is unfinished then stays so."""
-        self._open, self._partial = False, b""
-        self.lines.append(LogLine(words, note=True))
+def make_lines(data: bytes, offset: int, errors: re.Pattern[str]) -> list[LogLine]:
+    """The lines of a stretch that begins with a line, at `offset`; the last one may be without its end."""
+    lines = []
+    for raw in data.split(b"\n"):
+        lines.append(make_line(raw, offset, errors))
+        offset += len(raw) + 1
+    if data.endswith(b"\n") or not data:
+        lines.pop()
+    return lines
 
-    def feed(self, data: bytes) -> None:
-        """Take in more bytes; the last line may be without its end."""
-        if not data:
-            return
-        whole, newline, rest = (self._partial + data).rpartition(b"\n")
-        self._close()
-        if newline:
-            # What would be dropped at once need not be made readable first.
-            self.lines += [self._line(raw) for raw in whole.split(b"\n")[-KEPT_LINES:]]
-        bar = rest[:-1].rfind(b"\r") + 1
-        self._partial = rest[bar:][:_PARTIAL_BYTES]
-        if self._partial:
-            self.lines.append(self._line(self._partial))
-            self._open = True
-        del self.lines[: max(0, len(self.lines) - KEPT_LINES)]
 
-    def find(self, start: int, step: int, wanted: re.Pattern[str] | None = None) -> int | None:
-        """The next line from `start` that matches, or tells of an error, going round at the end; None without one."""
-        count = len(self.lines)
-        for distance in range(1, count + 1):
-            number = (start + step * distance) % count
-            line = self.lines[number]
-            if wanted.search(line.text) if wanted else line.error:
-                return number
+def _seconds(found: re.Match[str]) -> float | None:
+    year, month, day, hour, minute, second = found.group("year", "month", "day", "hour", "minute", "second")
+    midnight = _midnight(year, month, day)
+    if midnight is None:
         return None
-
-    def count(self, wanted: re.Pattern[str]) -> int:
-        """How many lines match."""
-        return sum(wanted.search(line.text) is not None for line in self.lines)
-
-    def _close(self) -> None:
-        """Take the unfinished line back: it is in `_partial`, and will be drawn anew."""
-        if self._open:
-            self.lines.pop()
-            self._open = False
-
-    def _line(self, raw: bytes) -> LogLine:
-        line = readable(raw)
-        return LogLine(line, error=self._errors.search(line) is not None)
+    fraction = found["fraction"]
+    return midnight + 3600 * int(hour) + 60 * int(minute) + int(second) + (float(f"0.{fraction}") if fraction else 0.0)
 
 
-def search_pattern(words: str) -> re.Pattern[str] | None:
-    """Words to look for, taken literally; capital letters only count if there is one among them."""
-    if not words:
+@functools.lru_cache(maxsize=64)
+def _midnight(year: str | None, month: str, day: str) -> float | None:
+    """The beginning of a day, as if in UTC: only differences count. vLLM names no year: the last such day."""
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31):
         return None
-    return re.compile(re.escape(words), re.NOFLAG if words != words.lower() else re.IGNORECASE)
+    if year:
+        return float(calendar.timegm((int(year), int(month), int(day), 0, 0, 0)))
+    now = time.localtime()
+    at = calendar.timegm((now.tm_year, int(month), int(day), 0, 0, 0))
+    if at > calendar.timegm(now) + _DAY_S:
+        at = calendar.timegm((now.tm_year - 1, int(month), int(day), 0, 0, 0))
+    return float(at)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
+from tau2tui.config import DiagnosisConfig
+from tau2tui.core.diagnosis import diagnose, table
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.report_files import DirectoryReports, RunReports
@@ -41,7 +44,8 @@ def make_screens(ops: Ops | None, logs: LogFiles, title: str) -> dict[str, Frame
         screens[GPUS.name] = GpusScreen(GPUS, views, title, ops)
         screens[EVAL.name] = EvalScreen(EVAL, views, title, ops)
     screens[LATENCY.name] = LatencyScreen(LATENCY, views, title, ops, logs)
-    screens[LOGS.name] = LogsScreen(LOGS, views, title, ops, logs)
+    known = table(ops.config.diagnosis if ops is not None else DiagnosisConfig())
+    screens[LOGS.name] = LogsScreen(LOGS, views, title, ops, logs, diagnose=partial(diagnose, known=known))
     reports = RunReports(ops) if ops is not None else DirectoryReports(logs)
     screens[REPORTS.name] = ReportsScreen(REPORTS, views, title, ops, reports)
     if ops is not None:

@@ -13,6 +13,7 @@ from tests.bench import (
     eta,
     harness,
     kills,
+    logs,
     parse,
     prefix,
     rehearsal,
@@ -71,6 +72,11 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("diagnose", help="a large log searched for failures, against one compiled alternation")
     word.add_argument("--mib", type=float, nargs="+", default=[50.0])
     word.add_argument("--rounds", type=int, default=2)
+    word = words.add_parser("logs", help="a large log opened at its end, on a terminal, against tail and toolong")
+    word.add_argument("--mib", type=int, default=1024)
+    word.add_argument("--rounds", type=int, default=3)
+    word.add_argument("--toolong", default="", help="the program `tl` of toolong, where it is installed")
+    word.add_argument("--quiet-s", type=float, default=20.0, help="how long CPU time is measured while nothing happens")
     return parser.parse_args()
 
 
@@ -127,6 +133,9 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             faults = rehearsal.Faults(said.rate, said.kill_every_s)
             how = {name: getattr(said, name) for name in ("num_tasks", "max_concurrency", "speed")}
             yield from rehearsal.compare(directory, faults, **how)
+        case "logs":
+            yield logs.HEAD
+            yield from logs.measure(directory, said.mib, said.rounds, said.toolong, said.quiet_s)
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))

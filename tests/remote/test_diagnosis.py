@@ -14,6 +14,7 @@ from tau2tui.core.diagnosis import table
 from tau2tui.core.model import Phase
 from tau2tui.errors import NothingToRead, Unreachable
 from tau2tui.remote.diagnosis import Diagnosis, diagnose_paths, diagnose_run, latest_attempts
+from tau2tui.remote.loglist import LogEntry
 from tests.sample import make_replica
 
 OOM = b"(EngineCore_DP0 pid=2) ERROR 12-24 05:00:00 [core.py:843] torch.OutOfMemoryError: CUDA out of memory\n"
@@ -99,6 +100,12 @@ class FakeLogs:
 
     async def names(self) -> tuple[str, ...]:
         return tuple(self.files)
+
+    async def entries(self) -> tuple[LogEntry, ...]:
+        return tuple(LogEntry(name, len(data)) for name, data in self.files.items())
+
+    def path_here(self, name: str) -> Path | None:
+        return None
 
     async def size(self, name: str) -> int:
         return len(self.files[name])

@@ -151,7 +151,7 @@ async def test_commands_given_at_the_start_are_performed_in_order() -> None:
     cluster = FakeCluster(config, FakeClock(runs=True))
     ops = make_ops(cluster, launched=False)
     async with run_on(ops, commands=(Launch(), StartEval(config.evaluation))) as (app, pilot):
-        await until(pilot, lambda: len(app.told) == 2)
+        await until(pilot, lambda: "Done: start the evaluation" in app.told)
         done = [words for words in app.told if words.startswith("Done")]
         assert done == ["Done: launch the fleet", "Done: start the evaluation"]
         words = [argv[0] for argv in cluster.commands]
@@ -232,7 +232,7 @@ def test_no_widget_has_a_timer_and_only_screens_that_read_have_workers() -> None
             workers.add(owner.__name__)
         assert "set_interval" not in source or issubclass(owner, App)
         assert "set_timer" not in source
-    assert workers == {"Tau2App", "GpusScreen", "LatencyScreen", "LogsScreen", "ReportsScreen"}
+    assert workers == {"Tau2App", "GpusScreen", "LatencyScreen", "LogPane", "LogsScreen", "ReportsScreen"}
 
 
 async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from textual.pilot import Pilot
 
 from tau2tui.core.model import Level, Load, Phase
 from tau2tui.remote.logfiles import DirectoryLogs
+from tau2tui.remote.loglist import LogEntry
 from tau2tui.tui.app import Tau2App
 from tests.analysis.made_logs import LogMaker
+from tests.sample import NOW
 from tests.tui.driving import screen_text, until
 from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
 
@@ -59,6 +62,9 @@ def troubled_cluster() -> FakeCluster:
         ("expert-3-3", Phase.WAITING, "starts in 60 s"),
     ):
         cluster.change(name, phase=phase, why=why, load=Load(), level=Level.ALIVE)
+    for name in ("logs/fullrun.log", "logs/tau2_retail.log", "eval/driver.out", "jobs/oss_eval_node1.out"):
+        cluster.files[f"{RUN}/{name}"] = LOG
+    cluster.files[f"{RUN}/logs/expert-1-2.1.log"] = cluster.files[f"{RUN}/logs/expert-1-0.1.log"] = LOG
     cluster.files[f"{RUN}/{log}"] = LOG + b"ERROR " + oom.encode() + b"\nTraceback (most recent call last):\n"
     return cluster
 
@@ -71,8 +77,13 @@ def app(tmp_path: Path) -> Tau2App:
     class Logs(DirectoryLogs):
         """The names of the run, and latencies from made logs."""
 
-        async def names(self) -> tuple[str, ...]:
-            return await ops.logs.names()
+        async def entries(self) -> tuple[LogEntry, ...]:
+            entries = await ops.logs.entries()
+            sizes = [await self.size(entry.name) for entry in entries]
+            return tuple(
+                replace(entry, size=size, changed_at=NOW - 17 * 3**number)
+                for number, (entry, size) in enumerate(zip(entries, sizes, strict=True))
+            )
 
         async def size(self, name: str) -> int:
             return await ops.logs.size(name)
@@ -158,10 +169,19 @@ def test_no_report_yet(snap_compare: SnapCompare) -> None:
     assert snap_compare(Tau2App(ops, ops.logs), terminal_size=(80, 24), run_before=before)
 
 
-@SIZES
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)], ids=["80x24", "120x40", "160x45"])
 def test_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = (*TO_THE_FAILED_ONE, "l")
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="Traceback"))
+
+
+def test_the_list_of_logs(snap_compare: SnapCompare, app: Tau2App) -> None:
+    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("6", shows="expert-1-2.2.log"))
+
+
+def test_a_log_that_is_searched_and_filtered(snap_compare: SnapCompare, app: Tau2App) -> None:
+    keys = (*TO_THE_FAILED_ONE, "l", "exclamation_mark", *"/00:[0-4]/", "enter", "slash", *"error", "enter")
+    assert snap_compare(app, terminal_size=(120, 40), run_before=pressing(*keys, shows="1 hit in"))
 
 
 @SIZES

@@ -1,35 +1,38 @@
-"""6 Logs: all logs by name, and one of them from its end, live while it is looked at."""
+"""6 Logs: all logs of a run, and one of them, or several merged by time, from its end; live while it is looked at."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.reactive import reactive
-from textual.widgets import Input
 
+from tau2tui.core.fleet import FleetRow
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell
-from tau2tui.tui.log_lines import LogLines, error_pattern, search_pattern
-from tau2tui.tui.log_tail import LogFollower
+from tau2tui.tui.log_catalog import KnownLog, catalog, neighbour, other_stream
+from tau2tui.tui.log_findings import Diagnose, nothing
+from tau2tui.tui.messages import RefreshAsked, Told
 from tau2tui.tui.screens.frame import Framed
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
-from tau2tui.tui.widgets.log_title import LogTitle
-from tau2tui.tui.widgets.log_view import LogView
+from tau2tui.tui.widgets.keyed_table import KeyedTable
+from tau2tui.tui.widgets.log_facts import Facts, LogFacts
+from tau2tui.tui.widgets.log_list import LogList, writer_states
+from tau2tui.tui.widgets.log_pane import LogPane
 from tau2tui.tui.widgets.tab_line import View
+from tau2tui.tui.windows import open_window
 
-FOLLOW_S = 1.0
-"""How often the open log is looked at."""
 LIST_S = 5.0
 """How often it is looked for logs that are new."""
+MOST_MERGED = 32
 
 
 class LogsScreen(Framed):
@@ -41,120 +44,170 @@ class LogsScreen(Framed):
     wanted: reactive[str] = reactive("", always_update=True)
     """The log to open."""
 
-    def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None, logs: LogFiles) -> None:
+    def __init__(
+        self,
+        view: View,
+        views: Sequence[View],
+        title: str,
+        ops: Ops | None,
+        logs: LogFiles,
+        *,
+        diagnose: Diagnose = nothing,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`diagnose` says what lines show; `environ` is that of this process, unless another is handed in."""
         super().__init__(view, views, title, ops)
-        self._logs = logs
-        self._errors = error_pattern(ops.config.error_patterns.values() if ops else ())
-        self._lines = LogLines(self._errors)
+        self._ops, self._files, self._diagnose = ops, logs, diagnose
+        self._environ = os.environ if environ is None else environ
+        self._more_errors = tuple(ops.config.error_patterns.values()) if ops else ()
+        self._logs: tuple[KnownLog, ...] = ()
+        self._states: dict[str, Cell] = {}
+        self._fleet: dict[str, FleetRow] = {}
         self._looked_at = asyncio.Event()
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
-            yield KeyedTable((Column("LOG", 24, ALWAYS, most=200, flexible=True, names=True),), id="log-list")
-            with Vertical(id="log"):
-                yield LogTitle()
-                yield LogView()
-                yield Input(placeholder="search; Enter keeps, Esc clears", id="search", compact=True)
+            yield LogList()
+            yield LogPane(self._files, self._more_errors, self._diagnose)
+            yield LogFacts()
 
-    def on_mount(self) -> None:
-        self.watch(self.query_one(LogView), "follow", self._followed)
+    @property
+    def pane(self) -> LogPane:
+        return self.query_one(LogPane)
+
+    @property
+    def table(self) -> LogList:
+        return self.query_one(LogList)
 
     def on_screen_resume(self) -> None:
         self._looked_at.set()
-        self.action_look()
+        self.pane.looked_at.set()
+        self.show()
+        self._list()
 
     def on_screen_suspend(self) -> None:
         self._looked_at.clear()
+        self.pane.looked_at.clear()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._show_facts()
+
+    def show(self) -> None:
+        """How the writers of the logs fare; as long as nobody looks, that can wait."""
+        if self._ops is None or not self._looked_at.is_set():
+            return
+        run, jobs = self.snapshot.run.value, self.snapshot.jobs.value
+        rows = self._ops.fleet()
+        self._fleet = {row.replica: row for row in rows}
+        evaluation = run.evaluation if run else None
+        self._states = writer_states(self._logs, rows, jobs or (), evaluation, old=self.old)
+        self._show_list()
+
+    def _show_list(self) -> None:
+        self.table.show_logs(self._logs, self._states, self.now)
+        self._show_facts()
 
     def watch_wanted(self, name: str) -> None:
         """Open a log at its end."""
-        if not name:
-            return
-        self._lines = LogLines(self._errors)
-        view = self.query_one(LogView)
-        view.follow = True
-        view.show_lines([])
-        title = self.query_one(LogTitle)
-        title.log_name, title.bytes_in_all, title.unread, title.said = name, None, 0, ""
-        self.query_one("#log-list", KeyedTable).select(name)
-        self.add_class("-reading")
-        self.refresh_bindings()
-        view.focus()
-        self._follow(LogFollower(self._logs, name))
+        if name:
+            self._open((name,))
 
-    def _followed(self, follow: bool) -> None:
-        self.query_one(LogTitle).following = follow
+    def _open(self, names: Sequence[str]) -> None:
+        self.table.select(names[0])
+        self.add_class("-reading")
+        self.pane.open(names)
+        self.refresh_bindings()
+
+    @on(LogPane.Changed)
+    def _show_facts(self) -> None:
+        """What is beside the log, if there is room for it."""
+        if not self.query(LogFacts) or not self.query(LogPane):
+            return  # the app is being closed
+        facts = self.query_one(LogFacts)
+        if not facts.display or not self.pane.logs.names:
+            return
+        log = next((log for log in self._logs if log.name == self.pane.logs.names[0]), None)
+        row = self._fleet.get(log.replica) if log and log.replica else None
+        changed_at = log.entry.changed_at if log else None
+        lines = self.pane.logs.shown.lines
+        booked = self.pane.view.bookmarks
+        facts.facts = Facts(
+            log,
+            self._states.get(log.name, Cell("")) if log else Cell(""),
+            row.why if row and log and row.attempt == log.attempt else "",
+            None if changed_at is None else max(0.0, self.now - changed_at),
+            [each.text for each in lines if each.line.error],
+            [words for notes in self.pane.logs.notes for said in notes.values() for words in said],
+            [each.text for each in lines if (each.source, each.line.offset) in booked and not each.line.note],
+        )
 
     @on(KeyedTable.RowSelected, "#log-list")
     def _chosen(self) -> None:
-        self.wanted = self.query_one("#log-list", KeyedTable).cursor_key or ""
-
-    @on(Input.Changed, "#search")
-    def _typed(self, event: Input.Changed) -> None:
-        self.query_one(LogView).marked = search_pattern(event.value)
-
-    @on(Input.Submitted, "#search")
-    def _searched(self) -> None:
-        self._close_search()
-        self._go_to(self.query_one(LogView).bottom_line + 1, -1)
+        self.wanted = self.table.cursor_key or ""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("follow", "search", "found", "error", "wrap", "list") and not self.wanted:
+        if action in ("sibling", "other_stream", "window") and not self.pane.logs.names:
             return False
         return super().check_action(action, parameters)
 
-    def action_follow(self) -> None:
-        view = self.query_one(LogView)
-        if view.follow:
-            view.follow = False
+    def action_merge(self) -> None:
+        """Open the marked logs as one; without marks, the newest attempts of the expert under the cursor."""
+        names = [log.name for log in self._logs if log.name in self.table.marks] or self._of_one_expert()
+        if len(names) < 2:
+            self.post_message(Told("mark the logs to merge with the space bar, two at least", trouble=True))
+        elif len(names) > MOST_MERGED:
+            self.post_message(Told(f"{len(names)} logs are too many to merge; {MOST_MERGED} at most", trouble=True))
         else:
-            view.action_scroll_end()
+            self._open(names)
 
-    def action_wrap(self) -> None:
-        view = self.query_one(LogView)
-        view.wrap = not view.wrap
+    def _of_one_expert(self) -> list[str]:
+        own = next((log for log in self._logs if log.name == self.table.cursor_key), None)
+        if own is None or not own.replica:
+            return []
+        newest: dict[str, str] = {}
+        for log in self._logs:  # the newest attempt of each replica comes first
+            if log.siblings == own.siblings:
+                newest.setdefault(log.replica, log.name)
+        return [*newest.values()]
 
-    def action_search(self) -> None:
-        self.add_class("-searching")
-        self.query_one("#search").focus()
+    def action_sibling(self, step: int) -> None:
+        """The log before or after among those of the same expert, or of the same kind."""
+        name = neighbour(self._logs, self.pane.logs.names[0], step)
+        if name is None:
+            self.pane.say("there is no other log of its kind")
+        else:
+            self.wanted = name
 
-    def action_found(self, step: int) -> None:
-        self._go_to(self.query_one(LogView).place, step)
+    def action_other_stream(self) -> None:
+        """From a job's output to its errors, and back."""
+        name = other_stream(self._logs, self.pane.logs.names[0])
+        if name is None:
+            self.pane.say("only the output of a job has a standard error beside it")
+        else:
+            self.wanted = name
 
-    def action_error(self, step: int) -> None:
-        view = self.query_one(LogView)
-        number = self._lines.find(view.place, step)
-        self._say("no error in what is loaded" if number is None else "")
-        if number is not None:
-            view.go_to(number)
+    @work(group="log-window")
+    async def action_window(self) -> None:
+        """`less +F` on the log in a window of its own, for those who want to keep it beside this program."""
+        path = self._files.path_here(self.pane.logs.names[0])
+        if path is None:
+            self.post_message(Told("T is for logs on this machine; this one lies elsewhere", trouble=True))
+            return
+        trouble = await open_window(path.name[:20], ("less", "+F", str(path)), self._environ)
+        said = f"{path.name} is followed in a new window (prefix n)"
+        self.post_message(Told(trouble or said, trouble=bool(trouble)))
 
     def action_list(self) -> None:
-        """One step back: out of the search, then out of the log."""
-        view = self.query_one(LogView)
-        if self.has_class("-searching") or view.marked:
-            self.query_one("#search", Input).value = ""
-            self._close_search()
+        """One step back: out of a search or filter, then out of the log."""
+        if self.pane.step_back():
             return
         self.remove_class("-reading")
-        self.query_one("#log-list").focus()
+        self.table.focus()
 
     def action_look(self) -> None:
+        self.post_message(RefreshAsked())
         self._list()
-
-    def _go_to(self, start: int, step: int) -> None:
-        """Go to the hit next to a line."""
-        view = self.query_one(LogView)
-        if view.marked is None:
-            return
-        number = self._lines.find(start, step, view.marked)
-        hits = self._lines.count(view.marked)
-        self._say(f"{hits} {'hit' if hits == 1 else 'hits'} in what is loaded")
-        if number is not None:
-            view.go_to(number)
-
-    def _close_search(self) -> None:
-        self.remove_class("-searching")
-        self.query_one(LogView).focus()
 
     @work(group="log-list", exclusive=True)
     async def _list(self) -> None:
@@ -166,40 +219,16 @@ class LogsScreen(Framed):
 
     async def _look_for_logs(self) -> None:
         try:
-            names = await self._logs.names()
+            self._logs = catalog(await self._files.entries())
         except (Tau2TuiError, OSError) as error:
-            self._say(f"the list of logs: {error}")
+            self.pane.say(f"the list of logs: {error}")
             return
-        table = self.query_one("#log-list", KeyedTable)
-        table.show_rows({name: (Cell(name),) for name in names})
-        if table.cursor_key != self.wanted and not table.has_focus:
-            table.select(self.wanted)
-        if not names:
-            self._say("There are no logs yet; r looks again.")
-
-    @work(group="log", exclusive=True)
-    async def _follow(self, follower: LogFollower) -> None:
-        """While the screen is looked at: what is new in the log; what a paused view would lose is left unread."""
-        view, title, lines = self.query_one(LogView), self.query_one(LogTitle), self._lines
-        opened = False
-        while True:
-            await self._looked_at.wait()
-            try:
-                if view.follow or not opened:
-                    news = await follower.more()
-                    opened, title.bytes_in_all, title.unread = True, news.size, 0
-                    if news.note:
-                        lines.note(news.note)
-                    lines.feed(news.data)
-                    if news.note or news.data:
-                        view.show_lines(lines.lines)
-                else:
-                    title.unread = await follower.unread()
-            except FileNotFoundError:
-                self._say("the file is gone")
-            except (Tau2TuiError, OSError) as error:
-                self._say(str(error))
-            await asyncio.sleep(FOLLOW_S)
-
-    def _say(self, words: str) -> None:
-        self.query_one(LogTitle).said = words
+        if self._ops is not None:
+            self.show()
+        else:
+            self._show_list()
+        opened = self.pane.logs.names[:1]
+        if opened and self.table.cursor_key not in self.pane.logs.names and not self.table.has_focus:
+            self.table.select(opened[0])
+        if not self._logs:
+            self.pane.say("There are no logs yet; r looks again.")

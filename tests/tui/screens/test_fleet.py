@@ -283,7 +283,7 @@ async def test_l_opens_the_log_of_the_current_attempt() -> None:
         await go_to(app, "expert-1-2")
         await pilot.press("l")
         await until(pilot, lambda: "INFO second attempt" in screen_text(app))
-        assert app.screen.query_one(LogTitle).log_name == "logs/expert-1-2.2.log"
+        assert app.screen.query_one(LogTitle).state.name == "logs/expert-1-2.2.log"
         await until(pilot, lambda: app.screen.query_one(KeyedTable).cursor_key == "logs/expert-1-2.2.log")
 
 
