@@ -229,6 +229,7 @@ def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: s
             "more": {key: value for key, value in table.items() if key not in models},
         },
         "logs": config.run.logs,
+        "verdicts": config.verdicts.agents_own,
         "host": config.serve.host,
         "address": address,
         "replicas": [

@@ -95,7 +95,8 @@ class Sight:
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
         earlier = self.store.since(self.clock() - RATE_WINDOW_S)
-        return fleet_rows(self.verdicts(), self.snapshot.run.value, earlier.run.value if earlier else None)
+        before = earlier.run.value if earlier else None
+        return fleet_rows(self.verdicts(), self.snapshot.run.value, before, self.config.verdicts)
 
     def job_rows(self) -> tuple[JobRow, ...]:
         """Every job of the run, joined with its replicas, by what was seen last."""

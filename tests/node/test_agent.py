@@ -44,7 +44,11 @@ vllm:kv_cache_usage_perc{engine="1"} 0.5
 vllm:num_requests_waiting_by_reason{reason="capacity"} 9
 vllm:generation_tokens_total{engine="0"} 1.5e+03
 """
-    assert agent.read_metrics(text) == {"running": 5.0, "kv_cache": 0.5, "generation_tokens": 1500.0}
+    meter = agent.Meter({})
+    meter.take(0.0, agent.read_metrics(text))
+    load = meter.load()
+    assert (load["running"], load["kv_cache"], load["waiting_by_reason"]) == (5.0, 0.5, {"capacity": 9.0})
+    assert load["waiting"] is None and load["generation_tokens_s"] is None and load["e2e_p50_s"] is None
 
 
 @pytest.mark.parametrize(

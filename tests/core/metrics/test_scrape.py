@@ -60,6 +60,8 @@ def test_every_value_that_is_ours_is_one_of_the_whole_text(name: str) -> None:
     samples = [s for family in text_string_to_metric_families(whole) for s in family.samples]
     scrape = parse(whole, 0.0)
     for quantity, series in scrape.values.items():
+        if not series:
+            continue  # declared, and nothing counted yet
         named = next(n for n in SERIES[quantity][1] if any(sample.name == n for sample in samples))
         assert sum(s.value for s in samples if s.name == named) == pytest.approx(sum(series.values()))
     for quantity, histograms in scrape.histograms.items():

@@ -1,0 +1,156 @@
+"""What the node agent makes of /metrics, held against the package's reader, which has prometheus-client's parser."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from tau2tui.core.metrics.names import GAUGES, HISTOGRAMS, Quantity
+from tau2tui.core.metrics.scrape import parse
+from tau2tui.core.metrics.window import between
+from tau2tui.node import agent
+from tests.core.metrics.texts import ALL, text
+
+READ = {Quantity(name) for name in agent.METRICS.values()}
+
+
+def seen(**values: float) -> agent.Series:
+    """A scrape of one engine."""
+    return {key: {"": value} for key, value in values.items()}
+
+
+def meter(*scrapes: tuple[float, agent.Series], **limits: Any) -> agent.Meter:
+    made = agent.Meter(limits)
+    for at, series in scrapes:
+        made.take(at, series)
+    return made
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_agents_reader_finds_what_the_parser_finds(name: str) -> None:
+    whole = text(name.removesuffix(".txt"))
+    read, scrape = agent.read_metrics(whole), parse(whole, 0.0)
+    for quantity in READ - set(HISTOGRAMS):
+        values = scrape.values.get(quantity) or {}
+        assert sorted(read.get(quantity, {}).values()) == sorted(values.values())
+    for quantity in READ & set(HISTOGRAMS):
+        histogram = scrape.histogram(quantity)
+        if histogram is None:
+            assert f"{quantity}_bucket" not in read
+            continue
+        buckets = {float(le): n for le, n in agent.by_label(read[f"{quantity}_bucket"], "le").items()}
+        assert buckets == dict(zip(histogram.bounds, histogram.counts, strict=True))
+        assert sum(read[f"{quantity}_sum"].values()) == pytest.approx(histogram.sum)
+        for q in (0.5, 0.99):
+            found = histogram.quantile(q)
+            assert agent.quantile(agent.by_label(read[f"{quantity}_bucket"], "le"), q) == pytest.approx(
+                found.value if found else None
+            )
+
+
+def test_gauges_are_gauges_in_both() -> None:
+    assert set(agent.GAUGES) == {quantity.value for quantity in GAUGES if quantity in READ}
+
+
+def test_odd_values_and_labels_are_survived_alike() -> None:
+    odd = (
+        'vllm:num_requests_running{model_name="a} \\"b\\" x",engine="0"} 3\n'
+        "vllm:num_requests_waiting NaN\nvllm:kv_cache_usage_perc +Inf\nvllm:prompt_tokens_total what\r\n"
+        "vllm:generation_tokens_total 7 1700000000\r\n"
+    )
+    read = agent.read_metrics(odd)
+    assert {key: list(series.values()) for key, series in read.items()} == {
+        "running": [3.0],
+        "generation_tokens": [7.0],
+    }
+    assert parse(odd, 0.0).total(Quantity.RUNNING) == 3.0
+
+
+def test_the_load_of_ten_recorded_requests_is_what_was_sent() -> None:
+    idle, during, after = (text(f"vllm-0.32.0-busy-{when}") for when in ("idle", "during", "after"))
+    made = meter((0.0, agent.read_metrics(idle)), (4.0, agent.read_metrics(during)))
+    load = made.load()
+    assert load["running"] + load["waiting"] == 10 and load["kv_cache"] > 0.9
+    assert load["waiting_by_reason"]["capacity"] == load["waiting"]
+    made.take(44.0, agent.read_metrics(after))
+    load = made.load()
+    assert load["generation_tokens_s"] == 10 * 600 / 44 and load["requests_s"] == 10 / 44
+    assert load["prompt_tokens_s"] >= 10 * 135 / 44, "what was preempted is read again"
+    assert load["preemptions_per_min"] > 0 and load["failed_share"] == 0
+    whole = between(parse(idle, 0.0), parse(after, 44.0))
+    assert whole is not None
+    for key, quantity in (("ttft", Quantity.TTFT), ("e2e", Quantity.E2E)):
+        for q in (50, 99):
+            found = whole.histograms[quantity].quantile(q / 100)
+            assert found is not None and load[f"{key}_p{q}_s"] == pytest.approx(found.value)
+
+
+def test_a_restart_is_counted_from_its_beginning() -> None:
+    made = meter((0.0, agent.read_metrics(text("vllm-0.32.0-busy-after"))))
+    made.take(40.0, agent.read_metrics(text("vllm-0.32.0-busy-restarted")))
+    load = made.load()
+    assert load["restarted_at"] == 40.0 and load["generation_tokens_s"] == 600 / 40 and load["requests_s"] == 1 / 40
+
+
+def test_rates_are_over_the_last_minute() -> None:
+    made = meter(*((10.0 * n, seen(generation_tokens=100.0 * n if n < 20 else 100.0 * 19)) for n in range(22)))
+    assert made.load()["window_s"] == 60.0
+    assert made.load()["generation_tokens_s"] == pytest.approx(400 / 60)
+
+
+def test_a_server_that_runs_requests_without_a_token_for_a_minute_is_stuck() -> None:
+    stuck = seen(running=2, waiting=0, generation_tokens=50, prompt_tokens=9, finished=1)
+    made = meter((0.0, {**stuck, **seen(generation_tokens=40)}), (10.0, stuck), (60.0, stuck))
+    assert made.unwell() == ""
+    made.take(70.0, stuck)
+    assert made.unwell() == "stuck: 2 requests run and no token came for 60 s"
+    made.take(80.0, {**stuck, **seen(generation_tokens=51)})
+    assert made.unwell() == ""
+
+
+def test_a_server_that_lets_requests_wait_and_runs_none_is_wedged() -> None:
+    wedged = seen(running=0, waiting=3, generation_tokens=50, prompt_tokens=9, finished=1)
+    made = meter((0.0, wedged), (30.0, wedged), wedged_s=20.0)
+    assert made.unwell() == "wedged: 3 requests wait and none has run for 30 s"
+    made.take(40.0, {**wedged, **seen(waiting=1)})
+    assert made.unwell() == "", "it becomes fewer"
+
+
+def test_a_server_that_answers_with_500_is_failing_and_one_404_is_nothing() -> None:
+    def http(good: float, bad: float, unknown: float) -> agent.Series:
+        api = 'handler="/v1/chat/completions",method="POST",status='
+        return {"http": {f'{api}"2xx"': good, f'{api}"5xx"': bad, 'handler="none",status="5xx"': unknown}}
+
+    assert meter((0.0, http(100, 0, 0)), (10.0, http(104, 4, 99))).unwell() == "", "fewer than five"
+    assert meter((0.0, http(100, 0, 0)), (10.0, http(110, 9, 99))).unwell() == "", "fewer than half"
+    failing = meter((0.0, http(100, 0, 0)), (10.0, http(104, 5, 99)))
+    assert failing.unwell() == "failing: 5 of 9 requests of the last minute were answered with 5xx"
+
+
+def test_without_metrics_nothing_is_said() -> None:
+    made = meter((0.0, {}), (100.0, {}))
+    assert made.unwell() == "" and set(made.load().values()) <= {None, 100.0}
+    assert made.row(1) == {"t": 100, "v": [1, None, None, None, 100, *[None] * 8]}
+
+
+def test_a_row_tells_what_happened_since_the_row_before() -> None:
+    made = meter(
+        (100.04, agent.read_metrics(text("vllm-0.32.0-busy-idle"))),
+        (104.0, agent.read_metrics(text("vllm-0.32.0-busy-during"))),
+        (144.0, agent.read_metrics(text("vllm-0.32.0-busy-after"))),
+    )
+    row = made.row(2)
+    figures = dict(zip(agent.ROW, row["v"], strict=True))
+    assert row["t"] == 144 and figures["attempt"] == 2 and figures["seconds"] == 40
+    assert figures["finished"] == 10 and sum(row["E"].values()) == 10 and figures["running"] == 0
+    assert row["Q"][1] == 10
+    assert len(json.dumps(row, separators=(",", ":"))) < 250
+
+
+def test_quantiles_beyond_the_last_bound_are_at_least_that() -> None:
+    assert agent.quantile({"1.0": 0.0, "+Inf": 4.0}, 0.5) == 1.0
+    assert agent.quantile({"+Inf": 0.0}, 0.5) is None and agent.quantile({}, 0.5) is None
+    assert math.isfinite(agent.quantile({"+Inf": 4.0}, 0.5) or 0.0)
