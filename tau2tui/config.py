@@ -412,6 +412,8 @@ class PollConfig(_Section):
     """squeue: at most four calls a minute."""
     run_s: Annotated[float, Field(ge=0.5)] = 2.0
     """The run directory: one command for all replicas and the evaluation."""
+    metrics_s: Annotated[float, Field(ge=1)] = 10.0
+    """Each server's /metrics, by the node agent: whether anybody looks or not."""
     logs_s: Annotated[float, Field(ge=0.5)] = 3.0
     """The evaluation's logs, for latencies; only while they are looked at."""
 

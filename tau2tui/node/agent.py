@@ -333,6 +333,7 @@ NO_HTTP_YET = re.compile(r"^# TYPE http_requests_total ", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 WINDOW_S = 60.0
 """What rates and quantiles are over: as much of the last minute as was scraped."""
+WINDOW_SLACK_S = 5.0
 ROW = (
     *("attempt", "running", "waiting", "kv_cache", "seconds", "generation_tokens", "prompt_tokens", "finished"),
     *("preemptions", "prefix_queries", "prefix_hits", "http", "failed"),
@@ -447,7 +448,7 @@ class Meter:
                 if key not in GAUGES and key in before
             }
             self.window.append((self.seconds, self.grown))
-            while len(self.window) > 1 and sum(seconds for seconds, _ in self.window) > WINDOW_S + METRICS_S / 2:
+            while len(self.window) > 1 and sum(seconds for seconds, _ in self.window) > WINDOW_S + WINDOW_SLACK_S:
                 self.window.popleft()
         self.judge(at if begun is None else begun, at)
 
@@ -505,11 +506,17 @@ class Meter:
         return None if part is None or not whole else part / whole
 
     def http(self, grown: Series) -> Tuple[Optional[float], Optional[float]]:
-        """Responses of the API, and how many of them were 5xx."""
+        """Responses of the API, and how many of them were 5xx; /v1/models is asked by us all the time, and left out."""
         if "http" not in grown:
             return None, None
-        api = {text: n for text, n in grown["http"].items() if labels_of(text).get("handler", "").startswith("/v1/")}
-        return sum(api.values()), sum(n for text, n in api.items() if labels_of(text).get("status", "")[:1] == "5")
+        answers = failed = 0.0
+        for text, count in grown["http"].items():
+            labels = labels_of(text)
+            handler = labels.get("handler", "")
+            if handler.startswith("/v1/") and handler != "/v1/models":
+                answers += count
+                failed += count if labels.get("status", "").startswith("5") else 0.0
+        return answers, failed
 
     def failures(self) -> Tuple[float, float]:
         """Responses of the API over the window, and how many of them were 5xx."""
@@ -986,7 +993,7 @@ class Replica:
                 self.load = {}
                 self.failed_scrapes += 1
                 if self.drain_until is None:
-                    wait_s = min(METRICS_S * 2 ** min(self.failed_scrapes, 8), METRICS_PATIENCE_S)
+                    wait_s = min(self.job.metrics_s * 2 ** min(self.failed_scrapes, 8), METRICS_PATIENCE_S)
                     self.next_metrics = self.scraped_at + wait_s
                 sample: Dict[str, Any] = {"t": rounded(self.scraped_at, 1), "e": str(error)[:200]}
             elif error is not None:
@@ -1004,7 +1011,7 @@ class Replica:
                 "metrics/%s.jsonl" % self.name, json.dumps(sample, separators=(",", ":")), METRICS_FILE_LIMIT
             )
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
-            self.next_metrics = now() + (TICK_S if self.drain_until is not None else METRICS_S)
+            self.next_metrics = now() + (TICK_S if self.drain_until is not None else self.job.metrics_s)
             self.scraped_at = now()
             address, port = self.job.probe_address, self.spec["port"]
             self.metrics = self.pool.submit(
@@ -1089,6 +1096,7 @@ class Agent:
         self.node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
         self.address = spec.get("address") or own_address()
         self.probe_address = self.address if spec["host"] in EVERY_ADDRESS else spec["host"]
+        self.metrics_s = float(spec.get("metrics_s") or METRICS_S)
         self.stopping = ""
         self.pool = ThreadPoolExecutor(max_workers=2 * len(spec["replicas"]) + 2)
         self.cleaning: Dict[str, Future[str]] = {}

@@ -122,7 +122,8 @@ def test_a_server_that_lets_requests_wait_and_runs_none_is_wedged() -> None:
 def test_a_server_that_answers_with_500_is_failing_and_one_404_is_nothing() -> None:
     def http(good: float, bad: float, unknown: float) -> agent.Series:
         api = 'handler="/v1/chat/completions",method="POST",status='
-        return {"http": {f'{api}"2xx"': good, f'{api}"5xx"': bad, 'handler="none",status="5xx"': unknown}}
+        more = {'handler="none",status="5xx"': unknown, 'handler="/v1/models",status="2xx"': 10 * good}
+        return {"http": {f'{api}"2xx"': good, f'{api}"5xx"': bad, **more}}
 
     assert meter((0.0, http(100, 0, 0)), (10.0, http(104, 4, 99))).unwell() == "", "fewer than five"
     assert meter((0.0, http(100, 0, 0)), (10.0, http(110, 9, 99))).unwell() == "", "fewer than half"

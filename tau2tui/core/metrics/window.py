@@ -79,8 +79,11 @@ class Window:
 
     @property
     def http_statuses(self) -> dict[str, float] | None:
-        """Responses to requests of the API by class of status; None if that is not known."""
-        return self._by(Quantity.HTTP, "status", lambda names: names.get("handler", "").startswith("/v1/"))
+        """Responses of the API by class of status, those of /v1/models left out: probes ask for it all the time.
+
+        None if that is not known.
+        """
+        return self._by(Quantity.HTTP, "status", _is_work)
 
     @property
     def failed_share(self) -> float | None:
@@ -178,6 +181,11 @@ def _increases(windows: Iterable[Window]) -> dict[Quantity, dict[Labels, float]]
 def _histograms(windows: tuple[Window, ...]) -> dict[Quantity, Histogram]:
     sums = {name: added_up(w.histograms[name] for w in windows if name in w.histograms) for name in HISTOGRAMS}
     return {name: histogram for name, histogram in sums.items() if histogram is not None}
+
+
+def _is_work(names: dict[str, str]) -> bool:
+    handler = names.get("handler", "")
+    return handler.startswith("/v1/") and handler != "/v1/models"
 
 
 def _other_process(before: Scrape, after: Scrape) -> bool:
