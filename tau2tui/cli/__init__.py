@@ -11,6 +11,7 @@ import click
 
 from tau2tui import __version__
 from tau2tui.cli.doctor import doctor
+from tau2tui.cli.endpoint import endpoint
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
@@ -78,6 +79,7 @@ for word in (
     errors,
     report,
     compare,
+    endpoint,
     tunnel,
     runs,
     demo,

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
+from tests.bench import eta, harness, kills, parse, prefix, probes, rehearsal, relaunch, report, routing, status
 
 
 def main() -> None:
@@ -52,6 +52,11 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("routing", help="calls per second while one of four replicas is killed and brought back")
     word.add_argument("--seconds", type=float, default=15.0)
     word.add_argument("--speed", type=float, default=1.0)
+    word = words.add_parser("probes", help="a sweep over endpoints, some broken, against one after the other")
+    word.add_argument("--endpoints", type=int, default=512)
+    word.add_argument("--broken", type=int, default=26, help="refused, black holes, 500, slow, garbage, silent")
+    word.add_argument("--timeout-s", type=float, default=2.0)
+    word.add_argument("--at-once", type=int, default=64)
     return parser.parse_args()
 
 
@@ -98,6 +103,9 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             faults = rehearsal.Faults(said.rate, said.kill_every_s)
             how = {name: getattr(said, name) for name in ("num_tasks", "max_concurrency", "speed")}
             yield from rehearsal.compare(directory, faults, **how)
+        case "probes":
+            yield probes.HEAD
+            yield probes.measure(said.endpoints, said.broken, said.timeout_s, said.at_once)
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
