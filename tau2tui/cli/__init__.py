@@ -15,6 +15,7 @@ from tau2tui.cli.endpoint import endpoint
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
+from tau2tui.cli.history import history
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
@@ -80,6 +81,7 @@ for word in (
     report,
     compare,
     endpoint,
+    history,
     tunnel,
     runs,
     demo,

@@ -87,8 +87,8 @@ def _verdicts(
     if waited_s >= limits.saturated_s:
         yield LoadVerdict(Trouble.SATURATED, f"saturated: {load.waiting:.0f} wait, some always for {waited_s:.0f} s")
     idle = (load.running, load.waiting, load.requests_s) == (0.0, 0.0, 0.0)
-    if in_flight is not None and idle and not in_flight.get(replica.name) and sum(in_flight.values()):
-        others = sum(in_flight.values())
+    others = sum(count for name, count in (in_flight or {}).items() if name != replica.name)
+    if in_flight is not None and idle and others and not in_flight.get(replica.name):
         evidence = f"starved: no request in the last {load.window_s or 0:.0f} s, {others} are at other replicas"
         yield LoadVerdict(Trouble.STARVED, evidence)
     yield from _imbalanced(replica, busy, limits)

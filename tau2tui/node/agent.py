@@ -427,6 +427,7 @@ class Meter:
         self.grown: Series = {}
         self.window: Deque[Tuple[float, Series]] = collections.deque()
         self.restarted_at: Optional[float] = None
+        self.bounds_told = False
         self.since: Dict[str, Tuple[float, float]] = {}
         """stuck, wedged, waiting → when that began, and how many waited then."""
 
@@ -586,8 +587,14 @@ class Meter:
             failed,
         ]
         row: Dict[str, Any] = {"t": rounded(self.at, 1), "v": [rounded(figure, 3) for figure in figures]}
+        bounds = {}
         for key, letter in (("ttft", "T"), ("e2e", "E")):
             below, counts = 0.0, {}
+            bounds[letter] = sorted(
+                bound
+                for bound in map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))
+                if math.isfinite(bound)
+            )
             cumulative = by_label(self.grown.get(key + "_bucket", {}), "le")
             for bound, count in sorted(cumulative.items(), key=lambda item: float(item[0])):
                 if count > below:
@@ -599,6 +606,9 @@ class Meter:
             observed = self.total(self.grown, key + "_count")
             if observed:
                 row[letter] = [rounded(self.total(self.grown, key + "_sum"), 3), rounded(observed, 0)]
+        if not self.bounds_told and any(bounds.values()):
+            row["b"] = bounds
+            self.bounds_told = True
         return row
 
 
@@ -1007,9 +1017,9 @@ class Replica:
                 # A probe that fails has its own say, and its own way back.
                 if self.phase in ("ready", "degraded") and self.failed_probes == 0:
                     self.enter_by_health()
-            self.job.append(
-                "metrics/%s.jsonl" % self.name, json.dumps(sample, separators=(",", ":")), METRICS_FILE_LIMIT
-            )
+            line = json.dumps(sample, separators=(",", ":"))
+            if self.job.append("metrics/%s.jsonl" % self.name, line, METRICS_FILE_LIMIT):
+                self.meter.bounds_told = False
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
             self.next_metrics = now() + (TICK_S if self.drain_until is not None else self.job.metrics_s)
             self.scraped_at = now()
@@ -1314,18 +1324,20 @@ class Agent:
             return False
         return True
 
-    def append(self, name: str, line: str, limit: int) -> None:
-        """Append a line to a file of the run directory, or lose it: these are samples.
+    def append(self, name: str, line: str, limit: int) -> bool:
+        """Append a line to a file of the run directory, or lose it: these are samples. True: the next one begins anew.
 
         One that has grown to `limit` bytes is put aside as NAME.1, in place of the one that was put aside before.
         """
         path = self.run_dir / name
+        full = False
         with contextlib.suppress(OSError):
             with path.open("a") as file:
                 file.write(line + "\n")
                 full = file.tell() >= limit
             if full:
                 os.replace(str(path), str(path) + ".1")
+        return full
 
     def register(self) -> None:
         """Write the endpoints of all ready replicas of the run when those of this job have changed.

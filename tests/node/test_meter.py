@@ -143,7 +143,10 @@ def test_a_row_tells_what_happened_since_the_row_before() -> None:
         (104.0, agent.read_metrics(text("vllm-0.32.0-busy-during"))),
         (144.0, agent.read_metrics(text("vllm-0.32.0-busy-after"))),
     )
+    first = made.row(2)
+    assert first["b"]["E"][:3] == [0.3, 0.5, 0.8] and len(first["b"]["T"]) > 15
     row = made.row(2)
+    assert "b" not in row, "the bounds are told once for a file"
     figures = dict(zip(agent.ROW, row["v"], strict=True))
     assert row["t"] == 144 and figures["attempt"] == 2 and figures["seconds"] == 40
     assert figures["finished"] == 10 and sum(row["E"].values()) == 10 and figures["running"] == 0
