@@ -1,16 +1,16 @@
 """What the node agents sampled of each server, as frames: gaps stay gaps.
 
-A row of metrics/<replica>.jsonl is `{"t": Unix seconds, "v": [numbers of agent.ROW], "T": {bound: observations of the
-time to the first token}, "E": the same end to end, "Q": [sum, count] of the time in the queue, "I": [sum, count] of the
-time between tokens}`, all since the row before; or `{"t", "e": error}` for a scrape that failed. Only observations that
-were made are written; the first row of a file has in `b` all bounds of T and E. Agents before that wrote
-`{"at", "running", …}` with a counter of tokens; such rows are read too.
+A row of metrics/<replica>.jsonl is `{"t": Unix seconds, "v": [numbers of agent.ROW], "T": [bucket, observations,
+bucket, observations …] of the time to the first token, "E": the same end to end, "Q": [sum, count] of the time in the queue,
+"I": [sum, count] of the time between tokens}`, all since the row before; or `{"t", "e": error}` for a scrape that
+failed. The first row of a file, and one in some hundred after it, has in `b` the bounds of the buckets of T and E, which
+are numbered by them. Agents before that wrote `{"at", "running", …}` with a counter of tokens; such rows are read too.
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -135,16 +135,15 @@ def _bounds(entry: dict[str, Any]) -> dict[str, list[float]]:
 
 
 def _observed(replica: str, entry: dict[str, Any], bounds: dict[str, list[float]]) -> Iterator[tuple[Any, ...]]:
+    """The observations of a row; none of a bucket whose bounds were not told."""
     for letter, quantity in (("T", "ttft"), ("E", "e2e")):
-        counts = entry.get(letter)
-        for text, count in counts.items() if isinstance(counts, dict) else ():
-            try:
-                bound = float(text)
-                place = bisect_left(bounds[letter], bound)
-                low = bounds[letter][place - 1] if place else 0.0
-                yield _at(entry["t"]), replica, quantity, low, bound, float(count)
-            except (ValueError, TypeError):
-                continue
+        told, known = entry.get(letter), [*bounds[letter], math.inf]
+        if not isinstance(told, list) or len(known) == 1:
+            continue
+        for place, count in zip(told[::2], told[1::2], strict=False):
+            if isinstance(place, int) and 0 <= place < len(known) and _number(count) is not None:
+                low = known[place - 1] if place else 0.0
+                yield _at(entry["t"]), replica, quantity, low, known[place], float(count)
 
 
 def _old_row(replica: str, entry: dict[str, Any], before: dict[str, Any]) -> tuple[Any, ...]:

@@ -339,6 +339,8 @@ ROW = (
     *("preemptions", "prefix_queries", "prefix_hits", "http", "failed"),
 )
 """The numbers of a row of metrics/<replica>.jsonl in their order; from `seconds` on: since the row before."""
+BOUNDS_EVERY = 500
+"""Rows after which the bounds of the buckets are written again; a row has only their places among them."""
 METRICS_FILE_LIMIT = 8 << 20
 """Bytes of such a file before it is put aside, in place of the one that was put aside before: days of samples."""
 METRICS_PATIENCE_S = 120.0
@@ -427,7 +429,7 @@ class Meter:
         self.grown: Series = {}
         self.window: Deque[Tuple[float, Series]] = collections.deque()
         self.restarted_at: Optional[float] = None
-        self.bounds_told = False
+        self.rows_to_bounds = 0
         self.since: Dict[str, Tuple[float, float]] = {}
         """stuck, wedged, waiting → when that began, and how many waited then."""
 
@@ -589,16 +591,14 @@ class Meter:
         row: Dict[str, Any] = {"t": rounded(self.at, 1), "v": [rounded(figure, 3) for figure in figures]}
         bounds = {}
         for key, letter in (("ttft", "T"), ("e2e", "E")):
-            below, counts = 0.0, {}
-            bounds[letter] = sorted(
-                bound
-                for bound in map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))
-                if math.isfinite(bound)
-            )
-            cumulative = by_label(self.grown.get(key + "_bucket", {}), "le")
-            for bound, count in sorted(cumulative.items(), key=lambda item: float(item[0])):
+            seen = map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))
+            bounds[letter] = sorted(bound for bound in seen if math.isfinite(bound))
+            cumulative = {float(le): n for le, n in by_label(self.grown.get(key + "_bucket", {}), "le").items()}
+            below, counts = 0.0, []  # type: float, List[Optional[float]]
+            for place, bound in enumerate([*bounds[letter], math.inf]):
+                count = cumulative.get(bound, below)
                 if count > below:
-                    counts["%g" % float(bound)] = rounded(count - below, 0)
+                    counts += [place, rounded(count - below, 0)]
                     below = count
             if counts:
                 row[letter] = counts
@@ -606,9 +606,10 @@ class Meter:
             observed = self.total(self.grown, key + "_count")
             if observed:
                 row[letter] = [rounded(self.total(self.grown, key + "_sum"), 3), rounded(observed, 0)]
-        if not self.bounds_told and any(bounds.values()):
+        if self.rows_to_bounds <= 0 and any(bounds.values()):
             row["b"] = bounds
-            self.bounds_told = True
+            self.rows_to_bounds = BOUNDS_EVERY
+        self.rows_to_bounds -= 1
         return row
 
 
@@ -1019,7 +1020,7 @@ class Replica:
                     self.enter_by_health()
             line = json.dumps(sample, separators=(",", ":"))
             if self.job.append("metrics/%s.jsonl" % self.name, line, METRICS_FILE_LIMIT):
-                self.meter.bounds_told = False
+                self.meter.rows_to_bounds = 0
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
             self.next_metrics = now() + (TICK_S if self.drain_until is not None else self.job.metrics_s)
             self.scraped_at = now()

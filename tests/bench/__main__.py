@@ -8,7 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import eta, harness, kills, parse, prefix, probes, rehearsal, relaunch, report, routing, status
+from tests.bench import (
+    eta,
+    harness,
+    history,
+    kills,
+    parse,
+    prefix,
+    probes,
+    rehearsal,
+    relaunch,
+    report,
+    routing,
+    status,
+)
 
 
 def main() -> None:
@@ -57,6 +70,8 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--broken", type=int, default=26, help="refused, black holes, 500, slow, garbage, silent")
     word.add_argument("--timeout-s", type=float, default=2.0)
     word.add_argument("--at-once", type=int, default=64)
+    word = words.add_parser("history", help="what a day of samples of 32 servers costs")
+    word.add_argument("--hours", type=float, default=24.0)
     return parser.parse_args()
 
 
@@ -103,6 +118,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             faults = rehearsal.Faults(said.rate, said.kill_every_s)
             how = {name: getattr(said, name) for name in ("num_tasks", "max_concurrency", "speed")}
             yield from rehearsal.compare(directory, faults, **how)
+        case "history":
+            yield history.HEAD
+            for load, requests in (("idle", 0.0), ("5 requests in 10 s", 5.0), ("20 requests in 10 s", 20.0)):
+                yield history.measure(directory, load, requests, said.hours)
         case "probes":
             yield probes.HEAD
             yield probes.measure(said.endpoints, said.broken, said.timeout_s, said.at_once)
