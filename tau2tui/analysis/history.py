@@ -1,10 +1,10 @@
 """What the node agents sampled of each server, as frames: gaps stay gaps.
 
 A row of metrics/<replica>.jsonl is `{"t": Unix seconds, "v": [numbers of agent.ROW], "T": [bucket, observations,
-bucket, observations …] of the time to the first token, "E": the same end to end, "Q": [sum, count] of the time in the queue,
-"I": [sum, count] of the time between tokens}`, all since the row before; or `{"t", "e": error}` for a scrape that
-failed. The first row of a file, and one in some hundred after it, has in `b` the bounds of the buckets of T and E, which
-are numbered by them. Agents before that wrote `{"at", "running", …}` with a counter of tokens; such rows are read too.
+bucket, observations …] of the time to the first token, "E": the same end to end, "Q": [sum, count] of the time in the
+queue, "I": [sum, count] of the time between tokens}`, all since the row before; or `{"t", "e": error}` for a scrape
+that failed. The first row of a file, and one in some hundred after it, has in `b` the bounds of the buckets of T and E,
+by which they are numbered. Agents before that wrote `{"at", "running", …}` with a counter of tokens; they are read too.
 """
 
 from __future__ import annotations
