@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import socket
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -159,3 +163,30 @@ def test_quantiles_beyond_the_last_bound_are_at_least_that() -> None:
     assert agent.quantile({"1.0": 0.0, "+Inf": 4.0}, 0.5) == 1.0
     assert agent.quantile({"+Inf": 0.0}, 0.5) is None and agent.quantile({}, 0.5) is None
     assert math.isfinite(agent.quantile({"+Inf": 4.0}, 0.5) or 0.0)
+
+
+def test_a_server_that_drips_its_answer_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def drip() -> None:
+            connection, _ = listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(agent.ProbeFailed, match="/metrics: the answer did not end in time"):
+            agent.fetch("127.0.0.1", listener.getsockname()[1], "/metrics", timeout_s=0.5)
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_a_huge_text_is_read_up_to_its_limit() -> None:
+    noise = "".join(f'other_metric_{n}{{a="n"}} {n}\n' for n in range(150_000))
+    assert agent.read_metrics(noise + "vllm:num_requests_running 3\n") == {"running": {"": 3.0}}
+    ours = "".join(f'vllm:num_requests_running{{engine="{n}"}} 1\n' for n in range(agent.METRIC_LINES + 10))
+    assert len(agent.read_metrics(ours)["running"]) == agent.METRIC_LINES
