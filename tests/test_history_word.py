@@ -71,6 +71,12 @@ def test_a_line_for_each_replica_with_its_figures(run: Path) -> None:
     assert any("KV full: KV cache up to 97%, 5 waited, 0 preemptions" in line for line in lines)
 
 
+def test_windows_of_seconds_are_written_with_seconds(run: Path) -> None:
+    lines = asked(run, "--every", "30s").splitlines()
+    assert "2026-01-02 03:00:00 to 2026-01-02 03:11:30, every 0:00:30" in lines[0]
+    assert any("01-02 03:05:30  expert-1-0  4.2 s a call" in line for line in lines)
+
+
 def test_a_time_shows_every_figure_as_it_was(run: Path) -> None:
     line = asked(run, "expert-1-0", "--at", "03:05:33").splitlines()[1]
     assert line.startswith("expert-1-0") and "waiting 5  KV 97%" in line and "(3 s before)" in line

@@ -233,7 +233,10 @@ def windows(history: History, every: timedelta) -> pl.DataFrame:
 
 
 def _quantiles(history: History, quantity: str, every: timedelta) -> pl.DataFrame:
-    """p50 and p99 of each replica and window, linear in the buckets; beyond the last bound that bound."""
+    """p50 and p99 of each replica and window, linear in the buckets; beyond the last bound that bound.
+
+    `p50_most_s` is the upper end of the bucket that has the median: the true one is no more.
+    """
     bounds = history.observations.filter(pl.col("quantity") == quantity)
     keys = ["replica", pl.col("at").dt.truncate(every).alias("window")]
     counted = (
@@ -254,8 +257,9 @@ def _quantiles(history: History, quantity: str, every: timedelta) -> pl.DataFram
         value = pl.col("low") + (high - pl.col("low")) * inside
         return value.filter(pl.col("reached") >= rank - 1e-9).first()
 
+    half = pl.col("bound").filter(pl.col("reached") >= 0.5 * pl.col("total") - 1e-9).first()
     return counted.group_by("replica", "window", maintain_order=True).agg(
-        at(0.5).alias(f"{quantity}_p50_s"), at(0.99).alias(f"{quantity}_p99_s")
+        half.alias(f"{quantity}_p50_most_s"), at(0.5).alias(f"{quantity}_p50_s"), at(0.99).alias(f"{quantity}_p99_s")
     )
 
 

@@ -102,7 +102,7 @@ def _stretch(
     return Stretch(
         client_s=row["client_s"],
         usual_client_s=row["usual_s"],
-        server_s=here["e2e_p50_s"],
+        server_most_s=here["e2e_p50_most_s"],
         kv_cache=here["kv_cache"],
         waiting=here["waiting_most"],
         preemptions=here["preemptions"],

@@ -98,7 +98,7 @@ def history(
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     for line in _lines(table, metric, window, ascii_only=ascii_only or encoding != "utf8"):
         put(line)
-    for line in _spell_lines(spells):
+    for line in _spell_lines(spells, _clock(window)):
         put(line)
 
 
@@ -176,7 +176,7 @@ def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bo
     columns = shutil.get_terminal_size((80, 24)).columns
     values = sampled.on_a_grid(table, metric, every)
     known = [value for each in values.values() for value in each if value is not None]
-    span = " to ".join(f"{moment:%Y-%m-%d %H:%M}" for moment in _ends(table))
+    span = " to ".join(f"{moment:%Y-%m-%d} {moment:{_clock(every)}}" for moment in _ends(table))
     yield f"{sampled.METRICS[metric]} ({metric}), {span}, every {every}"
     if not known:
         yield "not reported"
@@ -207,14 +207,18 @@ def _figure(metric: str, value: float) -> str:
     return f"{value:.3g}s" if metric.endswith(("p50_s", "p99_s")) or metric in ("queue_s", "itl_s") else f"{value:.3g}"
 
 
-def _spell_lines(spells: Sequence[SlowSpell]) -> Iterator[str]:
+def _clock(every: timedelta) -> str:
+    """How the beginning of a window is written: with seconds only where they differ."""
+    return "%H:%M" if every.total_seconds() % 60 == 0 else "%H:%M:%S"
+
+
+def _spell_lines(spells: Sequence[SlowSpell], clock: str) -> Iterator[str]:
     if spells:
         yield "slowest stretches, as the evaluation saw them:"
     for each in spells:
-        yield plain(
-            f"  {each.begin:%m-%d %H:%M}  {each.replica}  {each.client_s:.1f} s a call ({each.calls} calls, usually "
-            f"{each.usual_s:.1f} s)  {each.cause}: {each.evidence}"
-        )
+        took = f"{each.client_s:.1f} s a call ({each.calls} calls, usually {each.usual_s:.1f} s)"
+        begin = f"{each.begin:%m-%d} {each.begin:{clock}}"
+        yield plain(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
 
 
 def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:

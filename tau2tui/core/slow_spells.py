@@ -30,8 +30,8 @@ class Stretch:
     usual_client_s: float
     sampled: bool = True
     """Whether there are samples of the server in it."""
-    server_s: float | None = None
-    """The median from the arrival of a request to its end, as the server saw it."""
+    server_most_s: float | None = None
+    """The median from the arrival of a request to its end, as the server saw it, is no more than this."""
     kv_cache: float | None = None
     """The most of its KV cache that was in use."""
     waiting: float | None = None
@@ -68,8 +68,9 @@ def explain(stretch: Stretch, limits: VerdictsConfig | None = None) -> tuple[Cau
     s = stretch
     if not s.sampled:
         return Cause.NOT_KNOWN, "no samples of the server in this stretch"
-    if s.server_s is not None and s.server_s < SERVER_SHARE * s.client_s:
-        return Cause.CLIENT, f"the server had a request for {s.server_s:.1f} s, the call took {s.client_s:.1f} s"
+    if s.server_most_s is not None and s.server_most_s < SERVER_SHARE * s.client_s:
+        held = f"the server had a request for at most {s.server_most_s:.1f} s"
+        return Cause.CLIENT, f"{held}, the call took {s.client_s:.1f} s"
     if s.kv_cache is not None and s.kv_cache >= limits.kv_share and (s.waiting or s.preemptions):
         waits = f"{s.waiting or 0:.0f} waited, {s.preemptions or 0:.0f} preemptions"
         return Cause.KV_FULL, f"KV cache up to {s.kv_cache:.0%}, {waits}"

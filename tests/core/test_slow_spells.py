@@ -12,7 +12,7 @@ from tau2tui.core.slow_spells import Cause, Stretch, explain
 CALM = Stretch(
     client_s=9.0,
     usual_client_s=3.0,
-    server_s=8.5,
+    server_most_s=10.0,
     kv_cache=0.5,
     waiting=0.0,
     preemptions=0.0,
@@ -35,7 +35,7 @@ CALM = Stretch(
         ({"busy": 12.0}, Cause.IMBALANCE, "12.0 requests at once, the others of its model 4.0"),
         ({"hit_share": 0.1}, Cause.CACHE_LOST, "prefix hits 10%, usually 60%"),
         ({"answer_tokens": 400.0}, Cause.LONGER, "400 tokens an answer, usually 200"),
-        ({"server_s": 2.0}, Cause.CLIENT, "the server had a request for 2.0 s, the call took 9.0 s"),
+        ({"server_most_s": 2.0}, Cause.CLIENT, "the server had a request for at most 2.0 s, the call took 9.0 s"),
         ({"sampled": False}, Cause.NOT_KNOWN, "no samples of the server in this stretch"),
         ({}, Cause.NOT_KNOWN, "nothing that the server reports stands out"),
     ],

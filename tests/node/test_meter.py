@@ -8,13 +8,16 @@ import math
 import socket
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tau2tui.core.metrics.names import GAUGES, HISTOGRAMS, Quantity
 from tau2tui.core.metrics.scrape import parse
-from tau2tui.core.metrics.window import between
+from tau2tui.core.metrics.window import between, following
 from tau2tui.node import agent
 from tests.core.metrics.texts import ALL, text
 
@@ -190,3 +193,47 @@ def test_a_huge_text_is_read_up_to_its_limit() -> None:
     assert agent.read_metrics(noise + "vllm:num_requests_running 3\n") == {"running": {"": 3.0}}
     ours = "".join(f'vllm:num_requests_running{{engine="{n}"}} 1\n' for n in range(agent.METRIC_LINES + 10))
     assert len(agent.read_metrics(ours)["running"]) == agent.METRIC_LINES
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(min_value=1, max_value=20),
+        st.lists(st.sampled_from([0.2, 0.4, 3.0, 99.0]), max_size=4),
+        st.booleans(),
+    ),
+    min_size=2,
+    max_size=7,
+)
+"""Seconds, what the requests that end in them take, and whether the server begins anew before."""
+
+
+@given(STEPS)
+def test_over_any_sequence_of_scrapes_the_meter_and_the_package_say_the_same(
+    steps: list[tuple[int, list[float], bool]],
+) -> None:
+    made, scrapes, at = agent.Meter({}), [], 0.0
+    started, took_s = 0.0, list[float]()
+    for seconds, more_s, anew in steps:
+        at += seconds
+        if anew:
+            started, took_s = at, []
+        took_s = [*took_s, *more_s]
+        buckets = [(bound, sum(took <= bound for took in took_s)) for bound in (0.3, 1.0, 10.0)]
+        lines = [f'vllm:e2e_request_latency_seconds_bucket{{le="{bound}"}} {count}' for bound, count in buckets]
+        lines += [f'vllm:e2e_request_latency_seconds_bucket{{le="+Inf"}} {len(took_s)}']
+        lines += [f"vllm:e2e_request_latency_seconds_sum {sum(took_s)}"]
+        lines += [f"vllm:e2e_request_latency_seconds_count {len(took_s)}", f"process_start_time_seconds {started}"]
+        lines += [f"vllm:generation_tokens_total {100 * len(took_s)}"]
+        whole = "\n".join(lines) + "\n"
+        made.take(at, agent.read_metrics(whole))
+        scrapes.append(parse(whole, at))
+    kept = len(made.window)  # it forgets what is more than a minute ago
+    windows = [found for a, b in pairwise(scrapes) if (found := between(a, b)) is not None]
+    joined = following(windows[-kept:])
+    assert joined is not None
+    load = made.load()
+    assert load["generation_tokens_s"] == pytest.approx(joined.rate(Quantity.GENERATION_TOKENS))
+    assert load["window_s"] == pytest.approx(joined.seconds)
+    for q in (50, 99):
+        found = joined.histograms[Quantity.E2E].quantile(q / 100)
+        assert load[f"e2e_p{q}_s"] == pytest.approx(found.value if found else None)

@@ -64,12 +64,16 @@ class Histogram:
 
         The last means that the server began to count anew.
         """
-        if before is None or before.bounds != self.bounds:
+        if before is None or before.bounds != self.bounds or self.counts_less_than(before):
             return self
-        counts = tuple(now - then for now, then in zip(self.counts, before.counts, strict=True))
-        if any(count < 0 for count in counts) or self.sum < before.sum:
-            return self
+        counts = (now - then for now, then in zip(self.counts, before.counts, strict=True))
         return Histogram(self.bounds, _rising(counts), self.sum - before.sum)
+
+    def counts_less_than(self, before: Histogram) -> bool:
+        """Whether anything in it is less than it was: it was begun anew."""
+        if before.bounds != self.bounds:
+            return True
+        return self.sum < before.sum or any(n < then for n, then in zip(self.counts, before.counts, strict=True))
 
     def __add__(self, other: Histogram) -> Histogram:
         """The observations of both, at the bounds that both have: at those the sum is exact."""

@@ -112,32 +112,26 @@ def between(before: Scrape, after: Scrape) -> Window | None:
     seconds = after.at - before.at
     if seconds <= 0:
         return None
-    anew = _other_process(before, after)
-    restarted = anew
+    anew = _began_anew(before, after)
     increases: dict[Quantity, dict[Labels, float]] = {}
     for quantity in COUNTERS:
         then, now = before.values.get(quantity), after.values.get(quantity)
         if then is None or now is None:
             continue  # not known: a quantity that only one of the two reports cannot be compared
-        increases[quantity] = {}
-        for labels, value in now.items():
-            # A series that was not there yet stood at 0: those with labels begin with their first event.
-            start = 0.0 if anew else then.get(labels, 0.0)
-            restarted = restarted or value < start
-            increases[quantity][labels] = value if value < start else value - start
+        # A series that was not there yet stood at 0: those with labels begin with their first event.
+        increases[quantity] = {
+            labels: value - (0.0 if anew else then.get(labels, 0.0)) for labels, value in now.items()
+        }
     histograms: dict[Quantity, Histogram] = {}
     for quantity in HISTOGRAMS:
         earlier, later = before.histograms.get(quantity), after.histograms.get(quantity)
         if earlier is None or later is None:
             continue
-        grown = []
-        for labels, histogram in later.items():
-            grown.append(histogram.since(None if anew else earlier.get(labels)))
-            restarted = restarted or (labels in earlier and histogram.count < earlier[labels].count)
+        grown = (each.since(None if anew else earlier.get(labels)) for labels, each in later.items())
         if (total := added_up(grown)) is not None:
             histograms[quantity] = total
     rates = {quantity: sum(series.values()) / seconds for quantity, series in increases.items()}
-    return Window(seconds, increases, histograms, rates, restarted)
+    return Window(seconds, increases, histograms, rates, anew)
 
 
 def following(windows: Iterable[Window]) -> Window | None:
@@ -188,7 +182,24 @@ def _is_work(names: dict[str, str]) -> bool:
     return handler.startswith("/v1/") and handler != "/v1/models"
 
 
-def _other_process(before: Scrape, after: Scrape) -> bool:
-    """Whether the second scrape is of another process."""
+def _began_anew(before: Scrape, after: Scrape) -> bool:
+    """Whether the server counts from the start again: its process is another, or anything that it counts went back.
+
+    All counters of a server live in one process, those of its engines too: where one began anew, all did, also those
+    that have grown beyond what they were.
+    """
     then, now = before.process_start, after.process_start
-    return then is not None and now is not None and abs(now - then) > START_TOLERANCE_S
+    if then is not None and now is not None and abs(now - then) > START_TOLERANCE_S:
+        return True
+    went_back = (
+        value < before.values.get(quantity, {}).get(labels, 0.0)
+        for quantity in COUNTERS
+        for labels, value in after.values.get(quantity, {}).items()
+    )
+    fewer = (
+        each.counts_less_than(earlier)
+        for quantity in HISTOGRAMS
+        for labels, each in after.histograms.get(quantity, {}).items()
+        if (earlier := before.histograms.get(quantity, {}).get(labels)) is not None
+    )
+    return any(went_back) or any(fewer)

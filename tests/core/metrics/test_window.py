@@ -41,7 +41,7 @@ def test_a_rate_is_the_sum_over_engines_by_the_scrapes_own_times() -> None:
 
 def test_after_a_reset_only_what_was_counted_since_counts() -> None:
     found = window(tokens(0.0, {E0: 1000, E1: 5}), tokens(2.0, {E0: 30, E1: 9}))
-    assert found.increase(TOKENS) == 34 and found.restarted
+    assert found.increase(TOKENS) == 39 and found.restarted, "the other engine began anew with it"
 
 
 def test_a_restart_is_seen_though_the_counter_has_grown_beyond_what_it_was() -> None:
