@@ -235,5 +235,5 @@ def test_over_any_sequence_of_scrapes_the_meter_and_the_package_say_the_same(
     assert load["generation_tokens_s"] == pytest.approx(joined.rate(Quantity.GENERATION_TOKENS))
     assert load["window_s"] == pytest.approx(joined.seconds)
     for q in (50, 99):
-        found = joined.histograms[Quantity.E2E].quantile(q / 100)
-        assert load[f"e2e_p{q}_s"] == pytest.approx(found.value if found else None)
+        true = joined.histograms[Quantity.E2E].quantile(q / 100)
+        assert load[f"e2e_p{q}_s"] == pytest.approx(true.value if true else None)

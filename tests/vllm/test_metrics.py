@@ -102,7 +102,7 @@ def server(vllm_directory: Path) -> Iterator[Server]:
 def served(server: Server) -> tuple[list[dict[str, Any]], Scrape, Scrape, list[Scrape]]:
     """Ten requests at once: their usage, a scrape before and one after, and some meanwhile."""
     before = parse(server.text(), 0.0)
-    during = []
+    during: list[Scrape] = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
         asked = [pool.submit(server.ask, number) for number in range(AT_ONCE)]
         while not all(each.done() for each in asked):
