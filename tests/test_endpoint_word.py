@@ -103,9 +103,13 @@ def test_all_servers_of_a_run_are_asked_and_those_that_do_not_serve_are_told(tau
             state = {"name": name, "phase": phase, "port": port, "address": "127.0.0.1", "model": "org/Expert"}
             (run / f"replicas/{name}.json").write_text(json.dumps({**state, "expert": name[:-2], "job_id": "1"}))
         ended = tau2tui.run("endpoint", "--all", "--seconds", "0.1", "--json", status=4)
-        found = json.loads(ended.stdout)["endpoints"]
+        report = json.loads(ended.stdout)
+        found = report["endpoints"]
         lines = tau2tui.run("endpoint", "--all", "--seconds", "0.1", status=4).stdout.splitlines()
     assert {name: each["ready"] for name, each in found.items()} == {"agent-0": True, "bad-0": False}
+    assert report["models"]["org/Expert"]["servers"] == 1
+    assert report["models"]["org/Expert"]["generation_tokens_s"] == 0
+    assert lines[2].startswith("org/Expert: 1 server over 0.")
     assert "later-0: loading, not asked" in ended.stderr
     assert lines[0].startswith("agent-0") and "running 0, waiting 0, KV 0%" in lines[0]
     assert lines[1].startswith("bad-0") and "/health: HTTP 500" in lines[1]

@@ -68,11 +68,13 @@ def endpoint(
     found = run_async(look)
     if as_json:
         reports = {name: report(each) for name, each in found.items()}
-        put_json({"endpoints": reports} if whole_run else next(iter(reports.values())))
+        put_json({"endpoints": reports, "models": _by_model(found)} if whole_run else next(iter(reports.values())))
     else:
         for name, each in found.items():
             for line in _row(name, each) if whole_run else _lines(each):
                 put(line)
+        for model, told in _by_model(found).items() if whole_run else ():
+            put(plain(_model_line(model, told)))
     raise click.exceptions.Exit(_status(found.values()))
 
 
@@ -172,6 +174,27 @@ def _window(found: Probed) -> Window | None:
     from tau2tui.core.metrics.window import between
 
     return between(found.scrapes[0], found.scrapes[-1]) if len(found.scrapes) > 1 else None
+
+
+def _by_model(found: Mapping[str, Probed]) -> dict[str, dict[str, Any]]:
+    """What the servers of each model did together: everything added up before a quantile is taken."""
+    from tau2tui.core.endpoint import window_figures
+    from tau2tui.core.metrics.window import beside
+
+    windows: dict[str, list[Window]] = {}
+    for each in found.values():
+        if each.models and (window := _window(each)) is not None:
+            windows.setdefault(each.models[0].id, []).append(window)
+    pooled = {model: (len(several), beside(several)) for model, several in windows.items()}
+    return {model: {"servers": n, **window_figures(window)} for model, (n, window) in pooled.items() if window}
+
+
+def _model_line(model: str, told: Mapping[str, Any]) -> str:
+    times = told["e2e"] or {}
+    quantiles = (f"{q} {times[f'{q}_s']:.3g} s" for q in ("p50", "p99") if times.get(f"{q}_s") is not None)
+    servers = f"{told['servers']} server{'' if told['servers'] == 1 else 's'}"
+    rates = f"{_number(told['generation_tokens_s'])} tokens/s, {_number(told['requests_s'])} requests/s"
+    return ", ".join((f"{model}: {servers} over {told['seconds']:.1f} s: {rates}", *quantiles))
 
 
 def _row(name: str, found: Probed) -> Iterator[str]:

@@ -293,3 +293,15 @@ async def test_a_replica_without_a_log_says_why_there_is_none() -> None:
         await until(pilot, lambda: "○ absent" in column(app, "STATE"))
         await pilot.press("l")
         await until(pilot, lambda: app.told == ["No log yet: orchestrator-0 is absent: not submitted"])
+
+
+async def test_latencies_and_what_the_load_says_stand_in_the_row() -> None:
+    cluster = busy_cluster()
+    now = cluster.clock()
+    slow = Load(8.0, 5.0, 0.97, 100.0, e2e_p50_s=1.25, e2e_p99_s=132.4, preemptions_per_min=4.0, waiting_since=now - 90)
+    cluster.change("expert-1-1", load=slow)
+    async with run_on(make_ops(cluster), size=(240, 40)) as (app, _):
+        row = table(app).index_of("expert-1-1")
+        assert (column(app, "P50")[row], column(app, "P99")[row]) == ("1.25s", "132s")
+        assert column(app, "P50")[row - 1] == "–", "not reported, and not 0"
+        assert "KV-bound: KV cache 97% full, 5 wait, 4.0 preemptions a minute; saturated" in column(app, "WHY")[row]
