@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2tui.core.metrics.names import GAUGES, HISTOGRAMS, Quantity
@@ -207,6 +207,7 @@ STEPS = st.lists(
 """Seconds, what the requests that end in them take, and whether the server begins anew before."""
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_over_any_sequence_of_scrapes_the_meter_and_the_package_say_the_same(
     steps: list[tuple[int, list[float], bool]],

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2tui.core.metrics.histogram import Histogram, Quantile, added_up, histogram_of
@@ -38,6 +38,7 @@ def test_without_an_observation_there_is_no_quantile_and_no_mean() -> None:
     assert (empty.quantile(0.5), empty.mean) == (None, None)
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(min_value=0, max_value=1))
 def test_a_quantile_lies_in_the_bucket_of_the_true_one(values: list[float], q: float) -> None:
     found = made(values).quantile(q)
@@ -47,6 +48,7 @@ def test_a_quantile_lies_in_the_bucket_of_the_true_one(values: list[float], q: f
     assert (found.low, found.high) == (BOUNDS[place - 1] if place else 0.0, BOUNDS[place])
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_a_difference_is_what_was_observed_between_and_a_sum_is_all(first: list[float], then: list[float]) -> None:
     window = made(first + then).since(made(first))
@@ -55,6 +57,7 @@ def test_a_difference_is_what_was_observed_between_and_a_sum_is_all(first: list[
     assert total is not None and total.counts == made(first + then).counts
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_histograms_with_other_bounds_are_added_at_the_bounds_of_both(a: list[float], b: list[float]) -> None:
     total = made(a) + made(b, (0.2, 1.0, math.inf))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -116,6 +116,7 @@ def test_a_huge_text_is_read_up_to_its_limits() -> None:
     assert parse(ours, 0.0).total(Quantity.RUNNING) == LINE_LIMIT
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(ALL), st.integers(min_value=0, max_value=60_000))
 def test_nothing_that_a_server_says_raises(junk: str, name: str, place: int) -> None:
     whole = text(name.removesuffix(".txt"))[:9000]

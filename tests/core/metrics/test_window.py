@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tau2tui.core.metrics.histogram import Histogram
@@ -111,6 +111,7 @@ def test_a_reset_between_two_windows_is_not_overlooked_when_they_are_joined() ->
     assert window(scrapes[0], scrapes[2]).increase(TOKENS) == 100, "which is why each is compared with the next"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=50), min_size=2, max_size=12), st.data())
 def test_without_resets_joined_windows_are_the_whole_and_with_them_nothing_is_negative(
     steps: list[int], data: st.DataObject
