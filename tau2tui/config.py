@@ -514,8 +514,40 @@ class PollConfig(_Section):
     """squeue: at most four calls a minute."""
     run_s: Annotated[float, Field(ge=0.5)] = 2.0
     """The run directory: one command for all replicas and the evaluation."""
+    metrics_s: Annotated[float, Field(ge=1)] = 10.0
+    """Each server's /metrics, by the node agent: whether anybody looks or not."""
     logs_s: Annotated[float, Field(ge=0.5)] = 3.0
     """The evaluation's logs, for latencies; only while they are looked at."""
+
+
+class VerdictsConfig(_Section):
+    """When a server that answers is called degraded, and what is said of its load."""
+
+    stuck_s: Seconds = 60.0
+    """Degraded: requests run, and for so long no token came."""
+    wedged_s: Seconds = 60.0
+    """Degraded: requests wait, they do not become fewer, and for so long none has run."""
+    failing_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Degraded: so large a share of the last minute's requests was answered with 5xx …"""
+    failing_least: Annotated[int, Field(ge=1)] = 5
+    """… and at least so many."""
+    saturated_s: Seconds = 60.0
+    """Saturated: some request has waited all this time."""
+    kv_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """KV-bound: so much of the KV cache is in use, and requests wait or are preempted."""
+    imbalance: Annotated[float, Field(gt=1)] = 2.0
+    """Imbalanced: so many times the median of the other replicas of its model, or that many times less …"""
+    imbalance_least: Annotated[int, Field(ge=1)] = 4
+    """… and at least so many requests away from it."""
+    drift: Annotated[float, Field(gt=1)] = 2.0
+    """Drifting: so many times the usual time between two tokens."""
+    restarted_s: Seconds = 300.0
+    """For so long a restart is mentioned."""
+
+    @property
+    def agents_own(self) -> dict[str, float]:
+        """What the node agents need to know."""
+        return self.model_dump(include={"stuck_s", "wedged_s", "failing_share", "failing_least"})
 
 
 class ScreenConfig(_Section):
@@ -572,6 +604,7 @@ class Config(_Section):
     """Name → regular expression: the class of an error whose line matches, or what became of an attempt."""
     diagnosis: DiagnosisConfig = DiagnosisConfig()
     poll: PollConfig = PollConfig()
+    verdicts: VerdictsConfig = VerdictsConfig()
     screen: ScreenConfig = ScreenConfig()
     notices: NoticesConfig = NoticesConfig()
     keys: dict[Annotated[str, Field(pattern=r"^[a-z-]+\.[a-z-]+$")], Line] = {}

@@ -12,15 +12,6 @@ from tau2tui.analysis.frames import Logs
 ACTIVE_KV = 0.7
 """The share of the KV cache in use above which a fleet counts as busy."""
 
-SAMPLES = pl.Schema(
-    {
-        "at": pl.Datetime("ms"),
-        "replica": pl.String(),
-        **dict.fromkeys(("running", "waiting", "kv_cache", "generation_tokens"), pl.Float64()),
-    }
-)
-"""One row for each sample of a server's /metrics; null where it did not report a value. Local times, as in the logs."""
-
 TIMELINE = pl.Schema(
     {
         "at": pl.Datetime("ms"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,8 +12,8 @@ import polars as pl
 import tomli
 
 from tau2tui.analysis.experts import Price
+from tau2tui.analysis.history import SAMPLES, read_history
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
-from tau2tui.analysis.pace import SAMPLES
 from tau2tui.analysis.scan import find_logs
 from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
@@ -81,7 +80,7 @@ def read_run(path: Path) -> RunFiles:
         progress=progress,
         replicas=replicas,
         outcomes=read_outcomes(path, names.outputs, logs),
-        samples=_samples(path / layout.METRICS),
+        samples=read_history(path / layout.METRICS).samples,
         incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
     )
@@ -135,20 +134,6 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(entry, dict) and isinstance(entry.get("at"), (int, float)):
             yield entry
-
-
-def _samples(directory: Path) -> pl.DataFrame:
-    figures = SAMPLES.names()[2:]
-    rows = [
-        (datetime.fromtimestamp(entry["at"]), path.stem, *(_number(entry.get(name)) for name in figures))
-        for path in sorted(directory.glob("*.jsonl"))
-        for entry in _lines(path)
-    ]
-    return pl.DataFrame(rows, schema=SAMPLES, orient="row")
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _activity(path: Path) -> Iterator[Incident]:

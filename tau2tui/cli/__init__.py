@@ -12,9 +12,11 @@ import click
 from tau2tui import __version__
 from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
+from tau2tui.cli.endpoint import endpoint
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
+from tau2tui.cli.history import history
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.looking import jobs, logs, sources
 from tau2tui.cli.measuring import compare, latency
@@ -85,6 +87,8 @@ for word in (
     logs,
     report,
     compare,
+    endpoint,
+    history,
     tunnel,
     serve,
     runs,

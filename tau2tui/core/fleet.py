@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from tau2tui.config import VerdictsConfig
 from tau2tui.core.diagnosis import Finding, Place, Table, diagnose
-from tau2tui.core.model import EvalProgress, Load, Phase, Replica, RunState
+from tau2tui.core.load_verdicts import LoadVerdict, load_verdicts
+from tau2tui.core.model import EvalProgress, EvalState, Load, Phase, Replica, RunState
 from tau2tui.core.verdict import Standing, Verdict
 
 
@@ -48,6 +50,8 @@ class FleetRow:
     """How long other replicas and attempts of this expert were in it: the median; None if none has been."""
     diagnosis: Finding | None = None
     """What the last error of one that failed amounts to; None: nothing that is known."""
+    verdicts: tuple[LoadVerdict, ...] = ()
+    """What its load says is the matter; their evidence is part of `why`."""
 
 
 RATE_WINDOW_S = 300.0
@@ -56,12 +60,16 @@ _LEAST_RATE_S = 10.0
 
 
 def fleet_rows(
-    verdicts: Iterable[Verdict], run: RunState | None, earlier: RunState | None = None, known: Table | None = None
+    verdicts: Iterable[Verdict],
+    run: RunState | None,
+    earlier: RunState | None = None,
+    known: Table | None = None,
+    limits: VerdictsConfig | None = None,
 ) -> tuple[FleetRow, ...]:
     """The rows in the order of the plan.
 
     `earlier` is what the run was a few minutes ago, for rates; `known` holds the failure signatures, if not only those
-    that are shipped.
+    that are shipped; `limits` say from when on a load is worth a word.
     """
     verdicts = tuple(verdicts)
     starts: dict[str, list[Replica]] = {}
@@ -69,10 +77,26 @@ def fleet_rows(
         starts.setdefault(replica.expert, []).append(replica)
     before = earlier.evaluation if earlier else None
     watched_s = run.clock - earlier.clock if run and earlier else 0.0
-    return tuple(
-        replace(_row(verdict, run, starts, before, watched_s), diagnosis=_diagnosis(verdict, known))
+    # Of a replica whose agent is silent nothing may be said.
+    serving = [v.seen for v in verdicts if v.seen and v.standing in (Standing.READY, Standing.DEGRADED)]
+    matters = load_verdicts(serving, _in_flight(run), limits)
+    rows = (
+        (verdict, _row(verdict, run, starts, before, watched_s, matters.get(verdict.wanted.name, ())))
         for verdict in verdicts
     )
+    return tuple(replace(row, diagnosis=_diagnosis(verdict, known)) for verdict, row in rows)
+
+
+def _in_flight(run: RunState | None) -> dict[str, int] | None:
+    """Simulations that wait for each replica, while the evaluation runs; None: it does not."""
+    progress = run.evaluation if run else None
+    if progress is None or progress.state is not EvalState.RUNNING:
+        return None
+    counts: dict[str, int] = {}
+    for unit in progress.running:
+        if unit.replica:
+            counts[unit.replica] = counts.get(unit.replica, 0) + 1
+    return counts
 
 
 def per_minute(now: float, before: float | None, watched_s: float) -> float | None:
@@ -99,6 +123,7 @@ def _row(
     starts: dict[str, list[Replica]],
     before: EvalProgress | None,
     watched_s: float,
+    matters: tuple[LoadVerdict, ...],
 ) -> FleetRow:
     wanted, seen, job = verdict.wanted, verdict.seen, verdict.job
     progress = run.evaluation if run else None
@@ -114,7 +139,7 @@ def _row(
         standing=verdict.standing,
         phase=seen.phase.value if seen else "",
         level=seen.level.value if seen and seen.level else "",
-        why=verdict.why,
+        why="; ".join(filter(None, (verdict.why, *(m.evidence for m in matters if m.evidence not in verdict.why)))),
         job=verdict.job_name,
         job_id=(seen.job_id if seen else "") or (job.id if job else ""),
         job_state=job.raw_state if job else "",
@@ -132,6 +157,7 @@ def _row(
         last_error=seen.last_error if seen else "",
         phase_s=run.clock - seen.phase_since if starting and run and seen and seen.phase_since else None,
         usual_phase_s=usual_s(seen.phase, starts.get(wanted.expert, ())) if starting and seen else None,
+        verdicts=matters,
     )
 
 

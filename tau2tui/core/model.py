@@ -83,8 +83,38 @@ class Load:
     running: float | None = None
     waiting: float | None = None
     kv_cache: float | None = None
-    """Share of the KV cache in use, 0–1."""
+    """Share of the KV cache in use, 0–1; of several engines the largest."""
     generation_tokens_s: float | None = None
+    prompt_tokens_s: float | None = None
+    requests_s: float | None = None
+    """Requests that ended, a second. These and all rates, shares and quantiles are over `window_s`."""
+    waiting_by_reason: dict[str, float] | None = None
+    """capacity, or deferred; since vLLM 0.32."""
+    ttft_p50_s: float | None = None
+    ttft_p99_s: float | None = None
+    """Time to the first token; interpolated in buckets, and beyond the last bound that bound."""
+    e2e_p50_s: float | None = None
+    e2e_p99_s: float | None = None
+    """From the arrival of a request to its end."""
+    queue_s: float | None = None
+    """The mean time that requests waited before they ran."""
+    itl_s: float | None = None
+    """The mean time between two tokens."""
+    itl_usual_s: float | None = None
+    """The same since the server began."""
+    prefix_hit_share: float | None = None
+    """Of the prompt tokens those that were found in the prefix cache, 0–1."""
+    preemptions_per_min: float | None = None
+    failed_share: float | None = None
+    """Of the responses of the API those with 5xx, 0–1."""
+    window_s: float | None = None
+    """The stretch that was looked at, up to a minute."""
+    waiting_since: float | None = None
+    """Since when some request has always waited; None if none does."""
+    restarted_at: float | None = None
+    """When the counters were last seen to have begun anew, without the node agent having started the server."""
+    process_start: float | None = None
+    """When the server's process began, as it says itself."""
 
 
 @dataclass(frozen=True, slots=True)

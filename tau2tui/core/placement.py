@@ -229,6 +229,8 @@ def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: s
             "more": {key: value for key, value in table.items() if key not in models},
         },
         "logs": config.run.logs,
+        "metrics_s": config.poll.metrics_s,
+        "verdicts": config.verdicts.agents_own,
         "host": config.serve.host,
         "address": address,
         "replicas": [

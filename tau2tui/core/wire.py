@@ -23,6 +23,8 @@ from tau2tui.core.model import (
     TrialProgress,
 )
 
+_LOAD = tuple(name for name in Load.__dataclass_fields__ if name != "waiting_by_reason")
+
 
 def replica_from(data: Mapping[str, Any]) -> Replica:
     """Read `replicas/<replica>.json`."""
@@ -54,10 +56,8 @@ def replica_from(data: Mapping[str, Any]) -> Replica:
         ready_at=_number(data, "ready_at"),
         heartbeat_at=_number(data, "heartbeat_at") or 0.0,
         load=Load(
-            running=_number(load, "running"),
-            waiting=_number(load, "waiting"),
-            kv_cache=_number(load, "kv_cache"),
-            generation_tokens_s=_number(load, "generation_tokens_s"),
+            waiting_by_reason=_numbers(load, "waiting_by_reason") or None,
+            **{name: _number(load, name) for name in _LOAD},
         ),
     )
 

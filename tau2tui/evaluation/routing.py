@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tau2tui.core.breaker import Breaker
 from tau2tui.core.layout import REPLICAS
 from tau2tui.core.model import Phase, Replica
 from tau2tui.core.wire import replica_from
-from tau2tui.evaluation.breaker import Breaker
 from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
 
 READ_EVERY_S = 2.0

@@ -19,6 +19,7 @@ import contextlib
 import fcntl
 import http.client
 import json
+import math
 import os
 import pwd
 import re
@@ -42,6 +43,7 @@ PROBE_READY_S = 5.0
 METRICS_S = 10.0
 PROBE_TIMEOUT_S = 5.0
 COMPLETION_TIMEOUT_S = 120.0
+ANSWER_LIMIT = 8 << 20
 FAILED_PROBES_DEGRADED = 3
 SILENT_S = 30.0
 """After so long without a heartbeat another agent may be taken for gone."""
@@ -238,13 +240,26 @@ def fetch(address: str, port: int, path: str, body: Any = None, timeout_s: float
         else:
             connection.request("POST", path, body=json.dumps(body).encode(), headers=headers)
         response = connection.getresponse()
-        payload = response.read(8 << 20)
+        payload = read_answer(response, time.monotonic() + timeout_s)
     except (OSError, http.client.HTTPException) as error:
         raise ProbeFailed("%s: %s" % (path, error or type(error).__name__)) from None
     finally:
         connection.close()
     if response.status != 200:
         raise ProbeFailed("%s: HTTP %d %s" % (path, response.status, payload[:200].decode(errors="replace")))
+    return payload
+
+
+def read_answer(response: http.client.HTTPResponse, deadline: float) -> bytes:
+    """The body, up to ANSWER_LIMIT; the time-out of the connection is for each read, the deadline for all of them."""
+    payload = b""
+    while len(payload) < ANSWER_LIMIT:
+        piece = response.read1(1 << 16)
+        if not piece:
+            break
+        payload += piece
+        if time.monotonic() > deadline:
+            raise socket.timeout("the answer did not end in time")
     return payload
 
 
@@ -280,26 +295,322 @@ def probe_completion(address: str, port: int, model: str, kind: str) -> None:
         raise ProbeFailed("completion: answered, but not as a parsed tool call (tool-call parser?)")
 
 
-METRIC = re.compile(r"^vllm:(\w+)(?:\{[^}]*\})?\s+(\S+)", re.MULTILINE)
+# --- what /metrics says ------------------------------------------------------------------------------------------
+
+METRICS = {
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "waiting",
+    "vllm:num_requests_waiting_by_reason": "waiting_by_reason",
+    "vllm:kv_cache_usage_perc": "kv_cache",
+    "vllm:gpu_cache_usage_perc": "kv_cache",
+    "vllm:generation_tokens_total": "generation_tokens",
+    "vllm:prompt_tokens_total": "prompt_tokens",
+    "vllm:request_success_total": "finished",
+    "vllm:num_preemptions_total": "preemptions",
+    "vllm:prefix_cache_queries_total": "prefix_queries",
+    "vllm:gpu_prefix_cache_queries_total": "prefix_queries",
+    "vllm:prefix_cache_hits_total": "prefix_hits",
+    "vllm:gpu_prefix_cache_hits_total": "prefix_hits",
+    "vllm:time_to_first_token_seconds": "ttft",
+    "vllm:e2e_request_latency_seconds": "e2e",
+    "vllm:request_queue_time_seconds": "queue",
+    "vllm:inter_token_latency_seconds": "itl",
+    "vllm:time_per_output_token_seconds": "itl",
+    "http_requests_total": "http",
+    "process_start_time_seconds": "process_start",
+}
+"""Names of vLLM 0.9 to 0.33 → what they mean; of several names for one thing the first that a server has counts."""
+GAUGES = ("running", "waiting", "waiting_by_reason", "kv_cache", "process_start")
+HISTOGRAMS = ("ttft", "e2e", "queue", "itl")
+METRIC_LINES = 20000
+METRIC = re.compile(
+    r"^(%s)(_bucket|_sum|_count)?(?:\{(.*)\})?[ \t]+([^\s#]+)(?:[ \t]+-?\d+)?[ \t]*\r?$"
+    % "|".join(sorted(map(re.escape, METRICS), key=len, reverse=True)),
+    re.MULTILINE,
+)
+NO_HTTP_YET = re.compile(r"^# TYPE http_requests_total ", re.MULTILINE)
+"""These are declared before the first response is counted: what comes then has been none before."""
+LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+WINDOW_S = 60.0
+"""What rates and quantiles are over: as much of the last minute as was scraped."""
+WINDOW_SLACK_S = 5.0
+ROW = (
+    *("attempt", "running", "waiting", "kv_cache", "seconds", "generation_tokens", "prompt_tokens", "finished"),
+    *("preemptions", "prefix_queries", "prefix_hits", "http", "failed"),
+)
+"""The numbers of a row of metrics/<replica>.jsonl in their order; from `seconds` on: since the row before."""
+BOUNDS_EVERY = 500
+"""Rows after which the bounds of the buckets are written again; a row has only their places among them."""
+METRICS_FILE_LIMIT = 8 << 20
+"""Bytes of such a file before it is put aside, in place of the one that was put aside before: days of samples."""
+METRICS_PATIENCE_S = 120.0
+"""A server that does not answer for its metrics is asked ever more rarely, up to this."""
+NO_LIMITS = {"stuck_s": 60.0, "wedged_s": 60.0, "failing_share": 0.5, "failing_least": 5}
+"""What makes a server that answers /health degraded all the same, unless the job says otherwise."""
+
+Series = Dict[str, Dict[str, float]]
+"""What is measured → its series, by their labels as text → value; the parts of a histogram are e2e_bucket and so on."""
 
 
-def read_metrics(text: str) -> Dict[str, float]:
-    """Sums over engines of the few series that the table shows; what is not reported is not in the result."""
-    names = {
-        "num_requests_running": "running",
-        "num_requests_waiting": "waiting",
-        "kv_cache_usage_perc": "kv_cache",
-        "gpu_cache_usage_perc": "kv_cache",
-        "generation_tokens_total": "generation_tokens",
-    }
-    found: Dict[str, List[float]] = {}
-    for name, value in METRIC.findall(text):
-        if name in names:
-            try:
-                found.setdefault(names[name], []).append(float(value))
-            except ValueError:
-                continue
-    return {key: max(values) if key == "kv_cache" else sum(values) for key, values in found.items()}
+def read_metrics(text: str) -> Series:
+    """The series of METRICS; what is not reported, or is no finite number, is not there."""
+    found: Dict[str, Series] = {}
+    for number_, match in enumerate(METRIC.finditer(text)):
+        if number_ >= METRIC_LINES:
+            break
+        name, part, labels, value = match.groups()
+        try:
+            read = float(value)
+        except ValueError:
+            continue
+        key = METRICS[name]
+        if math.isfinite(read) and (key in HISTOGRAMS) == bool(part):
+            found.setdefault(name, {}).setdefault(key + (part or ""), {})[labels or ""] = read
+    chosen: Series = {}
+    told: Set[str] = set()
+    for name, key in METRICS.items():
+        if name in found and key not in told:
+            told.add(key)
+            chosen.update(found[name])
+    if NO_HTTP_YET.search(text):
+        chosen.setdefault("http", {})
+    return chosen
+
+
+def labels_of(text: str) -> Dict[str, str]:
+    return dict(LABEL.findall(text))
+
+
+def by_label(series: Dict[str, float], label: str) -> Dict[str, float]:
+    """Sums by the value of one label."""
+    sums: Dict[str, float] = {}
+    for text, value in series.items():
+        name = labels_of(text).get(label, "")
+        sums[name] = sums.get(name, 0.0) + value
+    return sums
+
+
+def quantile(buckets: Dict[str, float], q: float) -> Optional[float]:
+    """The quantile of a histogram from its cumulative counts by `le`, linear within a bucket; None of nothing.
+
+    Beyond the last finite bound it is that bound: the least that it can be.
+    """
+    bounds = sorted((float(le), count) for le, count in buckets.items())
+    if not bounds or bounds[-1][1] <= 0:
+        return None
+    rank, low, below = q * bounds[-1][1], 0.0, 0.0
+    for high, count in bounds:
+        if count >= rank and count > below:
+            return low if math.isinf(high) else low + (high - low) * (rank - below) / (count - below)
+        low, below = high, max(below, count)
+    return low
+
+
+def rounded(value: Optional[float], digits: int) -> Optional[float]:
+    """Short in a file: whole numbers without a point."""
+    if value is None:
+        return None
+    value = round(value, digits)
+    return int(value) if value == int(value) else value
+
+
+class Meter:
+    """What the scrapes of one attempt of a server add up to: its load, a row for the history, and whether it is well.
+
+    Counters are compared from scrape to scrape, by the scrapes' own times. If one went back, or the process is another,
+    all began anew, and count from there.
+    """
+
+    def __init__(self, limits: Dict[str, Any]) -> None:
+        self.limits = {**NO_LIMITS, **limits}
+        self.at: Optional[float] = None
+        self.seen: Series = {}
+        self.seconds: Optional[float] = None
+        self.grown: Series = {}
+        self.window: Deque[Tuple[float, Series]] = collections.deque()
+        self.restarted_at: Optional[float] = None
+        self.rows_to_bounds = 0
+        self.since: Dict[str, Tuple[float, float]] = {}
+        """stuck, wedged, waiting → when that began, and how many waited then."""
+
+    def take(self, at: float, seen: Series) -> None:
+        """The next scrape, asked for at `at` (Unix seconds)."""
+        before, self.seen = self.seen, seen
+        begun, self.at = self.at, at
+        self.seconds, self.grown = None, {}
+        if begun is not None and at > begun:
+            anew = self.began_anew(before)
+            if anew:
+                self.restarted_at = at
+            self.seconds = at - begun
+            self.grown = {
+                key: {
+                    labels: value - (0.0 if anew else before[key].get(labels, 0.0)) for labels, value in series.items()
+                }
+                for key, series in seen.items()
+                if key not in GAUGES and key in before
+            }
+            self.window.append((self.seconds, self.grown))
+            while len(self.window) > 1 and sum(seconds for seconds, _ in self.window) > WINDOW_S + WINDOW_SLACK_S:
+                self.window.popleft()
+        self.judge(at if begun is None else begun, at)
+
+    def began_anew(self, before: Series) -> bool:
+        """Whether the server counts from the start again."""
+        start, started = (self.total(series, "process_start") for series in (before, self.seen))
+        if start is not None and started is not None and abs(started - start) > 1.0:
+            return True
+        return any(
+            value < before.get(key, {}).get(labels, 0.0)
+            for key, series in self.seen.items()
+            if key not in GAUGES
+            for labels, value in series.items()
+        )
+
+    def judge(self, begun: float, at: float) -> None:
+        """Since when something is not as it should be."""
+        running, waiting = self.total(self.seen, "running"), self.total(self.seen, "waiting")
+        steps = [self.total(self.grown, key) for key in ("generation_tokens", "prompt_tokens", "finished")]
+        idle = self.seconds is not None and None not in steps and not any(steps)
+        for what, true in (
+            ("stuck", idle and bool(running)),
+            ("wedged", idle and running == 0 and bool(waiting)),
+            ("waiting", bool(waiting)),
+        ):
+            if not true:
+                self.since.pop(what, None)
+            elif what not in self.since:
+                self.since[what] = (at if what == "waiting" else begun, waiting or 0.0)
+
+    @staticmethod
+    def total(series: Series, key: str) -> Optional[float]:
+        return sum(series[key].values()) if series.get(key) else None
+
+    def increase(self, key: str) -> Optional[float]:
+        """Over the window; None if that is not known."""
+        known = [total for total in (self.total(grown, key) for _, grown in self.window) if total is not None]
+        return sum(known) if known else None
+
+    def rate(self, key: str) -> Optional[float]:
+        """A second, over the window."""
+        increase = self.increase(key)
+        seconds = sum(seconds for seconds, grown in self.window if key in grown)
+        return None if increase is None or seconds <= 0 else increase / seconds
+
+    def buckets(self, key: str) -> Dict[str, float]:
+        """Observations of the window by bound, cumulative, over all engines."""
+        sums: Dict[str, float] = {}
+        for _, grown in self.window:
+            for bound, count in by_label(grown.get(key + "_bucket", {}), "le").items():
+                sums[bound] = sums.get(bound, 0.0) + count
+        return sums
+
+    def share(self, part: Optional[float], whole: Optional[float]) -> Optional[float]:
+        return None if part is None or not whole else part / whole
+
+    def http(self, grown: Series) -> Tuple[Optional[float], Optional[float]]:
+        """Responses of the API, and how many of them were 5xx; /v1/models is asked by us all the time, and left out."""
+        if "http" not in grown:
+            return None, None
+        answers = failed = 0.0
+        for text, count in grown["http"].items():
+            labels = labels_of(text)
+            handler = labels.get("handler", "")
+            if handler.startswith("/v1/") and handler != "/v1/models":
+                answers += count
+                failed += count if labels.get("status", "").startswith("5") else 0.0
+        return answers, failed
+
+    def failures(self) -> Tuple[float, float]:
+        """Responses of the API over the window, and how many of them were 5xx."""
+        pairs = [self.http(grown) for _, grown in self.window]
+        return sum(each or 0.0 for each, _ in pairs), sum(failed or 0.0 for _, failed in pairs)
+
+    def unwell(self) -> str:
+        """Why this server is not well although it answers /health; empty if nothing says so."""
+        if self.at is None:
+            return ""
+        limits = self.limits
+        lasted = {what: self.at - since for what, (since, _) in self.since.items()}
+        if lasted.get("stuck", 0.0) >= limits["stuck_s"]:
+            running = self.total(self.seen, "running") or 0.0
+            return "stuck: %d requests run and no token came for %d s" % (running, lasted["stuck"])
+        waiting = self.total(self.seen, "waiting") or 0.0
+        if lasted.get("wedged", 0.0) >= limits["wedged_s"] and waiting >= self.since["wedged"][1]:
+            return "wedged: %d requests wait and none has run for %d s" % (waiting, lasted["wedged"])
+        answers, failed = self.failures()
+        if failed >= limits["failing_least"] and failed >= limits["failing_share"] * answers:
+            return "failing: %d of %d requests of the last minute were answered with 5xx" % (failed, answers)
+        return ""
+
+    def load(self) -> Dict[str, Any]:
+        """What the state of a replica tells; None is "not reported"."""
+        seen = self.seen
+        queries, hits = self.increase("prefix_queries"), self.increase("prefix_hits")
+        preemptions = self.rate("preemptions")
+        reasons = seen.get("waiting_by_reason")
+        answers, failed = self.failures()
+        figures: Dict[str, Any] = {
+            "running": self.total(seen, "running"),
+            "waiting": self.total(seen, "waiting"),
+            "waiting_by_reason": by_label(reasons, "reason") if reasons else None,
+            "kv_cache": max(seen["kv_cache"].values()) if seen.get("kv_cache") else None,
+            "generation_tokens_s": self.rate("generation_tokens"),
+            "prompt_tokens_s": self.rate("prompt_tokens"),
+            "requests_s": self.rate("finished"),
+            "prefix_hit_share": self.share(hits, queries),
+            "preemptions_per_min": None if preemptions is None else 60 * preemptions,
+            "failed_share": self.share(failed, answers),
+            "queue_s": self.share(self.increase("queue_sum"), self.increase("queue_count")),
+            "itl_s": self.share(self.increase("itl_sum"), self.increase("itl_count")),
+            "itl_usual_s": self.share(self.total(seen, "itl_sum"), self.total(seen, "itl_count")),
+            "window_s": sum(seconds for seconds, _ in self.window) or None,
+            "waiting_since": self.since["waiting"][0] if "waiting" in self.since else None,
+            "restarted_at": self.restarted_at,
+            "process_start": self.total(seen, "process_start"),
+        }
+        for key in ("ttft", "e2e"):
+            buckets = self.buckets(key)
+            figures["%s_p50_s" % key], figures["%s_p99_s" % key] = quantile(buckets, 0.5), quantile(buckets, 0.99)
+        return figures
+
+    def row(self, attempt: int) -> Dict[str, Any]:
+        """One line of the history: numbers in the order of ROW, and what each bucket observed if it did."""
+        kv_cache = self.seen.get("kv_cache")
+        answers, failed = self.http(self.grown)
+        figures: List[Optional[float]] = [
+            attempt,
+            self.total(self.seen, "running"),
+            self.total(self.seen, "waiting"),
+            rounded(max(kv_cache.values()), 3) if kv_cache else None,
+            rounded(self.seconds, 1),
+            *(self.total(self.grown, key) for key in ROW[5:11]),
+            answers,
+            failed,
+        ]
+        row: Dict[str, Any] = {"t": rounded(self.at, 1), "v": [rounded(figure, 3) for figure in figures]}
+        bounds = {}
+        for key, letter in (("ttft", "T"), ("e2e", "E")):
+            seen = map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))
+            bounds[letter] = sorted(bound for bound in seen if math.isfinite(bound))
+            cumulative = {float(le): n for le, n in by_label(self.grown.get(key + "_bucket", {}), "le").items()}
+            below, counts = 0.0, []  # type: float, List[Optional[float]]
+            for place, bound in enumerate([*bounds[letter], math.inf]):
+                count = cumulative.get(bound, below)
+                if count > below:
+                    counts += [place, rounded(count - below, 0)]
+                    below = count
+            if counts:
+                row[letter] = counts
+        for key, letter in (("queue", "Q"), ("itl", "I")):
+            observed = self.total(self.grown, key + "_count")
+            if observed:
+                row[letter] = [rounded(self.total(self.grown, key + "_sum"), 3), rounded(observed, 0)]
+        if self.rows_to_bounds <= 0 and any(bounds.values()):
+            row["b"] = bounds
+            self.rows_to_bounds = BOUNDS_EVERY
+        self.rows_to_bounds -= 1
+        return row
 
 
 # --- a replica ---------------------------------------------------------------------------------------------------
@@ -337,11 +648,12 @@ class Replica:
         self.failed_probes = 0
         self.next_probe = 0.0
         self.probe: Optional[Future[str]] = None
-        self.load: Dict[str, Optional[float]] = {}
-        self.last_tokens: Optional[Tuple[float, float]] = None
+        self.load: Dict[str, Any] = {}
+        self.meter = Meter(self.job.spec.get("verdicts") or {})
         self.next_metrics = 0.0
+        self.failed_scrapes = 0
         self.load_at = self.scraped_at = 0.0
-        self.metrics: Optional[Future[Dict[str, float]]] = None
+        self.metrics: Optional[Future[Series]] = None
         self.written = ""
         self.written_at = 0.0
         self.place = REPLICAS
@@ -437,7 +749,8 @@ class Replica:
         self.errors.clear()
         self.failure = ""
         self.phases.clear()
-        self.load, self.last_tokens = {}, None
+        self.load, self.meter = {}, Meter(self.job.spec.get("verdicts") or {})
+        self.next_metrics, self.failed_scrapes = 0.0, 0
         self.probe = self.metrics = None  # what still runs of the last attempt says nothing about this one
         self.started_at = now()
         try:
@@ -665,7 +978,7 @@ class Replica:
             self.failed_probes = 0
             self.level = reached
             self.ready_at = self.ready_at or now()
-            self.enter("ready")
+            self.enter_by_health()
             return
         if self.ready_at is None:
             self.level = reached
@@ -677,38 +990,44 @@ class Replica:
                 self.level = reached
                 self.enter("degraded", why)
 
+    def enter_by_health(self) -> None:
+        """Ready, or degraded if what the server counts says that it answers /health and does not work."""
+        unwell = self.meter.unwell()
+        self.enter("degraded" if unwell else "ready", unwell)
+
     def take_metrics(self) -> None:
         """Scrape /metrics now and then once the server answers; a scrape that fails leaves a gap with its reason."""
         if self.metrics is not None and self.metrics.done():
             scrape, self.metrics = self.metrics, None
-            sample: Dict[str, Any] = {"at": now()}
             error = scrape.exception()
             if isinstance(error, ProbeFailed):
                 self.load = {}
-                sample["error"] = str(error)
+                self.failed_scrapes += 1
+                if self.drain_until is None:
+                    wait_s = min(self.job.metrics_s * 2 ** min(self.failed_scrapes, 8), METRICS_PATIENCE_S)
+                    self.next_metrics = self.scraped_at + wait_s
+                sample: Dict[str, Any] = {"t": rounded(self.scraped_at, 1), "e": str(error)[:200]}
             elif error is not None:
                 raise error
             else:
-                values = scrape.result()
-                sample.update(values)
+                self.failed_scrapes = 0
                 self.load_at = self.scraped_at
-                self.load = {key: values.get(key) for key in ("running", "waiting", "kv_cache")}
-                self.load["generation_tokens_s"] = self.token_rate(values.get("generation_tokens"))
-            self.job.append("metrics/%s.jsonl" % self.name, json.dumps(sample))
+                self.meter.take(self.scraped_at, scrape.result())
+                self.load = self.meter.load()
+                sample = self.meter.row(self.attempt)
+                # A probe that fails has its own say, and its own way back.
+                if self.phase in ("ready", "degraded") and self.failed_probes == 0:
+                    self.enter_by_health()
+            line = json.dumps(sample, separators=(",", ":"))
+            if self.job.append("metrics/%s.jsonl" % self.name, line, METRICS_FILE_LIMIT):
+                self.meter.rows_to_bounds = 0
         elif self.metrics is None and self.ready_at is not None and now() >= self.next_metrics:
-            self.next_metrics = now() + (TICK_S if self.drain_until is not None else METRICS_S)
+            self.next_metrics = now() + (TICK_S if self.drain_until is not None else self.job.metrics_s)
             self.scraped_at = now()
             address, port = self.job.probe_address, self.spec["port"]
             self.metrics = self.pool.submit(
                 lambda: read_metrics(fetch(address, port, "/metrics").decode(errors="replace"))
             )
-
-    def token_rate(self, tokens: Optional[float]) -> Optional[float]:
-        """Tokens per second between two scrapes; unknown at first, and after a counter went back."""
-        before, self.last_tokens = self.last_tokens, None if tokens is None else (now(), tokens)
-        if before is None or tokens is None or tokens < before[1] or now() <= before[0]:
-            return None
-        return (tokens - before[1]) / (now() - before[0])
 
     def last_error(self) -> str:
         """The newest error line of a replica that failed; a healthy log may hold such lines too."""
@@ -788,6 +1107,7 @@ class Agent:
         self.node = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
         self.address = spec.get("address") or own_address()
         self.probe_address = self.address if spec["host"] in EVERY_ADDRESS else spec["host"]
+        self.metrics_s = float(spec.get("metrics_s") or METRICS_S)
         self.stopping = ""
         self.pool = ThreadPoolExecutor(max_workers=2 * len(spec["replicas"]) + 2)
         self.cleaning: Dict[str, Future[str]] = {}
@@ -1005,10 +1325,20 @@ class Agent:
             return False
         return True
 
-    def append(self, name: str, line: str) -> None:
-        """Append a line to a file of the run directory, or lose it: these are samples."""
-        with contextlib.suppress(OSError), (self.run_dir / name).open("a") as file:
-            file.write(line + "\n")
+    def append(self, name: str, line: str, limit: int) -> bool:
+        """Append a line to a file of the run directory, or lose it: these are samples. True: the next one begins anew.
+
+        One that has grown to `limit` bytes is put aside as NAME.1, in place of the one that was put aside before.
+        """
+        path = self.run_dir / name
+        full = False
+        with contextlib.suppress(OSError):
+            with path.open("a") as file:
+                file.write(line + "\n")
+                full = file.tell() >= limit
+            if full:
+                os.replace(str(path), str(path) + ".1")
+        return full
 
     def register(self) -> None:
         """Write the endpoints of all ready replicas of the run when those of this job have changed.

@@ -110,7 +110,7 @@ class Sight:
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
         run, known = self.snapshot.run.value, table(self.config.diagnosis)
-        return fleet_rows(self.verdicts(), run, self.earlier_state(), known)
+        return fleet_rows(self.verdicts(), run, self.earlier_state(), known, self.config.verdicts)
 
     def errors_per_min(self) -> float | None:
         """Failed attempts at calls over the last minutes; None if they were not watched for long enough."""

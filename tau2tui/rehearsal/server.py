@@ -1016,7 +1016,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
         """uvicorn's access log; the paths that monitors ask for are left out."""
-        if self.path not in ("/health", "/metrics"):
+        # A request that is no HTTP has no path.
+        if getattr(self, "path", "") not in ("/health", "/metrics"):
             phrase = self.responses[code][0] if code in self.responses else ""
             client = "%s:%d" % self.client_address[:2]
             write_line('INFO:     %s - "%s" %d %s' % (client, self.requestline, code, phrase))

@@ -10,8 +10,9 @@ import pytest
 
 from tau2tui.analysis.experts import NOBODY, Price, call_costs, expert_choices
 from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.history import SAMPLES
 from tau2tui.analysis.outcomes import read_outcomes
-from tau2tui.analysis.pace import SAMPLES, active_window, finish_times, pace, round_seconds, span, timeline
+from tau2tui.analysis.pace import active_window, finish_times, pace, round_seconds, span, timeline
 from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wall_time import critical_paths, stragglers, wall_shares
 

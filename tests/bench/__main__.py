@@ -12,10 +12,12 @@ from tests.bench import (
     diagnosis,
     eta,
     harness,
+    history,
     kills,
     logs,
     parse,
     prefix,
+    probes,
     rehearsal,
     relaunch,
     report,
@@ -77,6 +79,13 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--rounds", type=int, default=3)
     word.add_argument("--toolong", default="", help="the program `tl` of toolong, where it is installed")
     word.add_argument("--quiet-s", type=float, default=20.0, help="how long CPU time is measured while nothing happens")
+    word = words.add_parser("probes", help="a sweep over endpoints, some broken, against one after the other")
+    word.add_argument("--endpoints", type=int, default=512)
+    word.add_argument("--broken", type=int, default=26, help="refused, black holes, 500, slow, garbage, silent")
+    word.add_argument("--timeout-s", type=float, default=2.0)
+    word.add_argument("--at-once", type=int, default=64)
+    word = words.add_parser("history", help="what a day of samples of 32 servers costs")
+    word.add_argument("--hours", type=float, default=24.0)
     return parser.parse_args()
 
 
@@ -136,6 +145,13 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "logs":
             yield logs.HEAD
             yield from logs.measure(directory, said.mib, said.rounds, said.toolong, said.quiet_s)
+        case "history":
+            yield history.HEAD
+            for load, requests in (("idle", 0.0), ("5 requests in 10 s", 5.0), ("20 requests in 10 s", 20.0)):
+                yield history.measure(directory, load, requests, said.hours)
+        case "probes":
+            yield probes.HEAD
+            yield probes.measure(said.endpoints, said.broken, said.timeout_s, said.at_once)
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))

@@ -13,8 +13,15 @@ from tests.sample import make_replica
 
 
 def test_a_replica_survives_the_way_through_json() -> None:
-    replica = make_replica(gpus=(2, 3), pid=4, attempt=2, load=Load(running=1.0, kv_cache=0.5), why="ok")
+    load = Load(running=1.0, kv_cache=0.5, waiting_by_reason={"capacity": 2.0}, e2e_p99_s=7.5, restarted_at=9.0)
+    replica = make_replica(gpus=(2, 3), pid=4, attempt=2, load=load, why="ok")
     assert replica_from(json.loads(json.dumps(asdict(replica)))) == replica
+
+
+def test_the_load_of_an_older_agent_has_what_it_told_and_the_rest_is_unknown() -> None:
+    told = {"running": 2.0, "waiting": 0.0, "kv_cache": 0.5, "generation_tokens_s": 9.0}
+    replica = replica_from({"name": "a-0", "phase": "ready", "port": 1, "load": told})
+    assert replica.load == Load(2.0, 0.0, 0.5, 9.0)
 
 
 def test_unknown_keys_are_passed_over_and_missing_ones_are_unknown_not_zero() -> None:

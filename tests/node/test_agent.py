@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import http.client
 import json
 import os
 import signal
@@ -44,7 +45,11 @@ vllm:kv_cache_usage_perc{engine="1"} 0.5
 vllm:num_requests_waiting_by_reason{reason="capacity"} 9
 vllm:generation_tokens_total{engine="0"} 1.5e+03
 """
-    assert agent.read_metrics(text) == {"running": 5.0, "kv_cache": 0.5, "generation_tokens": 1500.0}
+    meter = agent.Meter({})
+    meter.take(0.0, agent.read_metrics(text))
+    load = meter.load()
+    assert (load["running"], load["kv_cache"], load["waiting_by_reason"]) == (5.0, 0.5, {"capacity": 9.0})
+    assert load["waiting"] is None and load["generation_tokens_s"] is None and load["e2e_p50_s"] is None
 
 
 @pytest.mark.parametrize(
@@ -546,3 +551,81 @@ def test_a_signal_that_comes_while_the_agent_starts_is_heard(node: Node) -> None
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and "signal 15: the job ends" in done.stdout, done
     assert node.state("expert-1-0")["phase"] == "stopped"
+
+
+@pytest.mark.slow
+def test_a_server_that_answers_health_and_fails_its_requests_is_degraded_until_they_succeed(node: Node) -> None:
+    port = node.add("expert-1-0")
+    node.start(metrics_s=0.5, verdicts={"failing_share": 0.5, "failing_least": 3})
+    node.wait_phase("expert-1-0", "ready")
+    wait_for(lambda: node.state("expert-1-0")["load"].get("window_s"), "two scrapes")
+    ask_rehearsal(port, "/rehearsal/fault", {"fault": "500"})
+    for _ in range(4):
+        assert ask_rehearsal(port, "/v1/chat/completions", HELLO) == 500
+    state = node.wait_phase("expert-1-0", "degraded")
+    assert state["why"].startswith("failing: ") and state["level"] == "completion"
+    assert state["load"]["failed_share"] > 0.5
+    ask_rehearsal(port, "/rehearsal/fault", {"fault": "none"})
+    for _ in range(12):
+        assert ask_rehearsal(port, "/v1/chat/completions", HELLO) == 200
+    state = node.wait_phase("expert-1-0", "ready")
+    assert state["why"] == "" and state["load"]["e2e_p50_s"] > 0
+    rows = [json.loads(line) for line in (node.run_dir / "metrics/expert-1-0.jsonl").read_text().splitlines()]
+    figures = [dict(zip(agent.ROW, row["v"], strict=True)) for row in rows]
+    assert sum(row["failed"] or 0 for row in figures) == 4 and sum(row["finished"] or 0 for row in figures) >= 12
+
+
+@pytest.mark.slow
+def test_a_server_that_makes_no_token_is_degraded_and_one_without_metrics_is_asked_less_often(node: Node) -> None:
+    node.add("expert-1-0", argv=[sys.executable, "-c", STUCK_SERVER, "{port}"], probe="none")
+    node.replicas[0]["argv"][-1] = str(node.replicas[0]["port"])
+    node.start(metrics_s=0.5, verdicts={"stuck_s": 1.0})
+    state = node.wait_phase("expert-1-0", "degraded")
+    assert state["why"].startswith("stuck: 2 requests run and no token came for ")
+    (node.run_dir / "gone").touch()
+    lines = node.run_dir / "metrics/expert-1-0.jsonl"
+    wait_for(lambda: '"e":"/metrics: HTTP 404' in lines.read_text(), "the gap in the samples")
+    wait_for(lambda: node.state("expert-1-0")["load"] == {}, "a load that is not known any more")
+    assert node.state("expert-1-0")["phase"] == "degraded", "nothing says that it is well again"
+
+
+def test_a_file_of_samples_is_put_aside_when_it_is_full(tmp_path: Path) -> None:
+    class Job:
+        run_dir = tmp_path
+
+    for number in range(7):
+        agent.Agent.append(Job(), "m.jsonl", str(number), limit=6)  # type: ignore[arg-type]
+    assert (tmp_path / "m.jsonl").read_text() == "6\n"
+    assert (tmp_path / "m.jsonl.1").read_text() == "3\n4\n5\n"
+
+
+HELLO = {"model": "org/Expert", "messages": [{"role": "user", "content": "Hello"}]}
+STUCK_SERVER = """
+import http.server, json, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        gone = self.path == "/metrics" and os.path.exists("gone")
+        body = {"/v1/models": json.dumps({"data": [{"id": "org/Expert"}]}), "/metrics": METRICS}.get(self.path, "")
+        self.send_response(404 if gone else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+METRICS = "".join(
+    "vllm:%s %d\\n" % each
+    for each in (("num_requests_running", 2), ("num_requests_waiting", 0), ("generation_tokens_total", 50),
+                 ("prompt_tokens_total", 9), ("request_success_total", 1))
+)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def ask_rehearsal(port: int, path: str, body: dict[str, Any]) -> int:
+    """POST to a practice server; returns the status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        return response.status
+    finally:
+        connection.close()

@@ -21,6 +21,8 @@ COLUMNS = (
     Column("RUN/WAIT", 8, 100, right=True),
     Column("KV", 4, 70, right=True),
     Column("TOK/S", 6, 60, right=True),
+    Column("P50", 6, 25, right=True),
+    Column("P99", 6, 35, right=True),
     Column("ERR", 4, 90, right=True),
     Column("ERR/M", 5, 55, right=True),
     Column("LEFT", 6, 75, right=True),
@@ -61,6 +63,8 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
         _quiet(f"{whole(load.running)}/{whole(load.waiting)}" if waits else UNKNOWN, load.running),
         _warned(percent(load.kv_cache), load.kv_cache, warn=kv_full),
         _quiet(whole(load.generation_tokens_s), load.generation_tokens_s),
+        _quiet(_seconds(load.e2e_p50_s), load.e2e_p50_s),
+        _quiet(_seconds(load.e2e_p99_s), load.e2e_p99_s),
         _warned(whole(row.errors), row.errors, warn=bool(row.errors)),
         _warned(UNKNOWN if rate is None else f"{rate:.1f}", rate, warn=bool(rate)),
         _warned(duration(row.time_left_s), row.time_left_s, warn=ends_soon),
@@ -68,6 +72,11 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
         Cell(why, Tone.BAD if row.standing is Standing.FAILED else Tone.MUTED),
     )
     return tuple(Cell(cell.text, Tone.MUTED, cell.value) for cell in cells) if old else cells
+
+
+def _seconds(value: float | None) -> str:
+    """How long requests took, in seconds: three figures at most."""
+    return UNKNOWN if value is None else f"{value:.3g}s" if value < 100 else f"{value:.0f}s"
 
 
 def _warned(words: str, value: float | None, *, warn: bool) -> Cell:

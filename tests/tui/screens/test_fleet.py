@@ -300,3 +300,15 @@ async def test_the_strip_offers_the_command_that_helps_a_replica_that_failed_of_
         await go_to(app, "expert-1-2")
         await until(pilot, lambda: "tau2tui relaunch expert-1-2 --set gpu_memory_utilization=0.88" in screen_text(app))
         assert "did not fit into the GPU" in " ".join(screen_text(app).split())
+
+
+async def test_latencies_and_what_the_load_says_stand_in_the_row() -> None:
+    cluster = busy_cluster()
+    now = cluster.clock()
+    slow = Load(8.0, 5.0, 0.97, 100.0, e2e_p50_s=1.25, e2e_p99_s=132.4, preemptions_per_min=4.0, waiting_since=now - 90)
+    cluster.change("expert-1-1", load=slow)
+    async with run_on(make_ops(cluster), size=(240, 40)) as (app, _):
+        row = table(app).index_of("expert-1-1")
+        assert (column(app, "P50")[row], column(app, "P99")[row]) == ("1.25s", "132s")
+        assert column(app, "P50")[row - 1] == "–", "not reported, and not 0"
+        assert "KV-bound: KV cache 97% full, 5 wait, 4.0 preemptions a minute; saturated" in column(app, "WHY")[row]

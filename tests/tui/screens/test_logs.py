@@ -394,7 +394,9 @@ async def test_a_tmux_window_is_only_spoken_of_where_there_is_none(log: Path) ->
         await opened(pilot, "line 199")
         app.screen._environ = {}  # type: ignore[attr-defined]
         await pilot.press("T")
-        await until(pilot, lambda: any("this is not in tmux; in another terminal: less +F" in said for said in app.told))
+        await until(
+            pilot, lambda: any("this is not in tmux; in another terminal: less +F" in said for said in app.told)
+        )
 
 
 @dataclass(frozen=True)

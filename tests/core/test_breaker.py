@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tau2tui.evaluation.breaker import FIRST_OPEN_S, LONGEST_OPEN_S, PATIENCE, Breaker
+from tau2tui.core.breaker import FIRST_OPEN_S, LONGEST_OPEN_S, PATIENCE, Breaker
 
 
 def opened(now: float = 0.0) -> Breaker:

@@ -1,0 +1,293 @@
+"""The word `endpoint`: one server by itself, or all of a run, asked from here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
+from tau2tui.core.model import Level, Phase
+from tau2tui.errors import CommandFailed, ConfigError, NothingToRead, Unreachable
+
+if TYPE_CHECKING:
+    from tau2tui.core.endpoint import Probed
+    from tau2tui.core.metrics.window import Window
+    from tau2tui.core.model import Replica
+    from tau2tui.ops import Ops
+
+NOT_REPORTED = "not reported"
+_ASKED = (Phase.SERVING, Phase.READY, Phase.DEGRADED, Phase.DRAINING)
+
+
+@click.command()
+@click.argument("url", required=False)
+@click.option("--all", "whole_run", is_flag=True, help="Every replica of the run that serves, instead of one URL.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Between two scrapes."
+)
+@click.option("--probe", is_flag=True, help="Ask for a real completion, with a tool call, as well.")
+@click.option("--api-key-env", metavar="NAME", help="The environment variable that holds the server's API key.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of a request, s."
+)
+@json_option
+@click.pass_obj
+def endpoint(
+    session: Session,
+    url: str | None,
+    whole_run: bool,
+    seconds: float,
+    probe: bool,
+    api_key_env: str | None,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Look at one server by itself.
+
+    Without run or configuration: how far it is ready, level by level, who it is, and what /metrics says now and over
+    some seconds. With --all the servers of the run, a few at a time, from a laptop through the login node. Exits with 3
+    if one did not answer, with 4 if one answered and is not ready.
+    """
+    if whole_run == (url is not None):
+        raise click.UsageError("name a URL, or --all")
+    key = _api_key(api_key_env)
+    from tau2tui.remote.vllm import endpoint_url
+
+    async def look() -> dict[str, Probed]:
+        if url is not None:
+            root = endpoint_url(url)
+            return {each.url: each async for each in _looks([root], key, seconds, timeout_s, probe=probe)}
+        async with session.ops() as ops:
+            return await _of_the_run(ops, key, seconds, timeout_s, probe=probe)
+
+    found = run_async(look)
+    if as_json:
+        reports = {name: report(each) for name, each in found.items()}
+        put_json({"endpoints": reports, "models": _by_model(found)} if whole_run else next(iter(reports.values())))
+    else:
+        for name, each in found.items():
+            for line in _row(name, each) if whole_run else _lines(each):
+                put(line)
+        for model, told in _by_model(found).items() if whole_run else ():
+            put(plain(_model_line(model, told)))
+    raise click.exceptions.Exit(_status(found.values()))
+
+
+def _status(found: Iterable[Probed]) -> int:
+    found = tuple(found)
+    if not all(each.answered for each in found):
+        return Unreachable.exit_code
+    return 0 if all(each.ready for each in found) else CommandFailed.exit_code
+
+
+def _api_key(name: str | None) -> str:
+    """The key in the variable that was named; never the key itself on a command line, which all users can read."""
+    if name is None:
+        return ""
+    key = os.environ.get(name, "")
+    if not key:
+        raise ConfigError("--api-key-env names a variable that is not set", "export it first")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"the key in {name} holds characters that no header can carry")
+    return key
+
+
+async def _looks(
+    urls: Sequence[str], key: str, seconds: float, timeout_s: float, *, probe: bool
+) -> AsyncIterator[Probed]:
+    """Everything of each server, with a second scrape some seconds after the first."""
+    from tau2tui.remote.vllm import Sweep, Vllm, http_client
+
+    async with http_client(
+        tls=any(url.startswith("https:") for url in urls), api_key=key, timeout_s=timeout_s
+    ) as client:
+        first = [found async for found in Sweep(client, timeout_s).once(urls, whole=True, completion=probe)]
+        if any(found.scrapes for found in first):
+            await asyncio.sleep(seconds)
+
+        async def again(found: Probed) -> Probed:
+            if not found.scrapes or found.no_metrics:
+                return found
+            return await Vllm(client, found.url, timeout_s).scrape_again(found)
+
+        for found in await asyncio.gather(*map(again, first)):
+            yield found
+
+
+async def _of_the_run(ops: Ops, key: str, seconds: float, timeout_s: float, *, probe: bool) -> dict[str, Probed]:
+    """The servers of the run by replica; those that do not serve are told, and not asked. Raises NothingToRead."""
+    from tau2tui.remote.shell import SshShell
+    from tau2tui.remote.tunnel import LOCAL_HOST, Tunnels
+
+    await ops.look()
+    run = ops.snapshot.run.value
+    if run is None:
+        raise Unreachable(f"the run was not read: {ops.snapshot.run.error}")
+    serving = [each for each in run.replicas if each.phase in _ASKED and each.address]
+    for each in run.replicas:
+        if each not in serving:
+            say(f"{each.name}: {each.phase}, not asked")
+    if not serving:
+        raise NothingToRead(f"no replica of {ops.run.run_id} serves", "see `tau2tui status`")
+    urls = {each.name: _url(each) for each in serving}
+    if isinstance(ops.shell, SshShell):
+        tunnels = Tunnels(ops.shell)
+        await tunnels.update(serving)
+        urls = {each.replica: f"http://{LOCAL_HOST}:{each.local_port}" for each in tunnels.open}
+    found = {each.url: each async for each in _looks(list(urls.values()), key, seconds, timeout_s, probe=probe)}
+    return {name: found[url] for name, url in urls.items()}
+
+
+def _url(replica: Replica) -> str:
+    host = f"[{replica.address}]" if ":" in replica.address else replica.address
+    return f"http://{host}:{replica.port}"
+
+
+def report(found: Probed) -> dict[str, Any]:
+    """One endpoint for a program; `null` is not reported, never zero."""
+    from tau2tui.core.endpoint import now_figures, window_figures
+
+    window = _window(found)
+    return {
+        "url": found.url,
+        "answered": found.answered,
+        "ready": found.ready,
+        "level": found.level,
+        "why": found.why,
+        "health_ms": found.took_ms,
+        "version": found.version or None,
+        "models": [asdict(model) for model in found.models],
+        "listeners": list(found.listeners),
+        "no_metrics": found.no_metrics or None,
+        "now": now_figures(found.scrapes[-1]) if found.scrapes else None,
+        "window": window_figures(window) if window else None,
+        "notes": list(found.notes),
+    }
+
+
+def _window(found: Probed) -> Window | None:
+    from tau2tui.core.metrics.window import between
+
+    return between(found.scrapes[0], found.scrapes[-1]) if len(found.scrapes) > 1 else None
+
+
+def _by_model(found: Mapping[str, Probed]) -> dict[str, dict[str, Any]]:
+    """What the servers of each model did together: everything added up before a quantile is taken."""
+    from tau2tui.core.endpoint import window_figures
+    from tau2tui.core.metrics.window import beside
+
+    windows: dict[str, list[Window]] = {}
+    for each in found.values():
+        if each.models and (window := _window(each)) is not None:
+            windows.setdefault(each.models[0].id, []).append(window)
+    pooled = {model: (len(several), beside(several)) for model, several in windows.items()}
+    return {model: {"servers": n, **window_figures(window)} for model, (n, window) in pooled.items() if window}
+
+
+def _model_line(model: str, told: Mapping[str, Any]) -> str:
+    times = told["e2e"] or {}
+    quantiles = (f"{q} {times[f'{q}_s']:.3g} s" for q in ("p50", "p99") if times.get(f"{q}_s") is not None)
+    servers = f"{told['servers']} server{'' if told['servers'] == 1 else 's'}"
+    rates = f"{_number(told['generation_tokens_s'])} tokens/s, {_number(told['requests_s'])} requests/s"
+    return ", ".join((f"{model}: {servers} over {told['seconds']:.1f} s: {rates}", *quantiles))
+
+
+def _row(name: str, found: Probed) -> Iterator[str]:
+    """One line of many."""
+    from tau2tui.core.endpoint import now_figures
+
+    load = ""
+    if found.scrapes:
+        now = now_figures(found.scrapes[-1])
+        load = f"running {_number(now['running'])}, waiting {_number(now['waiting'])}, KV {_share(now['kv_cache'])}"
+    level = found.level or "no answer"
+    yield plain("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
+
+
+def _lines(found: Probed) -> Iterator[str]:
+    """One server for people."""
+    levels = list(Level)
+    reached = levels.index(found.level) + 1 if found.level else 0
+    yield plain(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
+    marks = (f"{'+' if place < reached else '-'} {level}" for place, level in enumerate(levels))
+    yield "  levels      " + "  ".join(marks)
+    if found.why:
+        yield plain(f"  why         {found.why}")
+    if not found.answered:
+        return
+    for model in found.models:
+        length = f", up to {model.max_model_len} tokens" if model.max_model_len else ""
+        yield plain(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
+    if found.listeners:
+        same = len(set(found.listeners)) == 1
+        yield f"  identity    {'the same' if same else 'not the same'} on {len(found.listeners)} fresh connections"
+    yield plain(f"  version     {found.version or NOT_REPORTED}")
+    if found.no_metrics:
+        yield plain(f"  metrics     {found.no_metrics}")
+    else:
+        yield from _metric_lines(found)
+    for note in found.notes:
+        yield plain(f"  note        {note}")
+
+
+def _metric_lines(found: Probed) -> Iterator[str]:
+    from tau2tui.core.endpoint import TIMES, now_figures, window_figures
+
+    now = now_figures(found.scrapes[-1])
+    reasons = f" ({_counts(now['waiting_by_reason'])})" if now["waiting"] and now["waiting_by_reason"] else ""
+    waiting = f"{_number(now['waiting'])}{reasons}"
+    yield f"  now         running {_number(now['running'])}, waiting {waiting}, KV cache {_share(now['kv_cache'])}"
+    yield (
+        f"  so far      {_number(now['prompt_tokens'])} prompt tokens, {_number(now['generation_tokens'])} generated, "
+        f"{_counts(now['finished'])}, preemptions {_number(now['preemptions'])}"
+    )
+    window = _window(found)
+    if window is None:
+        return
+    told = window_figures(window)
+    restarted = ", restarted meanwhile" if window.restarted else ""
+    yield (
+        f"  over {window.seconds:.1f} s  {_number(told['prompt_tokens_s'])} prompt tokens/s, "
+        f"{_number(told['generation_tokens_s'])} generated/s, {_number(told['requests_s'])} requests/s{restarted}"
+    )
+    yield (
+        f"              prefix hits {_share(told['prefix_hit_share'])}, preemptions/min "
+        f"{_number(told['preemptions_per_min'])}, drafts accepted {_share(told['acceptance'])}, "
+        f"responses {_counts(told['http'])}"
+    )
+    for quantity, words in TIMES:
+        times = told[quantity.value]
+        if times is None:
+            yield f"  {words:<20} {NOT_REPORTED}"
+        elif times["count"]:
+            parts = (
+                f"{q} {'>' if f'{q}_s' in times['beyond'] else ''}{times[f'{q}_s']:.3g} s"
+                for q in ("p50", "p90", "p99")
+            )
+            yield f"  {words:<20} {'  '.join(parts)}  mean {times['mean_s']:.3g} s  of {times['count']:.0f}"
+        else:
+            yield f"  {words:<20} none in these seconds"
+
+
+def plain(text: str) -> str:
+    """One line without control characters: what a server says must not move the cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _number(value: float | None) -> str:
+    return NOT_REPORTED if value is None else f"{value:.10g}" if value == int(value) else f"{value:.2f}"
+
+
+def _share(value: float | None) -> str:
+    return NOT_REPORTED if value is None else f"{value:.0%}"
+
+
+def _counts(counts: Mapping[str, float] | None) -> str:
+    if counts is None:
+        return NOT_REPORTED
+    return plain(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"

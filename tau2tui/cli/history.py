@@ -1,0 +1,251 @@
+"""The word `history`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tau2tui.cli.endpoint import plain
+from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.config import VerdictsConfig
+from tau2tui.errors import ConfigError, NothingToRead
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tau2tui.analysis.history import History
+    from tau2tui.analysis.slow import SlowSpell
+
+METRICS = (
+    *("running", "waiting", "kv_cache", "generation_tokens_s", "prompt_tokens_s", "requests_s", "ttft_p50_s"),
+    *("ttft_p99_s", "e2e_p50_s", "e2e_p99_s", "queue_s", "itl_s", "prefix_hit_share", "preemptions", "failed_share"),
+)
+"""Those of `analysis.history.windows`, which is loaded only when it is needed."""
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LEAST_WIDTH, _MOST_WIDTH = 20, 120
+_MOST_WINDOWS = 100_000
+
+
+@click.command()
+@click.argument("replicas", nargs=-1)
+@click.option("--metric", type=click.Choice(METRICS), default="e2e_p99_s", show_default=True, help="What is drawn.")
+@click.option("--since", metavar="TIME", help="From then on: 03:10, 2026-01-02 03:10, or 30m before the last sample.")
+@click.option("--at", "moment", metavar="TIME", help="Every figure as it was then, instead of a line over time.")
+@click.option("--every", default="1m", show_default=True, help="How long a window is: 30s, 1m, 1h.")
+@click.option("--path", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A run directory anywhere.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone.")
+@json_option
+@click.pass_obj
+def history(
+    session: Session,
+    replicas: tuple[str, ...],
+    metric: str,
+    since: str | None,
+    moment: str | None,
+    every: str,
+    path: Path | None,
+    ascii_only: bool,
+    as_json: bool,
+) -> None:
+    """What the servers said of themselves over time.
+
+    Of all replicas, or of REPLICAS (or experts): a line each, and the slowest stretches as the evaluation saw them,
+    with the most likely cause. Sampled by the node agents, whether anybody looked or not; a gap is a gap.
+    """
+    from tau2tui.analysis import history as sampled
+    from tau2tui.core import layout
+
+    directory, limits = _directory(session, path)
+    found = sampled.read_history(directory / layout.METRICS)
+    if found.samples.is_empty():
+        raise NothingToRead(f"{directory}: no samples", "the node agents take them once a server is ready")
+    found = found.of(_chosen(found, replicas))
+    last: datetime = found.samples["at"].max()  # type: ignore[assignment]
+    if moment is not None:
+        _put_moment(sampled.state_at(found, _time(moment, last)), _time(moment, last), as_json=as_json)
+        return
+    if since is not None:
+        found = found.since(_time(since, last))
+        if found.samples.is_empty():
+            raise NothingToRead(f"no samples since {since}")
+    window = timedelta(seconds=_seconds(every))
+    begin: datetime = found.samples["at"].min()  # type: ignore[assignment]
+    if (last - begin) / window > _MOST_WINDOWS:
+        raise ConfigError(f"--every {every}: more than {_MOST_WINDOWS} windows", "make them longer")
+    table = sampled.windows(found, window)
+    spells = _spells(directory, found, window, limits)
+    if as_json:
+        put_json(
+            {
+                "metric": metric,
+                "every_s": window.total_seconds(),
+                "replicas": {
+                    str(name): [_row(row) for row in rows.iter_rows(named=True)]
+                    for (name,), rows in table.group_by("replica", maintain_order=True)
+                },
+                "slow": [{**asdict(each), "begin": each.begin.isoformat(sep=" ")} for each in spells],
+            }
+        )
+        return
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    for line in _lines(table, metric, window, ascii_only=ascii_only or encoding != "utf8"):
+        put(line)
+    for line in _spell_lines(spells, _clock(window)):
+        put(line)
+
+
+def _directory(session: Session, path: Path | None) -> tuple[Path, VerdictsConfig]:
+    """Where the samples lie on this machine, brought up to date; and what counts as much."""
+    from tau2tui import reporting
+
+    known = session.known_config()
+    if path is not None:
+        return path, known.verdicts if known else VerdictsConfig()
+
+    async def look() -> tuple[Path, VerdictsConfig]:
+        async with session.ops() as ops:
+            return await reporting.local_copy(ops), ops.config.verdicts
+
+    return run_async(look)
+
+
+def _chosen(found: History, names: Sequence[str]) -> list[str]:
+    """The replicas that are named, or that belong to an expert that is named. Raises NothingToRead."""
+    known = found.replicas
+    chosen = [name for name in known if not names or name in names or name.rpartition("-")[0] in names]
+    for name in names:
+        if not any(name in (replica, replica.rpartition("-")[0]) for replica in known):
+            raise NothingToRead(f"{name}: no samples of it", f"there are some of {', '.join(known)}")
+    return chosen
+
+
+def _spells(directory: Path, found: History, window: timedelta, limits: VerdictsConfig) -> list[SlowSpell]:
+    """The slow stretches; none without logs of an evaluation."""
+    from tau2tui import reporting
+    from tau2tui.analysis.slow import slow_spells
+
+    try:
+        side = reporting.side_of_directory(directory, None)
+    except NothingToRead:
+        return []
+    models = {replica.name: replica.model for replica in side.files.replicas}
+    wanted = side.logs.events.filter(side.logs.events["at"] >= found.samples["at"].min())
+    return slow_spells(wanted, found, models, window, limits)
+
+
+def _time(text: str, last: datetime) -> datetime:
+    """A time of the logs' clock: a whole one, one of the day of the last sample or before, or so long before it."""
+    if re.fullmatch(r"\d+[smhd]", text):
+        return last - timedelta(seconds=_seconds(text))
+    if clock := re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text):
+        hour, minute, second = (int(part or 0) for part in clock.groups())
+        if hour < 24 and minute < 60 and second < 60:
+            at = last.replace(hour=hour, minute=minute, second=second, microsecond=0)
+            return at if at <= last else at - timedelta(days=1)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no time", "for example 03:10, 2026-01-02 03:10, or 30m") from None
+    return at.astimezone().replace(tzinfo=None) if at.tzinfo else at
+
+
+def _seconds(text: str) -> float:
+    length = re.fullmatch(r"(\d+)([smhd])", text)
+    if not length or not int(length[1]):
+        raise ConfigError(f"{text!r} is no length of time", "for example 30s, 10m or 1h")
+    return int(length[1]) * _UNITS[length[2]]
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    return {"at": row["window"].isoformat(sep=" "), **{name: row[name] for name in ("samples", *METRICS)}}
+
+
+def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bool) -> Iterator[str]:
+    """A line for each replica: all on one scale, so that they can be compared."""
+    from tau2tui.analysis import history as sampled
+    from tau2tui.analysis.sparkline import sparkline
+
+    columns = shutil.get_terminal_size((80, 24)).columns
+    values = sampled.on_a_grid(table, metric, every)
+    known = [value for each in values.values() for value in each if value is not None]
+    span = " to ".join(f"{moment:%Y-%m-%d} {moment:{_clock(every)}}" for moment in _ends(table))
+    yield f"{sampled.METRICS[metric]} ({metric}), {span}, every {every}"
+    if not known:
+        yield "not reported"
+        return
+    label = max((len(name) for name in values), default=0)
+    width = min(max(columns - label - 40, _LEAST_WIDTH), _MOST_WIDTH)
+    low, high = min(0.0, *known), max(known)
+    for name, each in values.items():
+        there = [value for value in each if value is not None]
+        line = sparkline(each, width, low, high, ascii_only=ascii_only)
+        figures = "not reported"
+        if there:
+            figures = "  ".join(
+                f"{word} {_figure(metric, value)}"
+                for word, value in (("min", min(there)), ("max", max(there)), ("last", there[-1]))
+            )
+        yield plain(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
+
+
+def _ends(table: pl.DataFrame) -> tuple[datetime, datetime]:
+    windows = table["window"].sort()
+    return windows[0], windows[-1]
+
+
+def _figure(metric: str, value: float) -> str:
+    if metric in ("kv_cache", "prefix_hit_share", "failed_share"):
+        return f"{value:.0%}"
+    return f"{value:.3g}s" if metric.endswith(("p50_s", "p99_s")) or metric in ("queue_s", "itl_s") else f"{value:.3g}"
+
+
+def _clock(every: timedelta) -> str:
+    """How the beginning of a window is written: with seconds only where they differ."""
+    return "%H:%M" if every.total_seconds() % 60 == 0 else "%H:%M:%S"
+
+
+def _spell_lines(spells: Sequence[SlowSpell], clock: str) -> Iterator[str]:
+    if spells:
+        yield "slowest stretches, as the evaluation saw them:"
+    for each in spells:
+        took = f"{each.client_s:.1f} s a call ({each.calls} calls, usually {each.usual_s:.1f} s)"
+        begin = f"{each.begin:%m-%d} {each.begin:{clock}}"
+        yield plain(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
+
+
+def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
+    rows = list(states.iter_rows(named=True))
+    if as_json:
+        told = [{**row, "at": row["at"].isoformat(sep=" ")} for row in rows]
+        put_json({"at": at.isoformat(sep=" "), "replicas": {row.pop("replica"): row for row in told}})
+        return
+    put(f"at {at:%Y-%m-%d %H:%M:%S}" + ("" if rows else ": no samples of that time"))
+    for row in rows:
+        put(
+            plain(f"{row['replica']:<20}  " + (row["error"] or _moment_words(row)) + f"  ({row['age_s']:.0f} s before)")
+        )
+
+
+def _moment_words(row: dict[str, Any]) -> str:
+    """The figures of one sample."""
+    seconds = row["seconds"]
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3g}"
+
+    def rate(name: str) -> str:
+        return number(row[name] / seconds if seconds and row[name] is not None else None)
+
+    kv_cache = "–" if row["kv_cache"] is None else f"{row['kv_cache']:.0%}"
+    return (
+        f"running {number(row['running'])}  waiting {number(row['waiting'])}  KV {kv_cache}  "
+        f"{rate('generation_tokens')} tokens/s  {rate('finished')} requests/s  attempt {row['attempt'] or '–'}"
+    )

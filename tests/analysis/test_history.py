@@ -1,0 +1,111 @@
+"""Samples of the node agents as frames: what was counted is there, and what was not sampled is a gap."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tau2tui.analysis.history import on_a_grid, read_history, state_at, windows
+from tau2tui.analysis.sparkline import ASCII_BLOCKS, BLOCKS, sparkline
+from tests.analysis.made_samples import MadeServer
+
+BEGIN = datetime.fromisoformat("2026-01-02 03:00:00")
+MINUTE = timedelta(minutes=1)
+
+
+def at(seconds: float) -> float:
+    return (BEGIN + timedelta(seconds=seconds)).timestamp()
+
+
+@pytest.fixture
+def server() -> MadeServer:
+    """Two minutes with samples, a minute without, one more with."""
+    server = MadeServer("expert-1-0")
+    for second in range(0, 240, 10):
+        if 120 < second < 180:
+            server.miss(at(second))
+            continue
+        server.serve(*([0.7] * 9), 4.0, queued_s=0.1)
+        server.kv_cache = 0.3 + second / 1000
+        server.sample(at(second))
+    return server
+
+
+def test_windows_hold_what_was_served_in_them(server: MadeServer, tmp_path: Path) -> None:
+    server.write(tmp_path)
+    table = windows(read_history(tmp_path), MINUTE)
+    assert table["window"].to_list() == [BEGIN, BEGIN + MINUTE, BEGIN + 2 * MINUTE, BEGIN + 3 * MINUTE]
+    second = table.row(1, named=True)
+    assert second["samples"] == 6 and second["requests_s"] == pytest.approx(1.0)
+    assert second["generation_tokens_s"] == pytest.approx(100.0)
+    assert second["prefix_hit_share"] == pytest.approx(0.5) and second["queue_s"] == pytest.approx(0.1)
+    assert second["kv_cache"] == pytest.approx(0.41) and second["preemptions"] == 0
+    assert second["answer_tokens"] == pytest.approx(100) and second["failed_share"] is None
+    # 54 of 60 between 0.5 and 1 s, 6 between 2 and 5 s.
+    assert second["e2e_p50_s"] == pytest.approx(0.5 + 0.5 * 30 / 54)
+    assert second["e2e_p99_s"] == pytest.approx(2 + 3 * (59.4 - 54) / 6)
+    assert second["ttft_p50_s"] is None, "it does not report it"
+
+
+def test_what_was_counted_in_a_gap_is_told_over_the_gap_and_the_windows_in_it_are_empty(tmp_path: Path) -> None:
+    server = MadeServer("e-0")
+    for second in (0, 10, 200, 210):
+        server.serve(0.7)
+        server.sample(at(second))
+    server.write(tmp_path)
+    table = windows(read_history(tmp_path), MINUTE)
+    grid = on_a_grid(table, "requests_s", MINUTE)["e-0"]
+    assert grid == [pytest.approx(0.1), None, None, pytest.approx(2 / 200)]
+
+
+def test_torn_and_foreign_lines_are_left_out_and_the_file_that_was_put_aside_comes_first(tmp_path: Path) -> None:
+    server = MadeServer("e-0")
+    for second in (0, 10, 20, 30):
+        server.serve(0.7)
+        server.sample(at(second))
+    (tmp_path / "e-0.jsonl.1").write_text("\n".join(server.lines[:2]) + '\n{"t": 5')
+    (tmp_path / "e-0.jsonl").write_text("\n".join(["[1]", '{"t": "x"}', '{"t": 1e9, "v": 7}', *server.lines[2:]]))
+    (tmp_path / "e-0.jsonl.bak").write_text(server.lines[0])
+    samples = read_history(tmp_path).samples
+    assert samples.height == 5 and samples["finished"].to_list() == [None, None, 1.0, 1.0, 1.0]
+
+
+def test_rows_of_older_agents_are_read_too(tmp_path: Path) -> None:
+    old = [
+        {"at": at(0), "running": 2.0, "waiting": 0.0, "kv_cache": 0.5, "generation_tokens": 100.0},
+        {"at": at(10), "running": 2.0, "waiting": 0.0, "kv_cache": 0.5, "generation_tokens": 300.0},
+        {"at": at(20), "error": "timed out"},
+        {"at": at(30), "running": 2.0, "generation_tokens": 50.0},
+        {"at": at(40), "running": 2.0, "generation_tokens": 70.0},
+    ]
+    (tmp_path / "e-0.jsonl").write_text("\n".join(map(json.dumps, old)))
+    samples = read_history(tmp_path).samples
+    assert samples["generation_tokens"].to_list() == [None, 200.0, None, None, 20.0]
+    assert windows(read_history(tmp_path), MINUTE)["generation_tokens_s"].to_list() == [pytest.approx(11.0)]
+
+
+def test_the_state_at_a_time_is_the_last_sample_before_it_unless_that_is_a_gap_old(
+    server: MadeServer, tmp_path: Path
+) -> None:
+    server.lines = [line for line in server.lines if '"e"' not in line]
+    server.write(tmp_path)
+    found = read_history(tmp_path)
+    state = state_at(found, BEGIN + timedelta(seconds=65)).row(0, named=True)
+    assert state["age_s"] == 5 and state["kv_cache"] == pytest.approx(0.36)
+    assert state_at(found, BEGIN + timedelta(seconds=170)).is_empty()
+
+
+def test_no_samples_are_no_windows(tmp_path: Path) -> None:
+    found = read_history(tmp_path / "nowhere")
+    assert windows(found, MINUTE).is_empty() and on_a_grid(windows(found, MINUTE), "kv_cache", MINUTE) == {}
+
+
+def test_a_sparkline_shows_gaps_as_gaps_and_keeps_peaks() -> None:
+    assert sparkline([0.0, None, 4.0, 8.0], 10, 0.0, 8.0) == "▁ ▅█"
+    assert sparkline([0.0, None, 4.0, 8.0], 10, 0.0, 8.0, ascii_only=True) == "_ +@"
+    many = [0.0] * 999 + [8.0]
+    assert sparkline(many, 10, 0.0, 8.0) == "▁" * 9 + "█"
+    assert sparkline([3.0], 10, 3.0, 3.0) == "▁" and len(BLOCKS) == len(ASCII_BLOCKS)
