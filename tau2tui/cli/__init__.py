@@ -16,6 +16,7 @@ from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
+from tau2tui.cli.load import load
 from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
@@ -80,6 +81,7 @@ for word in (
     errors,
     report,
     compare,
+    load,
     tunnel,
     runs,
     demo,

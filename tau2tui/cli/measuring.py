@@ -93,7 +93,7 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, as_j
     from tau2tui.analysis.compare import compare as compared
     from tau2tui.analysis.compare_text import to_markdown, to_text
 
-    comparison = compared(_named_side(session, a), _named_side(session, b))
+    comparison = compared(named_side(session, a), named_side(session, b))
     if out is not None:
         file = out / f"compare_{comparison.a}_{comparison.b}.md"
         try:
@@ -122,7 +122,7 @@ def reading_side(session: Session, paths: tuple[Path, ...]) -> Side:
     return run_async(look)
 
 
-def _named_side(session: Session, name: str) -> Side:
+def named_side(session: Session, name: str) -> Side:
     """A path if there is one of that name, else a run."""
     if Path(name).exists():
         return reading_side(session, (Path(name),))
