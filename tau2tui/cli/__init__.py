@@ -14,6 +14,7 @@ from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
+from tau2tui.cli.exporter import exporter
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.load import load
@@ -83,6 +84,7 @@ for word in (
     compare,
     load,
     tunnel,
+    exporter,
     runs,
     demo,
     drive,
