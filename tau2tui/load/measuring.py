@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.load.arrivals import Arrival, one_by_one
 from tau2tui.core.load.knee import Level
-from tau2tui.core.load.measured import Sample, Summary, summarize
+from tau2tui.core.load.measured import Distribution, Sample, Summary, distribution, summarize
 from tau2tui.errors import CommandFailed, Tau2TuiError, Unreachable
 from tau2tui.load.generator import Asks, Bounds, Endpoint, Load
 
+LAG_EVERY_S = 0.02
 Progress = Callable[[int, int], None]
 """Told of how many requests have ended, and how many are in flight."""
 
@@ -56,6 +58,8 @@ class Outcome:
     unfinished: int = 0
     interrupted: bool = False
     hopeless: bool = False
+    lag: Distribution = field(default_factory=Distribution)
+    """How late this program's own event loop was: what it adds to every latency, by itself or by a busy machine."""
 
     @property
     def failure(self) -> Tau2TuiError | None:
@@ -83,7 +87,12 @@ async def measure(client: Asks, target: Target, work: Work, stop: asyncio.Event,
     answered = sum(sample.error is None for sample in warm)
     _refuse_dead(target, warm)
     load.unfinished = 0
-    samples = () if stop.is_set() else await load.run(work.arrivals())
+    lags_ms: list[float] = []
+    watch = asyncio.create_task(_watch_lag(lags_ms))
+    try:
+        samples = () if stop.is_set() else await load.run(work.arrivals())
+    finally:
+        watch.cancel()
     return Outcome(
         target,
         work,
@@ -92,7 +101,16 @@ async def measure(client: Asks, target: Target, work: Work, stop: asyncio.Event,
         load.unfinished,
         interrupted=stop.is_set(),
         hopeless=load.hopeless,
+        lag=distribution(lags_ms),
     )
+
+
+async def _watch_lag(lags_ms: list[float]) -> None:
+    """Sleep again and again, and keep how much too long each sleep was."""
+    while True:
+        due = time.monotonic() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        lags_ms.append(1000 * max(time.monotonic() - due, 0.0))
 
 
 def _refuse_dead(target: Target, warm: Sequence[Sample]) -> None:

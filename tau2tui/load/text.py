@@ -18,6 +18,8 @@ LATENCIES = {
 }
 LATE_MS = 50.0
 """From here on (p99) requests were sent so late that the load was not the one that was asked for."""
+LAG_MS = 20.0
+"""From here on (p99) the lateness of our own event loop is more than noise in what is measured."""
 FAR_OFF = 0.2
 """Prompts whose length differs from what was asked for by more than this share are told of."""
 
@@ -51,6 +53,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "concurrency": {"mean": summary.mean_concurrency, "peak": summary.peak_concurrency},
         "latency_ms": {name: getattr(summary, name).to_json() for name in LATENCIES},
         "late_ms": summary.late.to_json(),
+        "generator_lag_ms": outcome.lag.to_json(),
     }
 
 
@@ -101,6 +104,8 @@ def sweep_lines(outcomes: Sequence[Outcome], suggestion: Suggestion | None) -> I
             f"suggested concurrency: {suggestion.concurrency}; at {suggestion.knee} throughput grows by "
             f"{suggestion.growth:.0%} and p99 by {suggestion.cost:.0%}"
         )
+    if busy := [str(outcome.work.described["concurrency"]) for outcome in outcomes if _lags(outcome)]:
+        yield f"! at {', '.join(busy)} this program itself was late: that is in the latencies there"
     yield f"(knee: less than {LEAST_GROWTH:.0%} more throughput for more than {MOST_COST:.0%} more p99, end to end)"
 
 
@@ -149,12 +154,19 @@ def _remarks(outcome: Outcome) -> Iterator[str]:
             f"! requests were sent up to {_figure(late)} ms late (p99): the limit of {outcome.work.bounds.in_flight} "
             f"in flight, or this machine, holds the load up"
         )
+    if _lags(outcome):
+        lag = _figure(outcome.lag.percentiles[99])
+        yield f"! this program itself was up to {lag} ms late (p99): that is in the latencies, on a busy machine or not"
     for way in ("input", "output"):
         yield from _off(way, outcome, summary)
     if outcome.hopeless:
         yield f"! given up: none of the first {summary.failed} requests was answered"
     if outcome.interrupted:
         yield "! interrupted: these are the requests that had ended by then"
+
+
+def _lags(outcome: Outcome) -> bool:
+    return outcome.lag.percentiles.get(99, 0.0) > LAG_MS
 
 
 def _off(way: str, outcome: Outcome, summary: Summary) -> Iterator[str]:

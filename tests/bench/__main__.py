@@ -8,7 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import diagnosis, eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
+from tests.bench import (
+    diagnosis,
+    eta,
+    harness,
+    kills,
+    load,
+    parse,
+    prefix,
+    rehearsal,
+    relaunch,
+    report,
+    routing,
+    status,
+)
 
 
 def main() -> None:
@@ -55,6 +68,9 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("diagnose", help="a large log searched for failures, against one compiled alternation")
     word.add_argument("--mib", type=float, nargs="+", default=[50.0])
     word.add_argument("--rounds", type=int, default=2)
+    word = words.add_parser("load", help="the load generator on a server that answers at once, against bare requests")
+    word.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64, 256])
+    word.add_argument("--requests", type=int, default=2000)
     return parser.parse_args()
 
 
@@ -107,6 +123,9 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
+        case "load":
+            yield load.HEAD
+            yield from load.rows(said.at_once, said.requests)
         case "diagnose":
             yield diagnosis.HEAD
             for mib in said.mib:
