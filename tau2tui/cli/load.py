@@ -193,8 +193,12 @@ async def _measured(
         f"{target.model} at {replicas}: at most {most} requests, none after {seconds:g} s; ctrl+c reports what there is"
     )
     progress = _progress_line()
-    outcomes = await sweep(client, target, works, stop, progress, lambda outcome: _tell_level(outcome, asked, progress))
+    outcomes, failure = await sweep(
+        client, target, works, stop, progress, lambda outcome: _tell_level(outcome, asked, progress)
+    )
     progress.clear()
+    if failure is not None and not outcomes:
+        raise failure
     if asked.sweep is None:
         outcome = outcomes[0]
         if asked.as_json:
@@ -211,7 +215,7 @@ async def _measured(
                 put(line)
     if any(outcome.interrupted for outcome in outcomes):
         return 130
-    if failure := outcomes[-1].failure:
+    if failure is not None:
         raise failure
     return 0
 

@@ -142,16 +142,22 @@ async def sweep(
     stop: asyncio.Event,
     progress: Progress,
     tell: Callable[[Outcome], None],
-) -> tuple[Outcome, ...]:
-    """One closed loop after the other, each told of when it has ended; a stop or a dead target ends them."""
+) -> tuple[tuple[Outcome, ...], Tau2TuiError | None]:
+    """One load after the other, each told of when it has ended; a stop or a dead target ends them.
+
+    Returns what was measured, and why it ended early: a target that died does not take the earlier levels with it.
+    """
     outcomes: list[Outcome] = []
     for work in works:
-        outcome = await measure(client, target, work, stop, progress)
+        try:
+            outcome = await measure(client, target, work, stop, progress)
+        except Tau2TuiError as error:
+            return tuple(outcomes), error
         outcomes.append(outcome)
         tell(outcome)
         if outcome.interrupted or outcome.hopeless:
-            break
-    return tuple(outcomes)
+            return tuple(outcomes), outcome.failure
+    return tuple(outcomes), outcomes[-1].failure if outcomes else None
 
 
 def levels_of(outcomes: Iterable[Outcome]) -> tuple[Level, ...]:
