@@ -15,9 +15,11 @@ from tau2tui.cli.doctor import doctor
 from tau2tui.cli.endpoint import endpoint
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
+from tau2tui.cli.exporter import exporter
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.history import history
 from tau2tui.cli.hygiene import clean, gpus
+from tau2tui.cli.load import load
 from tau2tui.cli.looking import jobs, logs, sources
 from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.progress import progress
@@ -89,8 +91,10 @@ for word in (
     compare,
     endpoint,
     history,
+    load,
     tunnel,
     serve,
+    exporter,
     runs,
     demo,
     drive,

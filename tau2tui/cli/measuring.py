@@ -97,7 +97,7 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_
     from tau2tui.analysis.compare import compare as compared
     from tau2tui.analysis.compare_text import to_markdown, to_text
 
-    comparison = compared(_named_side(session, a, use_cache), _named_side(session, b, use_cache))
+    comparison = compared(named_side(session, a, use_cache), named_side(session, b, use_cache))
     if out is not None:
         file = out / f"compare_{comparison.a}_{comparison.b}.md"
         try:
@@ -127,7 +127,7 @@ def reading_side(session: Session, paths: tuple[Path, ...], *, use_cache: bool =
     return run_async(look)
 
 
-def _named_side(session: Session, name: str, use_cache: bool) -> Side:
+def named_side(session: Session, name: str, use_cache: bool) -> Side:
     """A path if there is one of that name, else a run."""
     if Path(name).exists():
         return reading_side(session, (Path(name),), use_cache=use_cache)

@@ -611,7 +611,7 @@ class Engine:
             request_queue_time_seconds=started - arrived,
             request_prefill_time_seconds=first - started,
             request_decode_time_seconds=now - first,
-            request_time_per_output_token_seconds=(now - first) / tokens,
+            request_time_per_output_token_seconds=(now - first) / (tokens - 1) if tokens > 1 else 0.0,
             request_prompt_tokens=prompt_tokens,
             request_generation_tokens=tokens,
         )
@@ -681,6 +681,17 @@ def _is_function(tool: Tool) -> bool:
 def tokens_in(characters: int) -> int:
     """A rough count: four characters to a token, at least one."""
     return max(1, characters // CHARACTERS_PER_TOKEN)
+
+
+def asked_length(request: Mapping[str, Any]) -> int:
+    """How many tokens an answer must have (vLLM's `ignore_eos` fills it up to `max_tokens`); 0: as many as it has."""
+    most = request.get("max_tokens")
+    return most if request.get("ignore_eos") is True and isinstance(most, int) and most > 0 else 0
+
+
+def text_of_length(tokens: int) -> str:
+    """A text of exactly so many tokens by `tokens_in`."""
+    return "and " * tokens
 
 
 def slices(text: str, most: int) -> List[str]:
@@ -940,11 +951,14 @@ class Handler(BaseHTTPRequestHandler):
         tools = [] if request.get("tool_choice") == "none" else request.get("tools") or []
         unit = unquote(self.headers.get(UNIT_HEADER, ""))
         role = self.headers.get(ROLE_HEADER) or options.role
-        turn = Turn() if fault == "empty" else play(role, request["messages"], tools, unit, self.server.script)
+        exact = 0 if unit or fault == "empty" else asked_length(request)
+        turn = Turn(text_of_length(exact))
+        if not exact and fault != "empty":
+            turn = play(role, request["messages"], tools, unit, self.server.script)
         completion = Completion(model, turn, prompt_tokens)
         deltas = completion.deltas()
         slow = SLOW_FACTOR if fault == "slow" else 1
-        paced = self.server.engine.run(deltas, prompt_tokens, completion.tokens, slow, probe=not unit)
+        paced = self.server.engine.run(deltas, prompt_tokens, completion.tokens, slow, probe=not (unit or exact))
         if fault == "cut":
             self._cut(next(iter(deltas), {}), completion, stream)
             return

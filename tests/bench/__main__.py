@@ -86,6 +86,9 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--at-once", type=int, default=64)
     word = words.add_parser("history", help="what a day of samples of 32 servers costs")
     word.add_argument("--hours", type=float, default=24.0)
+    word = words.add_parser("load", help="the load generator on a server that answers at once, against bare requests")
+    word.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64, 256])
+    word.add_argument("--requests", type=int, default=2000)
     return parser.parse_args()
 
 
@@ -147,14 +150,17 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             yield from logs.measure(directory, said.mib, said.rounds, said.toolong, said.quiet_s)
         case "history":
             yield history.HEAD
-            for load, requests in (("idle", 0.0), ("5 requests in 10 s", 5.0), ("20 requests in 10 s", 20.0)):
-                yield history.measure(directory, load, requests, said.hours)
+            for how_busy, requests in (("idle", 0.0), ("5 requests in 10 s", 5.0), ("20 requests in 10 s", 20.0)):
+                yield history.measure(directory, how_busy, requests, said.hours)
         case "probes":
             yield probes.HEAD
             yield probes.measure(said.endpoints, said.broken, said.timeout_s, said.at_once)
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
+        case "load":
+            yield load.HEAD
+            yield from load.rows(said.at_once, said.requests)
         case "diagnose":
             yield diagnosis.HEAD
             for mib in said.mib:

@@ -21,8 +21,10 @@ from typing import Any
 import pytest
 import tomlkit
 
+from tau2tui.core.load.measured import PERCENTILES, Distribution
 from tau2tui.node import agent
 from tests.command_line import CommandLine
+from tests.load.server_figures import check_within_buckets, scrape
 from tests.processes import free_port, is_alive, wait_for
 from tests.vllm.serving import ARGUMENTS, fleet_config
 
@@ -127,6 +129,38 @@ def test_a_start_goes_through_its_phases_up_to_a_tool_call_that_the_parser_parse
     assert said is not None
     day = datetime.fromtimestamp(times["loading"]).date()
     assert times["loading"] >= datetime.combine(day, clock.fromisoformat(said[1])).timestamp()
+
+
+def test_a_load_has_the_figures_of_the_servers_own_histograms_within_their_buckets(fleet: Fleet) -> None:
+    url = f"http://127.0.0.1:{fleet.ready('agent-0')['port']}"
+    names = (
+        "time_to_first_token_seconds",
+        "e2e_request_latency_seconds",
+        "request_time_per_output_token_seconds",
+        "request_generation_tokens",
+    )
+    before = scrape(url, *names)
+    options = (
+        "--concurrency",
+        "3",
+        "--requests",
+        "18",
+        "--warm-up",
+        "0",
+        "--input-tokens",
+        "64",
+        "--output-tokens",
+        "20",
+    )
+    found = json.loads(fleet.tau2tui.run("load", "agent", *options, "--json").stdout)
+    after = {name: buckets.since(before[name]) for name, buckets in scrape(url, *names).items()}
+    assert (found["requests"]["completed"], found["errors"]) == (18, {})
+    assert found["output_tokens"] == after["request_generation_tokens"].total_s == 18 * 20
+    for name, latency, slack_ms in zip(names, ("ttft", "e2e", "tpot"), (60.0, 60.0, 6.0), strict=False):
+        figures = found["latency_ms"][latency]
+        shares = {share: figures[f"p{share}"] for share in PERCENTILES}
+        check_within_buckets(Distribution(figures["count"], figures["mean"], None, shares), after[name], slack_ms)
+    assert found["latency_ms"]["itl"]["count"] <= 18 * 19, "several tokens may come in one chunk"
 
 
 def test_a_model_whose_calls_the_parser_does_not_read_is_never_ready(fleet: Fleet) -> None:

@@ -1,0 +1,1 @@
+"""A load on a server: when requests arrive, what they ask, and what the answers amount to."""

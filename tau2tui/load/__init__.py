@@ -1,0 +1,1 @@
+"""A bounded load on servers: sent by the openai client, replayed from logs, measured on our clock."""
