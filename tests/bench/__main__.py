@@ -14,6 +14,7 @@ from tests.bench import (
     harness,
     history,
     kills,
+    load,
     logs,
     parse,
     prefix,
