@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 
 from tau2tui.core.diagnosis import Finding, Place, Table, diagnose
@@ -69,9 +71,9 @@ def fleet_rows(
         starts.setdefault(replica.expert, []).append(replica)
     before = earlier.evaluation if earlier else None
     watched_s = run.clock - earlier.clock if run and earlier else 0.0
+    waiting = Counter(unit.replica for unit in run.evaluation.running) if run and run.evaluation else Counter()
     return tuple(
-        replace(_row(verdict, run, starts, before, watched_s), diagnosis=_diagnosis(verdict, known))
-        for verdict in verdicts
+        _row(verdict, run, starts, before, watched_s, waiting, _diagnosis(verdict, known)) for verdict in verdicts
     )
 
 
@@ -99,12 +101,14 @@ def _row(
     starts: dict[str, list[Replica]],
     before: EvalProgress | None,
     watched_s: float,
+    waiting: Mapping[str, int],
+    diagnosis: Finding | None,
 ) -> FleetRow:
     wanted, seen, job = verdict.wanted, verdict.seen, verdict.job
     progress = run.evaluation if run else None
     in_flight = errors = rate = None
     if progress is not None:
-        in_flight = sum(unit.replica == wanted.name for unit in progress.running)
+        in_flight = waiting.get(wanted.name, 0)
         errors = progress.errors_by_replica.get(wanted.name, 0)
         rate = per_minute(errors, before.errors_by_replica.get(wanted.name, 0) if before else None, watched_s)
     starting = verdict.standing is Standing.STARTING and run is not None and seen is not None
@@ -132,6 +136,7 @@ def _row(
         last_error=seen.last_error if seen else "",
         phase_s=run.clock - seen.phase_since if starting and run and seen and seen.phase_since else None,
         usual_phase_s=usual_s(seen.phase, starts.get(wanted.expert, ())) if starting and seen else None,
+        diagnosis=diagnosis,
     )
 
 
@@ -140,5 +145,10 @@ def _diagnosis(verdict: Verdict, known: Table | None) -> Finding | None:
     seen = verdict.seen
     if verdict.standing is not Standing.FAILED or seen is None or not seen.last_error:
         return None
-    place = Place(seen.log, seen.name, seen.job, seen.node)
-    return next(iter(diagnose(seen.last_error.splitlines(), place, "server", known)), None)
+    return _finding(seen.last_error, Place(seen.log, seen.name, seen.job, seen.node), known)
+
+
+@lru_cache(maxsize=1024)
+def _finding(last_error: str, place: Place, known: Table | None) -> Finding | None:
+    """Kept, because a replica that has failed says the same in every snapshot."""
+    return next(iter(diagnose(last_error.splitlines(), place, "server", known)), None)

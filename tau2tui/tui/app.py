@@ -74,15 +74,15 @@ class Tau2App(App[None], inherit_bindings=False):
         *bindings("Everywhere"),
     ]
 
-    snapshot: reactive[Snapshot] = reactive(Snapshot)
+    snapshot: reactive[Snapshot] = reactive(Snapshot, repaint=False)
     """What was seen last."""
-    now: reactive[float] = reactive(0.0)
+    now: reactive[float] = reactive(0.0, repaint=False)
     """The clock that ages are taken against: one for all screens."""
-    activity: reactive[tuple[str, ...]] = reactive(())
+    activity: reactive[tuple[str, ...]] = reactive((), repaint=False)
     """A line for each plan that is being performed."""
-    read_only: reactive[bool] = reactive(False)
+    read_only: reactive[bool] = reactive(False, repaint=False)
     """Whether all that changes something is refused."""
-    news: reactive[int] = reactive(0)
+    news: reactive[int] = reactive(0, repaint=False)
     """Notices that nobody has looked at yet."""
 
     def __init__(
@@ -221,6 +221,7 @@ class Tau2App(App[None], inherit_bindings=False):
         if name != self.current_mode:
             self._views = [*(view for view in self._views if view != name), name]
             await self.switch_mode(name)
+            self._framed[name].catch_up()
             if (look := self._kept_looks.pop(name, None)) is not None:
                 self._framed[name].restore(look)
 

@@ -8,7 +8,20 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench import diagnosis, eta, harness, kills, parse, prefix, rehearsal, relaunch, report, routing, status
+from tests.bench import (
+    diagnosis,
+    eta,
+    harness,
+    kills,
+    parse,
+    prefix,
+    rehearsal,
+    relaunch,
+    report,
+    routing,
+    screens,
+    status,
+)
 
 
 def main() -> None:
@@ -55,6 +68,11 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("diagnose", help="a large log searched for failures, against one compiled alternation")
     word.add_argument("--mib", type=float, nargs="+", default=[50.0])
     word.add_argument("--rounds", type=int, default=2)
+    word = words.add_parser("screens", help="paint, keys, idle, memory and stalls of the screens, against DataTable")
+    word.add_argument("--keys", type=int, default=200)
+    word.add_argument("--idle-s", type=float, default=20.0)
+    word.add_argument("--refreshes", type=int, default=3600)
+    word.add_argument("--only", nargs="+", default=[], help="paint, keys, tables, idle, memory, stalls")
     return parser.parse_args()
 
 
@@ -107,6 +125,8 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "routing":
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
+        case "screens":
+            yield from screens.measure(directory, said.keys, said.idle_s, said.refreshes, said.only)
         case "diagnose":
             yield diagnosis.HEAD
             for mib in said.mib:
