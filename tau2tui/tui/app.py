@@ -132,6 +132,8 @@ class Tau2App(App[None], inherit_bindings=False):
         await self._restore()
         if self._ops is not None:
             self._ops.store.subscribe(self._saw)
+            if self._ops.snapshot != Snapshot():
+                self._saw(self._ops.snapshot)  # it was looked at before there was a screen
             self._observe(self._ops)
         if self._commands:
             self._ask_all(self._commands)

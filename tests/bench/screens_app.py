@@ -24,6 +24,8 @@ class Trivial(App[None]):
 class TextualTable(App[None]):
     """The same fleet in Textual's own table, changed cell by cell every second."""
 
+    CSS = "DataTable { height: 1fr; }"
+
     def __init__(self, replicas: int, jobs: int) -> None:
         super().__init__()
         from tests.bench.large_fleet import large_cluster

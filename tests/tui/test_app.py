@@ -151,7 +151,7 @@ async def test_commands_given_at_the_start_are_performed_in_order() -> None:
     cluster = FakeCluster(config, FakeClock(runs=True))
     ops = make_ops(cluster, launched=False)
     async with run_on(ops, commands=(Launch(), StartEval(config.evaluation))) as (app, pilot):
-        await until(pilot, lambda: len(app.told) == 2)
+        await until(pilot, lambda: sum(words.startswith("Done") for words in app.told) == 2)
         done = [words for words in app.told if words.startswith("Done")]
         assert done == ["Done: launch the fleet", "Done: start the evaluation"]
         words = [argv[0] for argv in cluster.commands]
