@@ -13,6 +13,7 @@ from tests.bench import (
     eta,
     harness,
     kills,
+    operators,
     parse,
     prefix,
     rehearsal,
@@ -73,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     word.add_argument("--idle-s", type=float, default=20.0)
     word.add_argument("--refreshes", type=int, default=3600)
     word.add_argument("--only", nargs="+", default=[], help="paint, keys, tables, idle, memory, stalls")
+    word.add_argument("--lazyslurm", type=Path, help="its executable, to be measured beside the Jobs screen")
     return parser.parse_args()
 
 
@@ -126,7 +128,10 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             yield routing.HEAD
             yield routing.rows(routing.measure(directory / "run", said.seconds, said.speed))
         case "screens":
-            yield from screens.measure(directory, said.keys, said.idle_s, said.refreshes, said.only)
+            if said.lazyslurm:
+                yield from operators.compare(directory, said.lazyslurm)
+            else:
+                yield from screens.measure(directory, said.keys, said.idle_s, said.refreshes, said.only)
         case "diagnose":
             yield diagnosis.HEAD
             for mib in said.mib:

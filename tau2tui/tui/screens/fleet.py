@@ -50,7 +50,9 @@ class FleetScreen(Framed):
     @on(FleetTable.RowHighlighted)
     def _show_strip(self) -> None:
         """In the strip, or in the pane: in what there is room for."""
-        shown = self.query_one(ReplicaPane if self._has_pane else ReplicaStrip)
+        shown: ReplicaPane | ReplicaStrip = (
+            self.query_one(ReplicaPane) if self._has_pane else self.query_one(ReplicaStrip)
+        )
         shown.row, shown.old = self._row, self.old
         self.query_one(ReplicaPane).look(self._has_pane and self.in_sight)
 

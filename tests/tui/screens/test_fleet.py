@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 from tau2tui.core.command import Command, Relaunch, Stop
 from tau2tui.core.model import Load, Phase
@@ -58,11 +58,12 @@ class ReadNames:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def around(self, read: Callable[..., Awaitable[bytes]]) -> Callable[..., Awaitable[bytes]]:
+    def around(self, read: Any) -> Any:
         async def noted(path: str, *piece: int) -> bytes:
             if "/logs/" in path:
                 self.names.append(path)
-            return await read(path, *piece)
+            data: bytes = await read(path, *piece)
+            return data
 
         return noted
 
