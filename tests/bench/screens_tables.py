@@ -110,7 +110,7 @@ def _our_acts(table: KeyedTable, cells: dict[str, tuple[Any, ...]]) -> dict[str,
         "one row down": lambda number: table.action_cursor_down,
         "sort by a number": lambda number: lambda: table.sort_rows(Order(_LEFT, number % 2 == 0)),
         "sort by a word": lambda number: lambda: table.sort_rows(Order(2, number % 2 == 0)),
-        "filter to a tenth": lambda number: lambda: table.filter_by(f"sweep-60{number}"),
+        "filter to a fifth": lambda number: lambda: table.filter_by(f"sweep-60{number}"),
         "all rows again": lambda number: lambda: table.filter_by(""),
     }
 
@@ -153,7 +153,7 @@ def _their_acts(table: DataTable[str], cells: dict[str, tuple[Any, ...]]) -> dic
         "one row down": lambda number: table.action_cursor_down,
         "sort by a number": lambda number: lambda: table.sort("LEFT", reverse=number % 2 == 0),
         "sort by a word": lambda number: lambda: table.sort("NAME", reverse=number % 2 == 0),
-        "filter to a tenth": lambda number: lambda: fill(
+        "filter to a fifth": lambda number: lambda: fill(
             {key: row for key, row in cells.items() if f"sweep-60{number}" in row[2].text}
         ),
         "all rows again": lambda number: lambda: fill(cells),

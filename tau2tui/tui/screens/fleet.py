@@ -61,7 +61,7 @@ class FleetScreen(Framed):
         """Whether the terminal is wide enough for the pane, and it was not zoomed away."""
         return self.has_class("-widest") and not self.has_class("-zoomed")
 
-    def on_resize(self) -> None:
+    async def on_resize(self) -> None:
         self.call_after_refresh(self._show_strip)
 
     def on_screen_resume(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -73,7 +74,9 @@ class Framed(Screen[None]):
         """Whether the terminal shows only the sentence that says so."""
         return self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
 
-    def on_resize(self) -> None:
+    async def on_resize(self) -> None:
+        """Let others in between: sizes that come faster than they can be drawn held up everything else for seconds."""
+        await asyncio.sleep(0)
         self.refresh_bindings()  # the keys come back when the terminal is large enough again
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
