@@ -25,6 +25,19 @@ class Terminal:
             [*self._tmux, "new-session", "-d", *size, shown], cwd=directory, env=environment, check=True, timeout=30
         )
 
+    def tmux_argv(self, *words: str) -> list[str]:
+        """A command of the same tmux."""
+        return [*self._tmux, *words]
+
+    def tmux(self, *words: str) -> str:
+        """Do a command of tmux; returns what it prints."""
+        done = subprocess.run(self.tmux_argv(*words), capture_output=True, text=True, check=True, timeout=30)
+        return done.stdout
+
+    def ask(self, wanted: str) -> str:
+        """A format of tmux, such as `#{window_width}`."""
+        return self.tmux("display-message", "-p", wanted).strip()
+
     def press(self, *keys: str) -> None:
         subprocess.run([*self._tmux, "send-keys", *keys], check=True, timeout=30)
 
@@ -42,6 +55,9 @@ class Terminal:
         except AssertionError as error:
             raise AssertionError(f"{error}, on\n{self.screen()}") from None
         return self.screen()
+
+    def wait_until_gone(self, text: str) -> None:
+        wait_for(lambda: text not in self.screen(), f"{text!r} to go")
 
     def line(self, text: str) -> str:
         """The line of the screen that holds a text."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -31,6 +33,9 @@ from tau2tui.cli.smoke import smoke
 from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
 from tau2tui.errors import ConfigError, Tau2TuiError
+
+if TYPE_CHECKING:
+    from tau2tui.tui.app import Tau2App
 
 EPILOG = """\b
 Exit codes: 0 done · 1 a bug, with a traceback · 2 configuration or usage · 3 a machine or the scheduler did not
@@ -109,16 +114,26 @@ def open_screen(session: Session, logs: Path | None) -> None:
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
     from tau2tui.core.diagnosis import table
     from tau2tui.remote.logfiles import DirectoryLogs
-    from tau2tui.tui.app import Tau2App
 
     async def show() -> int:
         if logs is not None:
-            return await on_screen(Tau2App(None, DirectoryLogs(logs), title=str(logs)))
+            return await on_screen((await _app())(None, DirectoryLogs(logs), title=str(logs)))
         async with session.ops() as ops:
             table(ops.config.diagnosis)  # a wrong id in it is told here, before there is a screen
-            return await on_screen(Tau2App(ops, ops.logs))
+            looking = asyncio.create_task(ops.look())  # the answers come while Textual is loaded
+            try:
+                return await on_screen((await _app())(ops, ops.logs))
+            finally:
+                looking.cancel()
 
     raise click.exceptions.Exit(asyncio.run(show()))
+
+
+async def _app() -> type[Tau2App]:
+    """Load the screens in a thread: they take a third of a second."""
+    module = await asyncio.to_thread(import_module, "tau2tui.tui.app")
+    app: type[Tau2App] = module.Tau2App
+    return app
 
 
 def main() -> None:

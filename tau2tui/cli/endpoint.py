@@ -121,7 +121,7 @@ async def _looks(
 
 async def _of_the_run(ops: Ops, key: str, seconds: float, timeout_s: float, *, probe: bool) -> dict[str, Probed]:
     """The servers of the run by replica; those that do not serve are told, and not asked. Raises NothingToRead."""
-    from tau2tui.remote.shell import SshShell
+    from tau2tui.remote.ssh import SshShell
     from tau2tui.remote.tunnel import LOCAL_HOST, Tunnels
 
     await ops.look()

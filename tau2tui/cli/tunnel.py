@@ -28,7 +28,7 @@ def tunnel(session: Session, out: Path) -> None:
 
     From a laptop, through the login node, over one SSH connection; kept open, and kept as the fleet is, until ctrl+c.
     """
-    from tau2tui.remote.shell import SshShell
+    from tau2tui.remote.ssh import SshShell
     from tau2tui.remote.tunnel import Tunnels, keep_open, local_endpoints
 
     async def hold() -> None:

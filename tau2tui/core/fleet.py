@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 
 from tau2tui.config import VerdictsConfig
@@ -79,24 +81,26 @@ def fleet_rows(
     watched_s = run.clock - earlier.clock if run and earlier else 0.0
     # Of a replica whose agent is silent nothing may be said.
     serving = [v.seen for v in verdicts if v.seen and v.standing in (Standing.READY, Standing.DEGRADED)]
-    matters = load_verdicts(serving, _in_flight(run), limits)
-    rows = (
-        (verdict, _row(verdict, run, starts, before, watched_s, matters.get(verdict.wanted.name, ())))
+    running = run is not None and run.evaluation is not None and run.evaluation.state is EvalState.RUNNING
+    waiting = (
+        Counter(unit.replica for unit in run.evaluation.running if unit.replica)
+        if run and run.evaluation
+        else Counter()
+    )
+    matters = load_verdicts(serving, waiting if running else None, limits)
+    return tuple(
+        _row(
+            verdict,
+            run,
+            starts,
+            before,
+            watched_s,
+            waiting,
+            matters.get(verdict.wanted.name, ()),
+            _diagnosis(verdict, known),
+        )
         for verdict in verdicts
     )
-    return tuple(replace(row, diagnosis=_diagnosis(verdict, known)) for verdict, row in rows)
-
-
-def _in_flight(run: RunState | None) -> dict[str, int] | None:
-    """Simulations that wait for each replica, while the evaluation runs; None: it does not."""
-    progress = run.evaluation if run else None
-    if progress is None or progress.state is not EvalState.RUNNING:
-        return None
-    counts: dict[str, int] = {}
-    for unit in progress.running:
-        if unit.replica:
-            counts[unit.replica] = counts.get(unit.replica, 0) + 1
-    return counts
 
 
 def per_minute(now: float, before: float | None, watched_s: float) -> float | None:
@@ -123,13 +127,15 @@ def _row(
     starts: dict[str, list[Replica]],
     before: EvalProgress | None,
     watched_s: float,
+    waiting: Mapping[str, int],
     matters: tuple[LoadVerdict, ...],
+    diagnosis: Finding | None,
 ) -> FleetRow:
     wanted, seen, job = verdict.wanted, verdict.seen, verdict.job
     progress = run.evaluation if run else None
     in_flight = errors = rate = None
     if progress is not None:
-        in_flight = sum(unit.replica == wanted.name for unit in progress.running)
+        in_flight = waiting.get(wanted.name, 0)
         errors = progress.errors_by_replica.get(wanted.name, 0)
         rate = per_minute(errors, before.errors_by_replica.get(wanted.name, 0) if before else None, watched_s)
     starting = verdict.standing is Standing.STARTING and run is not None and seen is not None
@@ -158,6 +164,7 @@ def _row(
         phase_s=run.clock - seen.phase_since if starting and run and seen and seen.phase_since else None,
         usual_phase_s=usual_s(seen.phase, starts.get(wanted.expert, ())) if starting and seen else None,
         verdicts=matters,
+        diagnosis=diagnosis,
     )
 
 
@@ -166,5 +173,10 @@ def _diagnosis(verdict: Verdict, known: Table | None) -> Finding | None:
     seen = verdict.seen
     if verdict.standing is not Standing.FAILED or seen is None or not seen.last_error:
         return None
-    place = Place(seen.log, seen.name, seen.job, seen.node)
-    return next(iter(diagnose(seen.last_error.splitlines(), place, "server", known)), None)
+    return _finding(seen.last_error, Place(seen.log, seen.name, seen.job, seen.node), known)
+
+
+@lru_cache(maxsize=1024)
+def _finding(last_error: str, place: Place, known: Table | None) -> Finding | None:
+    """Kept, because a replica that has failed says the same in every snapshot."""
+    return next(iter(diagnose(last_error.splitlines(), place, "server", known)), None)

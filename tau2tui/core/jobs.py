@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tau2tui.core.layout import EVAL_JOB, EVAL_OUT, job_output
 from tau2tui.core.model import Job, Snapshot
@@ -46,14 +47,23 @@ def job_rows(planned: Sequence[PlannedJob], verdicts: Iterable[Verdict], snapsho
     for verdict in verdicts:
         by_job.setdefault(verdict.job_name, []).append(verdict)
     queue = snapshot.jobs.value or ()
+    by_name: dict[str, list[Job]] = {wanted.name: [] for wanted in planned}
+    others = [job for job in queue if job.name not in by_name]
+    for job in queue:
+        if job.name in by_name:
+            by_name[job.name].append(job)
     rows: list[JobRow] = []
-    for wanted in planned:
-        of_it = by_job.get(wanted.name, [])
-        seen = [job for job in queue if job.name == wanted.name]
-        rows += [_row(job, of_it) for job in seen] or [_unseen(wanted.name, of_it, snapshot)]
-    names = {wanted.name for wanted in planned}
-    rows += [_row(job, []) for job in queue if job.name not in names]
+    for name, seen in by_name.items():
+        of_it = by_job.get(name, [])
+        rows += [_row(job, of_it) for job in seen] or [_unseen(name, of_it, snapshot)]
+    rows += map(_foreign, others)
     return tuple(rows)
+
+
+@lru_cache(maxsize=8192)
+def _foreign(job: Job) -> JobRow:
+    """A job without replicas; kept, because a long queue is the same in most snapshots."""
+    return _row(job, ())
 
 
 def _row(job: Job, verdicts: Sequence[Verdict]) -> JobRow:

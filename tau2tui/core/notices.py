@@ -103,9 +103,15 @@ def _grouped(told: Sequence[_Held], now: float, *, quiet: bool = False) -> tuple
     notices = []
     for group, members in groups.items():
         names = tuple(member.name for member in members)
-        words = members[0].words if len(members) == 1 else f"{len(members)} × {group}: {', '.join(names)}"
+        words = members[0].words if len(members) == 1 else f"{len(members)} × {group}: {_listed(names)}"
         notices.append(Notice(now, group, names, words, members[0].weight, members[0].view, quiet))
     return tuple(notices)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a line; of many only the first."""
+    more = len(names) - _NAMED
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_NAMED])} and {more} more"
 
 
 def _over(ended: Sequence[_Held], now: float) -> tuple[Notice, ...]:
@@ -116,11 +122,12 @@ def _over(ended: Sequence[_Held], now: float) -> tuple[Notice, ...]:
         if held.condition.weight is not Weight.GOOD:
             groups.setdefault(held.condition.group, []).append(held.condition.name)
     return tuple(
-        Notice(now, group, tuple(names), f"no longer {group}: {', '.join(names)}", Weight.GOOD, views[group])
+        Notice(now, group, tuple(names), f"no longer {group}: {_listed(names)}", Weight.GOOD, views[group])
         for group, names in groups.items()
     )
 
 
+_NAMED = 5
 HOLD_S = 10.0
 """For so long a state that may pass has to hold before it is told."""
 

@@ -11,7 +11,7 @@ from tau2tui.core.model import Job, Reading, RunState, Snapshot, TimeLeft
 
 Listener = Callable[[Snapshot], None]
 MEMORY = 600
-"""Snapshots that are remembered for sparklines."""
+"""Snapshots that are remembered for rates."""
 
 
 class Store:
@@ -44,12 +44,12 @@ class Store:
             self._tell()
 
     def series(self, pick: Callable[[Snapshot], float | None]) -> list[tuple[float, float]]:
-        """(time, value) of the remembered snapshots, gaps left as gaps."""
+        """(time, value) of the remembered snapshots, gaps left as gaps; they know no replicas and no jobs."""
         picked = ((at, pick(snapshot)) for at, snapshot in self._memory)
         return [(at, value) for at, value in picked if value is not None]
 
     def since(self, at: float) -> Snapshot | None:
-        """The oldest remembered snapshot that was shown at `at` or later and knows the run."""
+        """The oldest remembered snapshot that was shown at `at` or later and knows the run, without its replicas."""
         return next((snapshot for shown, snapshot in self._memory if shown >= at and snapshot.run.value), None)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -59,9 +59,16 @@ class Store:
 
     def _show(self, snapshot: Snapshot, at: float) -> None:
         self.latest = snapshot
-        self._memory.append((at, snapshot))
+        self._memory.append((at, _without_fleet(snapshot)))
         self._tell()
 
     def _tell(self) -> None:
         for listener in tuple(self._listeners):
             listener(self.latest)
+
+
+def _without_fleet(snapshot: Snapshot) -> Snapshot:
+    """What rates are made of; 600 times a fleet of 512 replicas and its queue would take hundreds of MiB."""
+    run = snapshot.run
+    seen = RunState(evaluation=run.value.evaluation, clock=run.value.clock) if run.value else None
+    return Snapshot(run=replace(run, value=seen))

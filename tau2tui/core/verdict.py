@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -50,18 +50,68 @@ _BY_PHASE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """A snapshot by name and id: every replica of a large fleet is looked up in it."""
+
+    snapshot: Snapshot
+    replicas: Mapping[str, Replica]
+    predecessors: Mapping[str, Replica]
+    successors: Mapping[str, Replica]
+    predecessor_jobs: frozenset[str]
+    jobs: Mapping[str, Job]
+    """By id."""
+    jobs_of: Mapping[str, tuple[Job, ...]]
+    """By name, in the queue's order."""
+
+
+def _indexed(snapshot: Snapshot, names: frozenset[str]) -> _Index:
+    """`names` are those of the planned jobs: a queue may hold thousands of others."""
+    run = snapshot.run.value
+    ids = {replica.job_id for replica in run.replicas} if run else set()
+    queue = [job for job in snapshot.jobs.value or () if job.name in names or job.id in ids]
+    jobs_of: dict[str, list[Job]] = {}
+    for job in queue:
+        jobs_of.setdefault(job.name, []).append(job)
+    predecessors = run.predecessors if run else ()
+    return _Index(
+        snapshot,
+        replicas=_by_name(run.replicas if run else ()),
+        predecessors=_by_name(predecessors),
+        successors=_by_name(run.successors if run else ()),
+        predecessor_jobs=frozenset(replica.job_id for replica in predecessors),
+        jobs={job.id: job for job in reversed(queue)},
+        jobs_of={name: tuple(jobs) for name, jobs in jobs_of.items()},
+    )
+
+
+def _by_name(replicas: tuple[Replica, ...]) -> dict[str, Replica]:
+    return {replica.name: replica for replica in reversed(replicas)}  # the first of a name counts
+
+
 def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
     """How one replica stands.
 
     The agent's own report counts as long as its heart beats. Without it the scheduler decides; and where neither
     is known, the answer is UNKNOWN with the reason: never "ended".
     """
+    return _judge(wanted, job_name, _indexed(snapshot, frozenset((job_name,))))
+
+
+def judge_all(jobs: tuple[PlannedJob, ...], snapshot: Snapshot) -> tuple[Verdict, ...]:
+    """The verdict on every replica of the plan, in its order."""
+    index = _indexed(snapshot, frozenset(job.name for job in jobs))
+    return tuple(_judge(replica, job.name, index) for job in jobs for replica in job.replicas)
+
+
+def _judge(wanted: PlacedReplica, job_name: str, index: _Index) -> Verdict:
+    snapshot = index.snapshot
     run = snapshot.run.value
-    seen = next((r for r in run.replicas if r.name == wanted.name), None) if run else None
-    job = _job(job_name, seen, snapshot)
+    seen = index.replicas.get(wanted.name)
+    job = _job(job_name, seen, index)
 
     def verdict(standing: Standing, why: str) -> Verdict:
-        told = (why, *_hand_over(wanted.name, job_name, seen, snapshot))
+        told = (why, *_hand_over(wanted.name, job_name, seen, index))
         return Verdict(wanted, job_name, standing, "; ".join(filter(None, told)), job, seen)
 
     if run is None:
@@ -92,35 +142,28 @@ def judge(wanted: PlacedReplica, job_name: str, snapshot: Snapshot) -> Verdict:
     return verdict(*by_state[job.state])
 
 
-def _hand_over(name: str, job_name: str, seen: Replica | None, snapshot: Snapshot) -> Iterator[str]:
+def _hand_over(name: str, job_name: str, seen: Replica | None, index: _Index) -> Iterator[str]:
     """What there is to say of a job that will take over from the one that has the replica, or has just done so."""
-    run = snapshot.run.value
+    run = index.snapshot.run.value
     if run is None or seen is None:
         return
-    before = next((replica for replica in run.predecessors if replica.name == name), None)
+    before = index.predecessors.get(name)
     if before is not None and before.phase in (Phase.DRAINING, Phase.STOPPING):
         yield f"← job {before.job_id} ({before.phase}) had it before"
-    after = next((replica for replica in run.successors if replica.name == name), None)
+    after = index.successors.get(name)
     if after is not None and run.clock - after.heartbeat_at <= HEARTBEAT_TIMEOUT_S:
         yield f"→ job {after.job_id} ({after.phase}) takes over when it is ready"
         return
-    known = {seen.job_id, *(replica.job_id for replica in run.predecessors)}
-    for job in snapshot.jobs.value or ():
-        if job.name == job_name and job.id not in known and job.state is JobState.PENDING:
+    for job in index.jobs_of.get(job_name, ()):
+        if job.id != seen.job_id and job.id not in index.predecessor_jobs and job.state is JobState.PENDING:
             yield f"→ job {job.id} (pending) will take over: {explain(job.reason) or 'submitted'}"
 
 
-def judge_all(jobs: tuple[PlannedJob, ...], snapshot: Snapshot) -> tuple[Verdict, ...]:
-    """The verdict on every replica of the plan, in its order."""
-    return tuple(judge(replica, job.name, snapshot) for job in jobs for replica in job.replicas)
-
-
-def _job(name: str, seen: Replica | None, snapshot: Snapshot) -> Job | None:
+def _job(name: str, seen: Replica | None, index: _Index) -> Job | None:
     """The job that a replica runs in: by the id its agent gave, else the newest of its name."""
-    jobs = snapshot.jobs.value or ()
     if seen is not None and seen.job_id:
-        return next((job for job in jobs if job.id == seen.job_id), None)
-    return next((job for job in reversed(jobs) if job.name == name), None)
+        return index.jobs.get(seen.job_id)
+    return next(reversed(index.jobs_of.get(name, ())), None)
 
 
 def _doubt(job: Job | None) -> str:

@@ -94,7 +94,7 @@ async def expert_target(ops: Ops, expert: str, model: str | None, *, force: bool
 @asynccontextmanager
 async def _reached(ops: Ops, replicas: Iterable[Replica]) -> AsyncIterator[list[Endpoint]]:
     """Where the replicas answer, seen from this machine."""
-    from tau2tui.remote.shell import SshShell
+    from tau2tui.remote.ssh import SshShell
 
     if not isinstance(ops.shell, SshShell):
         yield [Endpoint(found.replica, found.url) for found in map(endpoint_of, replicas)]

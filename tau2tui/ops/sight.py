@@ -7,10 +7,10 @@ import getpass
 import json
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar, cast
 
 from tau2tui.config import Config
 from tau2tui.core import layout
@@ -34,6 +34,7 @@ from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.rundir import RunDirectory, dirty_nodes
 from tau2tui.remote.shell import Shell
 
+T = TypeVar("T")
 Part = Literal["jobs", "run"]
 Clock = Callable[[], float]
 BACKOFF_LIMIT_S = 60.0
@@ -89,10 +90,12 @@ class Sight:
     _earlier: asyncio.Task[Durations] | None = None
     _foreseen: tuple[object, float] = (None, -math.inf)
     """Of what the time left was estimated last, and when."""
+    _made: dict[str, tuple[tuple[object, ...], object]] = field(default_factory=dict)
+    """What was made of the values that were seen last, by name, with these values."""
 
     @property
     def jobs(self) -> tuple[PlannedJob, ...]:
-        return plan_jobs(self.config)
+        return self._once("jobs", (self.config,), lambda: plan_jobs(self.config))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -100,7 +103,8 @@ class Sight:
 
     def verdicts(self) -> tuple[Verdict, ...]:
         """How every replica of the run stands, by what was seen last."""
-        return judge_all(self.jobs, self.snapshot)
+        seen = self.snapshot
+        return self._once("verdicts", (self.jobs, seen.run, seen.jobs), lambda: judge_all(self.jobs, seen))
 
     def earlier_state(self) -> RunState | None:
         """What the run was a few minutes ago, for rates; None if it was not watched then."""
@@ -109,8 +113,11 @@ class Sight:
 
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
-        run, known = self.snapshot.run.value, table(self.config.diagnosis)
-        return fleet_rows(self.verdicts(), run, self.earlier_state(), known, self.config.verdicts)
+        run, then = self.snapshot.run.value, self.earlier_state()
+        verdicts, known, limits = self.verdicts(), table(self.config.diagnosis), self.config.verdicts
+        return self._once(
+            "fleet", (verdicts, run, then, known, limits), lambda: fleet_rows(verdicts, run, then, known, limits)
+        )
 
     def errors_per_min(self) -> float | None:
         """Failed attempts at calls over the last minutes; None if they were not watched for long enough."""
@@ -122,11 +129,28 @@ class Sight:
 
     def job_rows(self) -> tuple[JobRow, ...]:
         """Every job of the run, joined with its replicas, by what was seen last."""
-        return job_rows(self.jobs, self.verdicts(), self.snapshot)
+        verdicts, seen = self.verdicts(), self.snapshot
+        return self._once("job rows", (verdicts, seen.jobs), lambda: job_rows(self.jobs, verdicts, seen))
 
     def deadlines(self) -> tuple[Deadline, ...]:
         """The jobs that may end before the evaluation does."""
-        return deadlines(self.job_rows(), self.snapshot.time_left)
+        rows, left = self.job_rows(), self.snapshot.time_left
+        return self._once("deadlines", (rows, left), lambda: deadlines(rows, left))
+
+    def counts(self) -> Counter[Standing]:
+        """How many replicas stand how, by what was seen last."""
+        verdicts = self.verdicts()
+        return self._once("counts", (verdicts,), lambda: Counter(verdict.standing for verdict in verdicts))
+
+    def _once(self, name: str, of: tuple[object, ...], make: Callable[[], T]) -> T:
+        """What follows from values that are never changed, only replaced: made once for as long as they are the same.
+
+        Several screens, the status line and the notices ask for the same of each snapshot.
+        """
+        known = self._made.get(name)
+        if known is None or any(before is not now for before, now in zip(known[0], of, strict=True)):
+            known = self._made[name] = (of, make())
+        return cast("T", known[1])
 
     def failed(self) -> tuple[str, ...]:
         """The replicas that have failed, by what was seen last."""

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 import tomlkit
 
 from tau2tui import __version__
@@ -22,6 +21,9 @@ from tau2tui.config import Config, EvaluationConfig, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
 from tau2tui.core.step import WriteFile
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def launch_files(
@@ -93,6 +95,8 @@ def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:
 
 
 def _templates() -> jinja2.Environment:
+    import jinja2  # only a launch needs it
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tau2tui.remote"),
         autoescape=False,  # noqa: S701 - shell, not HTML: every value goes through `quote`

@@ -55,7 +55,8 @@ class RunDirectory:
         argv = (self.python, str(self.path / layout.NODE_AGENT), "state", str(self.path))
         completed = (await self.shell.run(argv)).check()
         try:
-            return parse_state(json.loads(completed.stdout))
+            # In a thread: a large fleet takes tens of milliseconds, and a screen waits on the event loop.
+            return await asyncio.to_thread(lambda: parse_state(json.loads(completed.stdout)))
         except ValueError as error:
             raise CommandFailed(f"the state of {self.path} is not readable: {error}") from None
 

@@ -12,7 +12,7 @@ import asyncssh
 
 from tau2tui.core.model import Phase, Replica
 from tau2tui.errors import Tau2TuiError
-from tau2tui.remote.shell import SshShell
+from tau2tui.remote.ssh import SshShell
 
 LOCAL_HOST = "127.0.0.1"
 CHECK_S = 5.0

@@ -74,15 +74,15 @@ class Tau2App(App[None], inherit_bindings=False):
         *bindings("Everywhere"),
     ]
 
-    snapshot: reactive[Snapshot] = reactive(Snapshot)
+    snapshot: reactive[Snapshot] = reactive(Snapshot, repaint=False)
     """What was seen last."""
-    now: reactive[float] = reactive(0.0)
+    now: reactive[float] = reactive(0.0, repaint=False)
     """The clock that ages are taken against: one for all screens."""
-    activity: reactive[tuple[str, ...]] = reactive(())
+    activity: reactive[tuple[str, ...]] = reactive((), repaint=False)
     """A line for each plan that is being performed."""
-    read_only: reactive[bool] = reactive(False)
+    read_only: reactive[bool] = reactive(False, repaint=False)
     """Whether all that changes something is refused."""
-    news: reactive[int] = reactive(0)
+    news: reactive[int] = reactive(0, repaint=False)
     """Notices that nobody has looked at yet."""
 
     def __init__(
@@ -132,6 +132,8 @@ class Tau2App(App[None], inherit_bindings=False):
         await self._restore()
         if self._ops is not None:
             self._ops.store.subscribe(self._saw)
+            if self._ops.snapshot != Snapshot():
+                self._saw(self._ops.snapshot)  # it was looked at before there was a screen
             self._observe(self._ops)
         if self._commands:
             self._ask_all(self._commands)
@@ -221,6 +223,7 @@ class Tau2App(App[None], inherit_bindings=False):
         if name != self.current_mode:
             self._views = [*(view for view in self._views if view != name), name]
             await self.switch_mode(name)
+            self._framed[name].catch_up()
             if (look := self._kept_looks.pop(name, None)) is not None:
                 self._framed[name].restore(look)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from tau2tui.core.model import EvalProgress, EvalState, TimeLeft
@@ -27,7 +26,7 @@ def summarise(title: str, ops: Ops | None, now: float) -> Summary:
     """What was seen last, in one line; without a run only the title."""
     if ops is None:
         return Summary(title)
-    counts = Counter(verdict.standing for verdict in ops.verdicts())
+    counts = ops.counts()
     seen = sources(ops.config, ops.snapshot, now)
     run = ops.snapshot.run.value
     return Summary(
@@ -40,7 +39,7 @@ def summarise(title: str, ops: Ops | None, now: float) -> Summary:
 
 def window_name(ops: Ops) -> str:
     """The fleet and the evaluation in a few characters, for the name of a window."""
-    counts = Counter(verdict.standing for verdict in ops.verdicts())
+    counts = ops.counts()
     run = ops.snapshot.run.value
     progress = run.evaluation if run else None
     shown = [f"{STANDINGS[standing][0]}{counts[standing]}" for standing in STANDINGS if counts[standing]]

@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import httpx
-
 from tau2tui.config import NoticesConfig
 from tau2tui.core.notices import (
     Notice,
@@ -115,6 +113,8 @@ def literal(words: str) -> str:
 
 async def post(url: str, run: str, notice: Notice) -> str:
     """Post a notice as JSON; returns what went wrong, without the URL, which may hold a secret."""
+    import httpx  # only who named a webhook waits for it
+
     body = {"run": run, "at": notice.at, "weight": notice.weight.value, "kind": notice.group, "text": notice.words}
     try:
         async with httpx.AsyncClient(timeout=_WEBHOOK_TIMEOUT_S) as client:

@@ -16,6 +16,7 @@ from tests.bench import (
     kills,
     load,
     logs,
+    operators,
     parse,
     prefix,
     probes,
@@ -23,6 +24,7 @@ from tests.bench import (
     relaunch,
     report,
     routing,
+    screens,
     status,
     tail,
 )
@@ -90,6 +92,12 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("load", help="the load generator on a server that answers at once, against bare requests")
     word.add_argument("--at-once", type=int, nargs="+", default=[1, 16, 64, 256])
     word.add_argument("--requests", type=int, default=2000)
+    word = words.add_parser("screens", help="paint, keys, idle, memory and stalls of the screens, against DataTable")
+    word.add_argument("--keys", type=int, default=200)
+    word.add_argument("--idle-s", type=float, default=20.0)
+    word.add_argument("--refreshes", type=int, default=3600)
+    word.add_argument("--only", nargs="+", default=[], help="paint, keys, tables, idle, memory, stalls")
+    word.add_argument("--lazyslurm", type=Path, help="its executable, to be measured beside the Jobs screen")
     return parser.parse_args()
 
 
@@ -162,6 +170,11 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
         case "load":
             yield load.HEAD
             yield from load.rows(said.at_once, said.requests)
+        case "screens":
+            if said.lazyslurm:
+                yield from operators.compare(directory, said.lazyslurm)
+            else:
+                yield from screens.measure(directory, said.keys, said.idle_s, said.refreshes, said.only)
         case "diagnose":
             yield diagnosis.HEAD
             for mib in said.mib:

@@ -13,7 +13,8 @@ import pytest
 
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, ConfigError, Unreachable
-from tau2tui.remote.shell import LocalShell, Shell, SshShell, open_shell
+from tau2tui.remote.shell import LocalShell, Shell, open_shell
+from tau2tui.remote.ssh import SshShell
 from tests.processes import is_alive
 
 

@@ -1,7 +1,8 @@
-"""How the screens look, at two sizes, on a cluster that stands still; `pytest --snapshot-update` accepts a new look."""
+"""How the screens look on a cluster that stands still; `pytest --snapshot-update` accepts a new look."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 from textual.pilot import Pilot
 
 from tau2tui.core.model import Level, Load, Phase
+from tau2tui.remote.command_log import CommandRecord
 from tau2tui.remote.logfiles import DirectoryLogs
 from tau2tui.remote.loglist import LogEntry
 from tau2tui.tui.app import Tau2App
+from tau2tui.tui.screens.results import ResultsScreen
+from tau2tui.tui.widgets.replica_pane import LogEnd
 from tests.analysis.made_logs import LogMaker
 from tests.sample import NOW
 from tests.tui.driving import screen_text, until
@@ -41,6 +45,16 @@ Of *every* series a histogram with its distribution function; **the line is the 
 
 - ![orchestrator](profile_charts/orchestrator.png)
 """
+ALL_SIZES = pytest.mark.parametrize(
+    "size",
+    [(80, 24), (100, 30), (120, 40), (160, 45), (240, 60)],
+    ids=["80x24", "100x30", "120x40", "160x45", "240x60"],
+)
+"""One column of cells and two, the strip below, and the three panes at their least and with much room."""
+EDGES = pytest.mark.parametrize("size", [(80, 24), (240, 60)], ids=["80x24", "240x60"])
+WIDTHS = pytest.mark.parametrize(
+    "size", [(80, 24), (100, 30), (160, 45), (240, 60)], ids=["80x24", "100x30", "160x45", "240x60"]
+)
 LOG = b"".join(
     b"INFO 12-30 09:00:%02d api_server: POST /v1/chat/completions 200\n" % (second % 60) for second in range(80)
 )
@@ -65,6 +79,7 @@ def troubled_cluster() -> FakeCluster:
     for name in ("logs/fullrun.log", "logs/tau2_retail.log", "eval/driver.out", "jobs/oss_eval_node1.out"):
         cluster.files[f"{RUN}/{name}"] = LOG
     cluster.files[f"{RUN}/logs/expert-1-2.1.log"] = cluster.files[f"{RUN}/logs/expert-1-0.1.log"] = LOG
+    cluster.orphans["gpu02"] = 31337
     cluster.files[f"{RUN}/{log}"] = LOG + b"ERROR " + oom.encode() + b"\nTraceback (most recent call last):\n"
     return cluster
 
@@ -99,15 +114,23 @@ def pressing(*keys: str, shows: str) -> Before:
         await until(pilot, lambda: all(word in screen_text(pilot.app) for word in ("ready", "ETA")))
         await pilot.press(*keys)
         await until(pilot, lambda: shows in screen_text(pilot.app))
+        await until(pilot, lambda: pane_settled(pilot.app))
         await pilot.pause()
 
     return before
 
 
+def pane_settled(app: Any) -> bool:
+    """Whether the log beside the fleet was read, where there is one."""
+    fleet = app.get_screen("fleet")
+    end = fleet.query_one(LogEnd)
+    return not fleet.has_class("-widest") or bool(end.said or end.lines)
+
+
 TO_THE_FAILED_ONE = ("j",) * 10
 
 
-@SIZES
+@ALL_SIZES
 def test_fleet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing(*TO_THE_FAILED_ONE, shows="remedy"))
 
@@ -184,13 +207,85 @@ def test_a_log_that_is_searched_and_filtered(snap_compare: SnapCompare, app: Tau
     assert snap_compare(app, terminal_size=(120, 40), run_before=pressing(*keys, shows="1 hit in"))
 
 
-@SIZES
+@WIDTHS
+def test_jobs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("2", "j", shows="oss_eval_node2"))
+
+
+@WIDTHS
+def test_gpus(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("3", "j", shows="1 stale"))
+
+
+@WIDTHS
+def test_sources(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    ops = make_ops(troubled_cluster())
+    state = ("python3", f"{RUN}/node_agent.py", "state", str(RUN))
+    ops.shell.commands.records.extend(
+        [
+            CommandRecord(NOW, state, 93.0, 0),
+            CommandRecord(NOW + 2, ("squeue", "--me", "--noheader"), 30_000.0, None, "did not answer within 30 s"),
+        ]
+    )
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await pressing("8", shows="fresh")(pilot)
+        for poll in ops.polls.values():  # how long a fake takes is chance
+            poll.took_ms = deque([93.0, 410.0, 1210.0], maxlen=60)
+            poll.asked, poll.failed, poll.next_at = 61, 2, NOW + 3
+        pilot.app.screen.show()  # type: ignore[attr-defined]
+        await until(pilot, lambda: "410ms" in screen_text(pilot.app))
+
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
+
+
+@WIDTHS
 def test_review_sheet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("j", "K", shows="Yes, do it"))
 
 
-def test_help(snap_compare: SnapCompare, app: Tau2App) -> None:
-    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("question_mark", shows="Keys"))
+@EDGES
+def test_review_sheet_with_a_challenge(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("asterisk", "K", shows="to allow Yes"))
+
+
+@EDGES
+def test_help(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("question_mark", shows="Keys"))
+
+
+@EDGES
+def test_menu(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("x", shows="What can be done here"))
+
+
+@EDGES
+def test_detail(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    keys = (*TO_THE_FAILED_ONE, "d")
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="y copies, q closes"))
+
+
+@EDGES
+def test_inbox(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("I", shows="goes there"))
+
+
+@EDGES
+def test_palette(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("ctrl+p", *"relaunch", shows="Relaunch failed"))
+
+
+@EDGES
+def test_results(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    results = tuple((f"expert-{number}-0", "stopped, its GPUs are free", False) for number in range(1, 4))
+    bad = ("expert-1-2", "no answer from its node agent within 60 s; is its job still running?", True)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await pressing(shows="ready")(pilot)
+        await pilot.app.push_screen(ResultsScreen("Stop 4 replicas", (*results, bad)))
+        await until(pilot, lambda: "no answer from" in screen_text(pilot.app) and pane_settled(pilot.app))
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
 
 
 def test_a_stale_fleet(snap_compare: SnapCompare) -> None:

@@ -54,7 +54,7 @@ class Signature:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """All that is looked for, in its order: what is more specific first."""
 

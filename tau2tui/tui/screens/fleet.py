@@ -8,6 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 
 from tau2tui.core.command import HandOver, Launch, Relaunch, Stop
 from tau2tui.core.fleet import FleetRow
@@ -16,13 +17,14 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, ShellAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.fleet_table import FleetTable
+from tau2tui.tui.widgets.replica_pane import ReplicaPane
 from tau2tui.tui.widgets.replica_strip import ReplicaStrip, detail
 from tau2tui.tui.widgets.tab_line import View
 from tau2tui.tui.windows import job_argv, node_argv
 
 
 class FleetScreen(Framed):
-    """The table of replicas and, below it, the one under the cursor."""
+    """The table of replicas and, below or beside it, the one under the cursor."""
 
     BINDING_GROUP_TITLE = "Fleet"
     BINDINGS: ClassVar[list[BindingType]] = bindings("Fleet")
@@ -33,8 +35,11 @@ class FleetScreen(Framed):
         self._rows: dict[str, FleetRow] = {}
 
     def compose_body(self) -> ComposeResult:
-        yield FleetTable()
-        yield ReplicaStrip()
+        with Horizontal():
+            with Vertical(id="fleet"):
+                yield FleetTable()
+                yield ReplicaStrip()
+            yield ReplicaPane(self._ops.logs)
 
     def show(self) -> None:
         rows = self._ops.fleet()
@@ -44,8 +49,27 @@ class FleetScreen(Framed):
 
     @on(FleetTable.RowHighlighted)
     def _show_strip(self) -> None:
-        strip = self.query_one(ReplicaStrip)
-        strip.row, strip.old = self._row, self.old
+        """In the strip, or in the pane: in what there is room for."""
+        shown: ReplicaPane | ReplicaStrip = (
+            self.query_one(ReplicaPane) if self._has_pane else self.query_one(ReplicaStrip)
+        )
+        shown.row, shown.old = self._row, self.old
+        self.query_one(ReplicaPane).look(self._has_pane and self.in_sight)
+
+    @property
+    def _has_pane(self) -> bool:
+        """Whether the terminal is wide enough for the pane, and it was not zoomed away."""
+        return self.has_class("-widest") and not self.has_class("-zoomed")
+
+    async def on_resize(self) -> None:
+        self.call_after_refresh(self._show_strip)
+
+    def on_screen_resume(self) -> None:
+        self.call_after_refresh(self._show_strip)
+
+    def on_screen_suspend(self) -> None:
+        """A sheet above it hides only a part of it; another screen all."""
+        self.query_one(ReplicaPane).look(self._has_pane and self.in_sight)
 
     @on(FleetTable.RowSelected)
     def action_detail(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -34,17 +35,20 @@ HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
 class Framed(Screen[None]):
     """A screen that has a number key; what it shows comes from `snapshot` and `now`, which the app owns."""
 
-    snapshot: reactive[Snapshot] = reactive(Snapshot)
-    now: reactive[float] = reactive(0.0)
-    activity: reactive[tuple[str, ...]] = reactive(())
-    read_only: reactive[bool] = reactive(False, init=False)
-    news: reactive[int] = reactive(0, init=False)
-    old: reactive[bool] = reactive(False, init=False)
+    # repaint=False: they are drawn by parts of the screen; the rest need not be drawn again every second.
+    snapshot: reactive[Snapshot] = reactive(Snapshot, repaint=False)
+    now: reactive[float] = reactive(0.0, repaint=False)
+    activity: reactive[tuple[str, ...]] = reactive((), repaint=False)
+    read_only: reactive[bool] = reactive(False, init=False, repaint=False)
+    news: reactive[int] = reactive(0, init=False, repaint=False)
+    old: reactive[bool] = reactive(False, init=False, repaint=False)
     """Whether what is known of the run may no longer be true."""
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
+        self._behind = False
+        """Whether something came that it does not show yet."""
 
     def compose(self) -> ComposeResult:
         yield TroubleLines()
@@ -70,7 +74,9 @@ class Framed(Screen[None]):
         """Whether the terminal shows only the sentence that says so."""
         return self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
 
-    def on_resize(self) -> None:
+    async def on_resize(self) -> None:
+        """Let others in between: sizes that come faster than they can be drawn held up everything else for seconds."""
+        await asyncio.sleep(0)
         self.refresh_bindings()  # the keys come back when the terminal is large enough again
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -78,14 +84,35 @@ class Framed(Screen[None]):
         return not self.too_small
 
     def watch_snapshot(self) -> None:
-        self._summarise()
-        self.show()
+        self._behind = True
+        self._bring_up_to_date()
 
     def watch_now(self) -> None:
-        self._summarise()
+        if self.in_sight:
+            self._summarise()
 
     def watch_old(self) -> None:
-        self.show()
+        self._behind = True
+        self._bring_up_to_date()
+
+    def on_screen_resume(self) -> None:
+        self.catch_up()
+
+    @property
+    def in_sight(self) -> bool:
+        """Whether it is what is looked at, perhaps with a sheet above it: nothing else need be up to date."""
+        return self in self.app.screen_stack
+
+    def catch_up(self) -> None:
+        """Show what came while nobody looked."""
+        if self._behind:
+            self._behind = False
+            self._summarise()
+            self.show()
+
+    def _bring_up_to_date(self) -> None:
+        if self.in_sight:
+            self.catch_up()
 
     def watch_read_only(self) -> None:
         self._note()

@@ -89,8 +89,8 @@ class LogsScreen(Framed):
         self._looked_at.clear()
         self.pane.looked_at.clear()
 
-    def on_resize(self) -> None:
-        super().on_resize()
+    async def on_resize(self) -> None:
+        await super().on_resize()
         self._show_facts()
 
     def show(self) -> None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, numbers, percent, standing_cell, whole
+from tau2tui.tui.widgets.kept_cells import KeptCells
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 from tau2tui.tui.widgets.replica_strip import boot_words
 
@@ -40,10 +41,11 @@ class FleetTable(KeyedTable):
 
     def __init__(self) -> None:
         super().__init__(COLUMNS)
+        self._cells = KeptCells(_cells)
 
     def show_fleet(self, rows: Iterable[FleetRow], *, old: bool) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows({row.replica: _cells(row, old=old) for row in rows})
+        self.show_rows(self._cells.of({row.replica: row for row in rows}, old=old))
 
 
 def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:

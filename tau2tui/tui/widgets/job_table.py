@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tau2tui.core.jobs import JobRow
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration
+from tau2tui.tui.widgets.kept_cells import KeptCells
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 
 COLUMNS = (
@@ -42,10 +43,11 @@ class JobTable(KeyedTable):
 
     def __init__(self) -> None:
         super().__init__(COLUMNS)
+        self._cells = KeptCells(_cells)
 
     def show_jobs(self, rows: Iterable[JobRow], *, old: bool) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows({job_key(row): _cells(row, old=old) for row in rows})
+        self.show_rows(self._cells.of({job_key(row): row for row in rows}, old=old))
 
 
 def job_key(row: JobRow) -> str:

@@ -183,7 +183,9 @@ class KeyedTable(ScrollView, can_focus=True):
     def show_rows(self, rows: Rows) -> None:
         """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves."""
         before, self._rows = self._rows, {key: tuple(cells) for key, cells in rows.items()}
-        changed = [key for key, cells in self._rows.items() if before.get(key) != cells]
+        changed = [
+            key for key, cells in self._rows.items() if before.get(key) is not cells and before.get(key) != cells
+        ]
         if not changed and list(before) == list(self._rows):
             return
         self.marks = tuple(key for key in self.marks if key in self._rows)

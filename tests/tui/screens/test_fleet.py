@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tau2tui.core.command import Command, Relaunch, Stop
 from tau2tui.core.model import Load, Phase
@@ -10,6 +11,7 @@ from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.log_title import LogTitle
+from tau2tui.tui.widgets.replica_pane import ReplicaPane
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, until
 from tests.tui.fakes import RUN, FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
 
@@ -48,6 +50,22 @@ def done_steps(cluster: FakeCluster) -> list[str]:
     """The steps that were performed, as the run's own record has them."""
     lines = cluster.files.get(f"{RUN}/activity.jsonl", b"").decode().splitlines()
     return [json.loads(line)["did"] for line in lines]
+
+
+class ReadNames:
+    """Which logs were read."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def around(self, read: Any) -> Any:
+        async def noted(path: str, *piece: int) -> bytes:
+            if "/logs/" in path:
+                self.names.append(path)
+            data: bytes = await read(path, *piece)
+            return data
+
+        return noted
 
 
 async def go_to(app: WatchedApp, replica: str) -> None:
@@ -109,7 +127,9 @@ async def test_before_the_first_answer_nothing_is_called_ended() -> None:
 async def test_a_starting_replica_shows_its_boot_phase() -> None:
     cluster = busy_cluster()
     cluster.change("expert-3-1", phase=Phase.LOADING, why="12/47 shards", load=Load())
-    async with run_on(make_ops(cluster), size=(160, 40)) as (app, _):
+    async with run_on(make_ops(cluster), size=(160, 40)) as (app, pilot):
+        await pilot.press("z")
+        await until(pilot, lambda: "WHY" in titles(app))
         assert "◐ loading" in column(app, "STATE")
         assert "12/47 shards" in column(app, "WHY")
 
@@ -312,3 +332,36 @@ async def test_latencies_and_what_the_load_says_stand_in_the_row() -> None:
         assert (column(app, "P50")[row], column(app, "P99")[row]) == ("1.25s", "132s")
         assert column(app, "P50")[row - 1] == "–", "not reported, and not 0"
         assert "KV-bound: KV cache 97% full, 5 wait, 4.0 preemptions a minute; saturated" in column(app, "WHY")[row]
+
+
+async def test_a_wide_terminal_has_a_pane_with_the_whole_replica_and_how_its_log_ends() -> None:
+    cluster = with_a_failure()
+    cluster.files[f"{RUN}/logs/expert-1-2.1.log"] = b"torn" * 5000 + b"\n" + b"\x1b[31mthe last words\x1b[0m\n"
+    ops = make_ops(cluster)
+    async with run_on(ops, size=(180, 40)) as (app, pilot):
+        await go_to(app, "expert-1-2")
+        await until(pilot, lambda: "the last words" in screen_text(app))
+        shown = screen_text(app)
+        assert "boot phase" not in shown and OOM in shown and "endpoint" in shown
+        assert "torn" not in shown
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: "where    logs/expert-1-2.1.log" in screen_text(app))
+        assert "the last words" not in screen_text(app)
+
+
+async def test_the_log_in_the_pane_is_read_only_where_the_cursor_rests_and_while_it_is_seen() -> None:
+    cluster = busy_cluster()
+    for name in cluster.replicas:
+        cluster.files[f"{RUN}/logs/{name}.1.log"] = f"of {name}\n".encode()
+    ops = make_ops(cluster)
+    logs = ReadNames()
+    ops.shell.read = logs.around(ops.shell.read)  # type: ignore[method-assign]
+    async with run_on(ops, size=(180, 40)) as (app, pilot):
+        await until(pilot, lambda: "of orchestrator-0" in screen_text(app))
+        await pilot.press(*["j"] * 8)
+        last = table(app).cursor_key
+        await until(pilot, lambda: f"of {last}" in screen_text(app))
+        assert len(set(logs.names)) <= 3
+        await pilot.press("2")
+        await pilot.pause()
+        assert not app._framed["fleet"].query_one(ReplicaPane).looked_at

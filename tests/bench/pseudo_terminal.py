@@ -1,0 +1,94 @@
+"""A program in a terminal of its own: typed into, and timed by the bytes that it draws."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+PATIENCE_S = 60.0
+_TICKS_S = os.sysconf("SC_CLK_TCK")
+
+
+class PseudoTerminal:
+    """Starts at once; `drawn` is what came since the last key."""
+
+    def __init__(self, command: Sequence[str], environment: dict[str, str], size: tuple[int, int] = (120, 36)) -> None:
+        self._file, slave = pty.openpty()
+        self._resize(size)
+        self.began = time.perf_counter()
+        self._process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=environment
+        )
+        os.close(slave)
+        self.pid = self._process.pid
+        self.drawn = b""
+
+    def __enter__(self) -> PseudoTerminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._file)
+
+    def press(self, keys: bytes) -> None:
+        """Type, and forget what was drawn before."""
+        self.read_for(0.0)
+        self.drawn = b""
+        os.write(self._file, keys)
+
+    def wait_for(self, pattern: bytes) -> float:
+        """`time.perf_counter()` when bytes that match were drawn. Raises AssertionError if they never are."""
+        wanted = re.compile(pattern, re.DOTALL)
+        deadline = time.perf_counter() + PATIENCE_S
+        while not wanted.search(self.drawn):
+            assert time.perf_counter() < deadline and self._process.poll() is None, (pattern, self.drawn[-3000:])
+            self._read(0.05)
+        return time.perf_counter()
+
+    def read_for(self, seconds: float) -> None:
+        """Take what is drawn, so that the program is never held up by a full terminal."""
+        deadline = time.perf_counter() + seconds
+        while self._read(max(0.0, deadline - time.perf_counter())) or time.perf_counter() < deadline:
+            pass
+
+    def resize(self, size: tuple[int, int]) -> None:
+        """As when somebody pulls at a window."""
+        self._resize(size)
+        os.kill(self.pid, signal.SIGWINCH)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of the program itself, without that of what it started."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS_S
+
+    @property
+    def memory_mib(self) -> float:
+        """Resident memory of the program itself."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+    def _read(self, timeout_s: float) -> bool:
+        if not select.select([self._file], [], [], timeout_s)[0]:
+            return False
+        try:
+            data = os.read(self._file, 1 << 16)
+        except OSError:  # it has ended
+            return False
+        self.drawn += data
+        return bool(data)
+
+    def _resize(self, size: tuple[int, int]) -> None:
+        columns, lines = size
+        fcntl.ioctl(self._file, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
