@@ -7,15 +7,15 @@ readers and writers at the same time do not disturb each other, and an entry tha
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,20 @@ import polars as pl
 from platformdirs import user_cache_path
 
 from tau2tui import __version__
-from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, SKIPPED, TASKS, Records, concat, with_identity
+from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.kept import LITTLE, MANY_ROWS, SCHEMAS, Content, Kept, as_parquet, in_memory
 from tau2tui.core import layout
 
-SCHEMAS = {"events": EVENTS, "tasks": TASKS, "driver": DRIVER, "errors": ERRORS, "skipped": SKIPPED}
 WORTH_BYTES = 1 << 20
 """Growth of a log that is worth to be written; less is read again."""
 MOST_BYTES = 4 << 30
 """Of all entries in a directory; those that were not used for longest go."""
 IN_RUN = ".cache/logs"
-_PARSER = 2
+_PARSER = 3
 """To be raised when the same bytes would become other records."""
 _PROBE = 4096
-_MOST_SEGMENTS = 8
+_MOST_SMALL = 8
+"""Times that little was written, one behind the other, before it is joined."""
 _ORPHAN_S = 3600.0
 _BROKEN = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -68,11 +69,10 @@ class Entry:
     """A log as it was read."""
 
     place: Place
-    records: Records
+    parts: tuple[Kept, ...]
+    """What it said, in its order."""
     ended: tuple[str | None, str] | None
     """Of an archive: why it ended too early, and its last line without an end."""
-    segments: tuple[Mapping[str, Any], ...]
-    """Its Parquet files, several for each time it was written: frame, name, checksum."""
 
 
 class LogCache:
@@ -94,45 +94,51 @@ class LogCache:
             place = Place(**said["place"])
             if said["reader"] != self._reader or not place.holds_for(descriptor):
                 return None
-            frames: dict[str, list[pl.DataFrame]] = {name: [] for name in SCHEMAS}
-            for segment in said["segments"]:
-                frames[segment["frame"]].append(_read(state.parent, segment))
-            parts = {name: _one(with_identity(SCHEMAS[name]), found) for name, found in frames.items()}
+            parts = groupby(said["segments"], key=_part)
+            kept = tuple(_opened(state.parent, tuple(segments)) for _, segments in parts)
             ended = said["ended"] and (said["ended"][0], str(said["ended"][1]))
             os.utime(state)
-            return Entry(place, Records(**parts), ended, tuple(said["segments"]))
+            return Entry(place, kept, ended)
         except _BROKEN:
             return None
 
-    def save(
-        self,
-        log: Path,
-        place: Place,
-        new: Sequence[Records],
-        before: Entry | None = None,
-        ended: tuple[str | None, str] | None = None,
-    ) -> None:
-        """Keep what a log said, which is `new` and what was known `before`."""
-        state = self._state_file(log)
-        kept = before.segments if before is not None else ()
-        if before is not None and len(kept) > _MOST_SEGMENTS * len(SCHEMAS):
-            new, kept = [before.records, *new], ()
-        records = concat(new) if new else None
-        written: list[Path] = []
+    def keep(self, log: Path, records: Records) -> Kept | None:
+        """Write what a stretch of a log said, to be saved once all of the log has been read; None if that fails."""
+        state, written = self._state_file(log), list[Path]()
         try:
             state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            segments = [*kept]
-            for name in SCHEMAS if records is not None else ():
-                frame = getattr(records, name)
-                if frame.height:
-                    segment, path = _write(state, name, frame)
+            part, segments, contents = secrets.token_hex(4), [], {}
+            for name in SCHEMAS:
+                if rows := records.rows(name):
+                    path = state.with_name(f"{state.stem}-{secrets.token_hex(8)}.parquet")
                     written.append(path)
+                    data = as_parquet(records.frame(name))
+                    _put(path, data)
+                    segment = {"part": part, "frame": name, "name": path.name, "rows": rows, "crc32": zlib.crc32(data)}
                     segments.append(segment)
-            said = {"reader": self._reader, "place": asdict(place), "ended": ended, "segments": segments}
-            _put(state, json.dumps(said).encode())
+                    contents[name] = _content(path, rows, data)
+            return Kept(contents, tuple(segments))
         except _BROKEN:
             for path in written:
                 path.unlink(missing_ok=True)
+            return None
+
+    def save(
+        self, log: Path, place: Place, said: Sequence[Records | Kept], ended: tuple[str | None, str] | None = None
+    ) -> None:
+        """Remember that a log said this, and no more up to that place."""
+        segments: list[Mapping[str, Any]] = []
+        for part in _few(said):
+            kept = self.keep(log, part) if isinstance(part, Records) else part
+            if kept is None:
+                return
+            segments += kept.segments
+        state = self._state_file(log)
+        try:
+            state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            entry = {"reader": self._reader, "place": asdict(place), "ended": ended, "segments": segments}
+            _put(state, json.dumps(entry).encode())
+        except _BROKEN:
             return
         with suppress(OSError):
             prune(state.parent)
@@ -177,27 +183,45 @@ def prune(directory: Path, most_bytes: int = MOST_BYTES) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _one(schema: pl.Schema, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    found = [frame for frame in frames if frame.height]
-    for frame in found:
-        if frame.schema != schema:
-            raise ValueError("another schema")
-    return pl.concat(found) if found else schema.to_frame()
+def _few(said: Sequence[Records | Kept]) -> Iterator[Records | Kept]:
+    """The same with what stands in memory joined, and what was written in small pieces, if these have become many."""
+    for small, run in groupby(said, key=_is_small):
+        parts = list(run)
+        if small and len(parts) > _MOST_SMALL:
+            yield concat([in_memory(part) for part in parts], rechunk=True)
+            continue
+        for held, same in groupby(parts, key=lambda part: isinstance(part, Records)):
+            if held:
+                yield concat([in_memory(part) for part in same], rechunk=True)
+            else:
+                yield from same
 
 
-def _read(directory: Path, segment: Mapping[str, Any]) -> pl.DataFrame:
-    content = (directory / Path(segment["name"]).name).read_bytes()
-    if zlib.crc32(content) != segment["crc32"]:
-        raise ValueError("damaged")
-    return pl.read_parquet(io.BytesIO(content))
+def _is_small(part: Records | Kept) -> bool:
+    return sum(part.rows(name) for name in SCHEMAS) < MANY_ROWS
 
 
-def _write(state: Path, frame: str, content: pl.DataFrame) -> tuple[dict[str, Any], Path]:
-    path = state.with_name(f"{state.stem}-{secrets.token_hex(8)}.parquet")
-    buffer = io.BytesIO()
-    content.write_parquet(buffer, compression="lz4", statistics=False)
-    _put(path, buffer.getbuffer())
-    return {"frame": frame, "name": path.name, "crc32": zlib.crc32(buffer.getbuffer())}, path
+def _part(segment: Mapping[str, Any]) -> str:
+    return str(segment["part"])
+
+
+def _opened(directory: Path, segments: tuple[Mapping[str, Any], ...]) -> Kept:
+    """What these files hold, once they have been found whole."""
+    contents = {}
+    for segment in segments:
+        path = directory / Path(segment["name"]).name
+        data = path.read_bytes()
+        if zlib.crc32(data) != segment["crc32"] or segment["frame"] not in SCHEMAS:
+            raise ValueError("damaged")
+        contents[segment["frame"]] = _content(path, int(segment["rows"]), data)
+    return Kept(contents, segments)
+
+
+def _content(path: Path, rows: int, data: bytes | memoryview) -> Content:
+    """What has been written to, or read from, this file. Raises OSError."""
+    if len(data) <= LITTLE:
+        return Content(rows, bytes(data))
+    return Content(rows, file=path.open("rb", buffering=0), size=len(data))
 
 
 def _put(path: Path, content: bytes | memoryview) -> None:

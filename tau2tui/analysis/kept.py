@@ -1,0 +1,106 @@
+"""Records of a stretch of a log that lie on disk, as Parquet: only the columns that somebody asks for are in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, SKIPPED, TASKS, Records, with_identity
+
+SCHEMAS = {"events": EVENTS, "tasks": TASKS, "driver": DRIVER, "errors": ERRORS, "skipped": SKIPPED}
+MANY_ROWS = 20_000
+"""So many rows are put away; fewer cost less memory than a file costs time."""
+LITTLE = 64 << 10
+"""Parquet up to this size is held as it is: no file stays open for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A frame as Parquet: bytes, or a place in a file that stays open, so that nobody can remove it meanwhile."""
+
+    rows: int
+    data: bytes = b""
+    file: BinaryIO | None = None
+    offset: int = 0
+    size: int = 0
+
+    def read(self, columns: Sequence[str] | None) -> pl.DataFrame:
+        """These columns, or all. Raises OSError."""
+        data = self.data if self.file is None else os.pread(self.file.fileno(), self.size, self.offset)
+        names = None if columns is None else list(columns)
+        return pl.read_parquet(io.BytesIO(data), columns=names)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What `Records` are, on disk."""
+
+    contents: Mapping[str, Content]
+    """By frame; those without rows are not there."""
+    segments: tuple[Mapping[str, Any], ...] = ()
+    """As the cache describes its files."""
+
+    def rows(self, name: str) -> int:
+        """Rows of a frame."""
+        return self.contents[name].rows if name in self.contents else 0
+
+    def frame(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """A frame with IDENTITY, or some columns of it. Raises OSError."""
+        if name in self.contents:
+            return self.contents[name].read(columns)
+        nothing = with_identity(SCHEMAS[name]).to_frame()
+        return nothing if columns is None else nothing.select(columns)
+
+    def records(self) -> Records:
+        """All of it, in memory. Raises OSError."""
+        return Records(**{name: self.frame(name) for name in SCHEMAS})
+
+
+class Spill:
+    """A temporary file without a name: it is gone when nobody needs it any more, however this process ends."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._end = 0
+
+    def keep(self, records: Records) -> Kept | None:
+        """Write records; None if that cannot be done."""
+        try:
+            return Kept({name: self._put(records.frame(name)) for name in SCHEMAS if records.rows(name)})
+        except OSError:
+            return None
+
+    def _put(self, frame: pl.DataFrame) -> Content:
+        data = as_parquet(frame)
+        if len(data) <= LITTLE:
+            return Content(frame.height, bytes(data))
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the last that lies in it
+        content = Content(frame.height, file=self._file, offset=self._end, size=len(data))
+        _write_all(self._file, data, self._end)
+        self._end += len(data)
+        return content
+
+
+def as_parquet(frame: pl.DataFrame) -> memoryview:
+    """A frame as the bytes of a Parquet file."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="lz4", statistics=False)
+    return buffer.getbuffer()
+
+
+def in_memory(part: Records | Kept) -> Records:
+    """The records themselves. Raises OSError."""
+    return part.records() if isinstance(part, Kept) else part
+
+
+def _write_all(file: BinaryIO, data: memoryview, offset: int) -> None:
+    while data:
+        written = os.pwrite(file.fileno(), data, offset)
+        data, offset = data[written:], offset + written
