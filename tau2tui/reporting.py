@@ -73,27 +73,31 @@ def report_paths(
     return _write(side_of_paths(paths, config, use_cache=use_cache), out, config, None, csv=csv, charts=charts)
 
 
-def side_of_paths(paths: Sequence[Path], config: Config | None, *, use_cache: bool = True) -> Side:
+def side_of_paths(
+    paths: Sequence[Path], config: Config | None, *, use_cache: bool = True, outcomes: bool = True
+) -> Side:
     """The logs at these paths, and if it is one directory also what lies beside them.
 
-    `config`: for the error patterns, where the directory is no run with its own. Raises NothingToRead.
+    `config`: for the error patterns, where the directory is no run with its own. `outcomes`: whether to find out how
+    the tasks ended, for which all logs may have to be searched. Raises NothingToRead.
     """
     from tau2tui.analysis.outcomes import logged_outcomes
     from tau2tui.analysis.run_files import RunFiles
     from tau2tui.analysis.scan import find_logs
 
     if len(paths) == 1 and paths[0].is_dir():
-        return side_of_directory(paths[0], config, use_cache=use_cache)
+        return side_of_directory(paths[0], config, use_cache=use_cache, outcomes=outcomes)
     logs = find_logs(paths)
     name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
-    return _side(RunFiles(name=name, logs=logs, outcomes=logged_outcomes(logs)), config, use_cache)
+    ended = logged_outcomes(logs if outcomes else ())
+    return _side(RunFiles(name=name, logs=logs, outcomes=ended), config, use_cache)
 
 
-def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True) -> Side:
+def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True, outcomes: bool = True) -> Side:
     """A run directory, or one of logs. Raises NothingToRead."""
     from tau2tui.analysis.run_files import read_run
 
-    return _side(read_run(directory), config, use_cache)
+    return _side(read_run(directory, outcomes=outcomes), config, use_cache)
 
 
 async def local_copy(ops: Ops) -> Path:

@@ -60,8 +60,11 @@ class RunFiles:
         return sum(seconds) / 3600 if seconds else None
 
 
-def read_run(path: Path) -> RunFiles:
-    """All that a run directory, a directory of logs or a log file holds. Raises NothingToRead where there is no log."""
+def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
+    """All that a run directory, a directory of logs or a log file holds; `outcomes` may be left out.
+
+    Raises NothingToRead where there is no log.
+    """
     tables, config = _tables(path / layout.RUN_CONFIG), None
     try:
         config = submitted(tables, str(path)) if tables else None
@@ -80,7 +83,7 @@ def read_run(path: Path) -> RunFiles:
         config=config,
         progress=progress,
         replicas=replicas,
-        outcomes=read_outcomes(path, names.outputs, logs),
+        outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
         samples=_samples(path / layout.METRICS),
         incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
