@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tau2tui.config import Config, SlaConfig
 from tau2tui.core import layout
 from tau2tui.errors import CommandFailed
-from tau2tui.ops import Ops
-from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.compare import Side
     from tau2tui.analysis.report import ReportContext
-    from tau2tui.analysis.run_files import RunFiles
+    from tau2tui.analysis.run_files import RunFiles, Side
+    from tau2tui.ops import Ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,8 @@ async def report_run(
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
     """
+    from tau2tui.remote.shell import LocalShell  # brings asyncssh, which is not needed for logs that lie here
+
     if out is None:
         here = isinstance(ops.shell, LocalShell)
         out = Path(str(ops.run.path)) if here else Path(f"report-{ops.run.run_id}")
@@ -106,6 +106,8 @@ async def local_copy(ops: Ops) -> Path:
     For a run elsewhere these are its logs and small files, not the units and results: what its tasks earned stands in
     the logs as well. Raises Unreachable.
     """
+    from tau2tui.remote.shell import LocalShell
+
     if isinstance(ops.shell, LocalShell):
         return Path(str(ops.run.path))
     logs = await ops.logs.local()
@@ -120,6 +122,8 @@ async def local_copy(ops: Ops) -> Path:
 
 async def _fetch(ops: Ops, name: str, target: Path) -> None:
     """Copy one file of the run; one that is not there is left out."""
+    from tau2tui.remote.shell import READ_LIMIT
+
     parts: list[bytes] = []
     try:
         while not parts or len(parts[-1]) == READ_LIMIT:
@@ -135,8 +139,8 @@ async def _fetch(ops: Ops, name: str, target: Path) -> None:
 
 
 def _side(files: RunFiles, config: Config | None, use_cache: bool) -> Side:
-    from tau2tui.analysis.compare import Side
     from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
+    from tau2tui.analysis.run_files import Side
     from tau2tui.analysis.scan import read_logs
 
     config = files.config or config

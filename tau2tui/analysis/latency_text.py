@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare_text import columns
+from tau2tui.analysis.aligned import columns
 from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import cdf, histogram

@@ -13,6 +13,7 @@ import polars as pl
 import tomli
 
 from tau2tui.analysis.experts import Price
+from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
 from tau2tui.analysis.pace import SAMPLES
 from tau2tui.analysis.scan import find_logs
@@ -58,6 +59,14 @@ class RunFiles:
         """
         seconds = [len(replica.gpus) * lived for replica in self.replicas if (lived := _lived_s(replica)) is not None]
         return sum(seconds) / 3600 if seconds else None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run, or one heap of logs, and what its logs say."""
+
+    files: RunFiles
+    logs: Logs
 
 
 def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:

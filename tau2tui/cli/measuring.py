@@ -17,7 +17,7 @@ from tau2tui.config import SlaConfig
 from tau2tui.errors import CommandFailed, NothingToRead
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.compare import Side
+    from tau2tui.analysis.run_files import Side
 
 METRICS = {
     "total": "duration_ms",
