@@ -24,7 +24,7 @@ from platformdirs import user_cache_path
 
 from tau2tui import __version__
 from tau2tui.analysis.frames import Records, concat
-from tau2tui.analysis.kept import LITTLE, MANY_ROWS, SCHEMAS, Content, Kept, as_parquet, in_memory
+from tau2tui.analysis.kept import LITTLE, MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
 from tau2tui.core import layout
 
 WORTH_BYTES = 1 << 20
@@ -221,7 +221,7 @@ def _content(path: Path, rows: int, data: bytes | memoryview) -> Content:
     """What has been written to, or read from, this file. Raises OSError."""
     if len(data) <= LITTLE:
         return Content(rows, bytes(data))
-    return Content(rows, file=path.open("rb", buffering=0), size=len(data))
+    return Content(rows, file=OpenFile(path.open("rb", buffering=0)), size=len(data))
 
 
 def _put(path: Path, content: bytes | memoryview) -> None:

@@ -14,8 +14,8 @@ from tau2tui.analysis.kept import SCHEMAS, Kept
 from tau2tui.analysis.words import Flags
 
 EXAMPLES = 5
-_AT_ONCE = 4_000_000
-"""Events that are searched for copies at once."""
+_AT_ONCE = 1_000_000
+"""Events that are searched for copies at once, at most about so many."""
 _ROW = pl.Schema({"file": pl.UInt32(), "row": pl.UInt32()})
 
 
@@ -80,6 +80,9 @@ class _Merged:
         )
 
     def event_parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        if "events" in self.__dict__:  # they are in memory already
+            yield self.events.select(columns)
+            return
         for parts, flags in zip(self._with_events, self._once, strict=True):
             begin = 0
             for part in parts:
@@ -99,17 +102,17 @@ class _Merged:
     @cached_property
     def _once(self) -> Sequence[Flags | None]:
         """For each of these files which of its events count; None: all."""
-        files = [file for file in self._files if any(part.rows("events") for part in file.parts)]
-        if len(files) < 2:
-            return [None] * len(files)
-        sizes = [sum(part.rows("events") for part in file.parts) for file in files]
+        domains = [file.domain for file in self._files if any(part.rows("events") for part in file.parts)]
+        if len(domains) < 2:
+            return [None] * len(domains)
+        sizes = [sum(part.rows("events") for part in parts) for parts in self._with_events]
         flags = [np.zeros(size, np.bool_) for size in sizes]
         shares = -(-sum(sizes) // _AT_ONCE)
         for share in range(shares):
             # Copies have the same hash, so what they have in common is told share by share.
             narrow = [
-                (file.domain, _rows(file.frame("events", IDENTITY.names()), number, share, shares))
-                for number, file in enumerate(files)
+                (domain, _rows(parts, number, share, shares))
+                for number, (domain, parts) in enumerate(zip(domains, self._with_events, strict=True))
             ]
             once = without_copies(narrow, _ROW)
             for number, flag in enumerate(flags):
@@ -148,7 +151,11 @@ def _nth(*same: str | pl.Expr) -> pl.Expr:
     return pl.int_range(pl.len(), dtype=pl.UInt32).over(*same)
 
 
-def _rows(records: pl.DataFrame, file: int, share: int, shares: int) -> pl.DataFrame:
-    """Those of one share, with the columns of _ROW."""
-    rows = records.with_row_index("row").with_columns(file=pl.lit(file, pl.UInt32))
-    return rows.filter(pl.col("record") % shares == share) if shares > 1 else rows
+def _rows(parts: Sequence[Records | Kept], file: int, share: int, shares: int) -> pl.DataFrame:
+    """IDENTITY of the events of a file that belong to one share, and which they are (_ROW)."""
+    found, begin = [], 0
+    for part in parts:
+        rows = part.frame("events", IDENTITY.names()).with_row_index("row", begin)
+        found.append(rows.filter(pl.col("record") % shares == share) if shares > 1 else rows)
+        begin += part.rows("events")
+    return pl.concat(found).with_columns(file=pl.lit(file, pl.UInt32))

@@ -20,19 +20,39 @@ LITTLE = 64 << 10
 """Parquet up to this size is held as it is: no file stays open for it."""
 
 
+class OpenFile:
+    """A file that is closed with the last content that lies in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __del__(self) -> None:
+        self._file.close()
+
+    def read(self, size: int, offset: int) -> bytes:
+        """Raises OSError."""
+        return os.pread(self._file.fileno(), size, offset)
+
+    def write(self, data: memoryview, offset: int) -> None:
+        """Raises OSError."""
+        while data:
+            written = os.pwrite(self._file.fileno(), data, offset)
+            data, offset = data[written:], offset + written
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """A frame as Parquet: bytes, or a place in a file that stays open, so that nobody can remove it meanwhile."""
 
     rows: int
     data: bytes = b""
-    file: BinaryIO | None = None
+    file: OpenFile | None = None
     offset: int = 0
     size: int = 0
 
     def read(self, columns: Sequence[str] | None) -> pl.DataFrame:
         """These columns, or all. Raises OSError."""
-        data = self.data if self.file is None else os.pread(self.file.fileno(), self.size, self.offset)
+        data = self.data if self.file is None else self.file.read(self.size, self.offset)
         names = None if columns is None else list(columns)
         return pl.read_parquet(io.BytesIO(data), columns=names)
 
@@ -66,7 +86,7 @@ class Spill:
     """A temporary file without a name: it is gone when nobody needs it any more, however this process ends."""
 
     def __init__(self) -> None:
-        self._file: BinaryIO | None = None
+        self._file: OpenFile | None = None
         self._end = 0
 
     def keep(self, records: Records) -> Kept | None:
@@ -81,9 +101,9 @@ class Spill:
         if len(data) <= LITTLE:
             return Content(frame.height, bytes(data))
         if self._file is None:
-            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the last that lies in it
+            self._file = OpenFile(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - it closes it
         content = Content(frame.height, file=self._file, offset=self._end, size=len(data))
-        _write_all(self._file, data, self._end)
+        self._file.write(data, self._end)
         self._end += len(data)
         return content
 
@@ -98,9 +118,3 @@ def as_parquet(frame: pl.DataFrame) -> memoryview:
 def in_memory(part: Records | Kept) -> Records:
     """The records themselves. Raises OSError."""
     return part.records() if isinstance(part, Kept) else part
-
-
-def _write_all(file: BinaryIO, data: memoryview, offset: int) -> None:
-    while data:
-        written = os.pwrite(file.fileno(), data, offset)
-        data, offset = data[written:], offset + written

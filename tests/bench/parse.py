@@ -132,7 +132,7 @@ def ours(path: Path) -> dict[str, dict[str, Statistics]]:
         for each in samples.values():
             each.add(part)
         took = part.filter(pl.col("type") == "step_complete")["duration_ms"]
-        steps, steps_ms = steps + took.len(), steps_ms + took.sum()
+        steps, steps_ms = steps + took.len(), steps_ms + float(took.to_numpy().sum())
     found: dict[str, dict[str, Statistics]] = defaultdict(dict)
     for metric, each in samples.items():
         for row in each.table().iter_rows(named=True):
