@@ -1,7 +1,7 @@
 """What logs said when they were read last, as Parquet: reading one again costs its growth only.
 
-An entry is a small JSON file, which is replaced in one go, and the Parquet files that it names, which never change. So
-readers and writers at the same time do not disturb each other, and an entry that is not whole is none.
+An entry is a small JSON file, which is replaced in one go, and the Parquet in other files that it names, which never
+changes. So readers and writers at the same time do not disturb each other, and an entry that is not whole is none.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from platformdirs import user_cache_path
 
 from tau2tui import __version__
 from tau2tui.analysis.frames import Records, concat
-from tau2tui.analysis.kept import LITTLE, MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
+from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
 from tau2tui.core import layout
 
 WORTH_BYTES = 1 << 20
@@ -94,42 +94,28 @@ class LogCache:
             place = Place(**said["place"])
             if said["reader"] != self._reader or not place.holds_for(descriptor):
                 return None
+            names = {Path(segment["name"]).name for segment in said["segments"]}
+            files = {name: OpenFile((state.parent / name).open("rb", buffering=0)) for name in names}
             parts = groupby(said["segments"], key=_part)
-            kept = tuple(_opened(state.parent, tuple(segments)) for _, segments in parts)
+            kept = tuple(_checked(files, tuple(segments)) for _, segments in parts)
             ended = said["ended"] and (said["ended"][0], str(said["ended"][1]))
             os.utime(state)
             return Entry(place, kept, ended)
         except _BROKEN:
             return None
 
-    def keep(self, log: Path, records: Records) -> Kept | None:
-        """Write what a stretch of a log said, to be saved once all of the log has been read; None if that fails."""
-        state, written = self._state_file(log), list[Path]()
-        try:
-            state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            part, segments, contents = secrets.token_hex(4), [], {}
-            for name in SCHEMAS:
-                if rows := records.rows(name):
-                    path = state.with_name(f"{state.stem}-{secrets.token_hex(8)}.parquet")
-                    written.append(path)
-                    data = as_parquet(records.frame(name))
-                    _put(path, data)
-                    segment = {"part": part, "frame": name, "name": path.name, "rows": rows, "crc32": zlib.crc32(data)}
-                    segments.append(segment)
-                    contents[name] = _content(path, rows, data)
-            return Kept(contents, tuple(segments))
-        except _BROKEN:
-            for path in written:
-                path.unlink(missing_ok=True)
-            return None
+    def writer(self, log: Path) -> CacheWriter:
+        """Takes what a log says while it is read; all of it is saved at last."""
+        return CacheWriter(self._state_file(log))
 
     def save(
         self, log: Path, place: Place, said: Sequence[Records | Kept], ended: tuple[str | None, str] | None = None
     ) -> None:
         """Remember that a log said this, and no more up to that place."""
         segments: list[Mapping[str, Any]] = []
+        writer = self.writer(log)
         for part in _few(said):
-            kept = self.keep(log, part) if isinstance(part, Records) else part
+            kept = writer.keep(part) if isinstance(part, Records) else part
             if kept is None:
                 return
             segments += kept.segments
@@ -149,6 +135,39 @@ class LogCache:
         return directory / f"{hashlib.sha256(f'{log}{self._reader}'.encode()).hexdigest()[:32]}.json"
 
 
+class CacheWriter:
+    """Writes the frames of one reading: a file for each, in which part stands behind part."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._files: dict[str, tuple[str, OpenFile]] = {}
+        self._ends: dict[str, int] = {}
+
+    def keep(self, records: Records) -> Kept | None:
+        """Write what a stretch of the log said; None if that cannot be done."""
+        part = secrets.token_hex(4)
+        try:
+            written = {name: self._write(name, records.frame(name)) for name in SCHEMAS if records.rows(name)}
+        except _BROKEN:
+            return None
+        contents = {name: content for name, (content, _) in written.items()}
+        return Kept(contents, tuple({"part": part, "frame": name, **said} for name, (_, said) in written.items()))
+
+    def _write(self, name: str, frame: pl.DataFrame) -> tuple[Content, Mapping[str, Any]]:
+        if name not in self._files:
+            # Nobody knows its name before the entry is saved.
+            self._state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._state.with_name(f"{self._state.stem}-{secrets.token_hex(8)}.parquet")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            self._files[name] = path.name, OpenFile(open(descriptor, "r+b", buffering=0))  # noqa: PTH123, SIM115
+        file_name, file = self._files[name]
+        data, offset = as_parquet(frame), self._ends.get(name, 0)
+        file.write(data, offset)
+        self._ends[name] = offset + len(data)
+        said = {"name": file_name, "offset": offset, "size": len(data), "rows": frame.height, "crc32": zlib.crc32(data)}
+        return Content.placed(frame.height, data, file, offset), said
+
+
 def cache_directory(log: Path) -> Path:
     """Where the entry of a log belongs: into its run, else among the user's caches; never beside foreign logs."""
     for directory in list(log.parents)[:3]:
@@ -166,7 +185,8 @@ def prune(directory: Path, most_bytes: int = MOST_BYTES) -> None:
     named: set[Path] = set()
     for state in directory.glob("*.json"):
         try:
-            files = [directory / Path(segment["name"]).name for segment in json.loads(state.read_bytes())["segments"]]
+            names = {Path(segment["name"]).name for segment in json.loads(state.read_bytes())["segments"]}
+            files = [directory / name for name in names]
         except _BROKEN:
             files = []
         entries.append((_mtime(state), state, files))
@@ -205,23 +225,16 @@ def _part(segment: Mapping[str, Any]) -> str:
     return str(segment["part"])
 
 
-def _opened(directory: Path, segments: tuple[Mapping[str, Any], ...]) -> Kept:
-    """What these files hold, once they have been found whole."""
+def _checked(files: Mapping[str, OpenFile], segments: tuple[Mapping[str, Any], ...]) -> Kept:
+    """What these say, once it has been found whole."""
     contents = {}
     for segment in segments:
-        path = directory / Path(segment["name"]).name
-        data = path.read_bytes()
+        file, offset, size = files[Path(segment["name"]).name], int(segment["offset"]), int(segment["size"])
+        data = file.read(size, offset)
         if zlib.crc32(data) != segment["crc32"] or segment["frame"] not in SCHEMAS:
             raise ValueError("damaged")
-        contents[segment["frame"]] = _content(path, int(segment["rows"]), data)
+        contents[segment["frame"]] = Content.placed(int(segment["rows"]), data, file, offset)
     return Kept(contents, segments)
-
-
-def _content(path: Path, rows: int, data: bytes | memoryview) -> Content:
-    """What has been written to, or read from, this file. Raises OSError."""
-    if len(data) <= LITTLE:
-        return Content(rows, bytes(data))
-    return Content(rows, file=OpenFile(path.open("rb", buffering=0)), size=len(data))
 
 
 def _put(path: Path, content: bytes | memoryview) -> None:

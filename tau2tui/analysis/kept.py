@@ -50,6 +50,13 @@ class Content:
     offset: int = 0
     size: int = 0
 
+    @classmethod
+    def placed(cls, rows: int, data: bytes | memoryview, file: OpenFile, offset: int) -> Content:
+        """What also stands in this file, from `offset` on."""
+        if len(data) <= LITTLE:
+            return cls(rows, bytes(data))
+        return cls(rows, file=file, offset=offset, size=len(data))
+
     def read(self, columns: Sequence[str] | None) -> pl.DataFrame:
         """These columns, or all. Raises OSError."""
         data = self.data if self.file is None else self.file.read(self.size, self.offset)

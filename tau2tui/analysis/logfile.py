@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -237,7 +236,7 @@ class LogFile:
         else:
             known = None
         begun = self._offset
-        self._put_away = partial(cache.keep, self.path)
+        self._put_away = cache.writer(self.path).keep
         changed = self._take(file, size, patterns)
         self._put_away = self._spill.keep if self._spill else None
         read = size if self._packed else self._offset
