@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tau2tui.config import Config, SlaConfig
 from tau2tui.core import layout
 from tau2tui.errors import CommandFailed
-from tau2tui.ops import Ops
-from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.compare import Side
     from tau2tui.analysis.report import ReportContext
-    from tau2tui.analysis.run_files import RunFiles
+    from tau2tui.analysis.run_files import RunFiles, Side
+    from tau2tui.ops import Ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +43,8 @@ async def report_run(
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
     """
+    from tau2tui.remote.shell import LocalShell  # brings asyncssh, which is not needed for logs that lie here
+
     if out is None:
         here = isinstance(ops.shell, LocalShell)
         out = Path(str(ops.run.path)) if here else Path(f"report-{ops.run.run_id}")
@@ -73,27 +73,31 @@ def report_paths(
     return _write(side_of_paths(paths, config, use_cache=use_cache), out, config, None, csv=csv, charts=charts)
 
 
-def side_of_paths(paths: Sequence[Path], config: Config | None, *, use_cache: bool = True) -> Side:
+def side_of_paths(
+    paths: Sequence[Path], config: Config | None, *, use_cache: bool = True, outcomes: bool = True
+) -> Side:
     """The logs at these paths, and if it is one directory also what lies beside them.
 
-    `config`: for the error patterns, where the directory is no run with its own. Raises NothingToRead.
+    `config`: for the error patterns, where the directory is no run with its own. `outcomes`: whether to find out how
+    the tasks ended, for which all logs may have to be searched. Raises NothingToRead.
     """
     from tau2tui.analysis.outcomes import logged_outcomes
     from tau2tui.analysis.run_files import RunFiles
     from tau2tui.analysis.scan import find_logs
 
     if len(paths) == 1 and paths[0].is_dir():
-        return side_of_directory(paths[0], config, use_cache=use_cache)
+        return side_of_directory(paths[0], config, use_cache=use_cache, outcomes=outcomes)
     logs = find_logs(paths)
     name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
-    return _side(RunFiles(name=name, logs=logs, outcomes=logged_outcomes(logs)), config, use_cache)
+    ended = logged_outcomes(logs if outcomes else ())
+    return _side(RunFiles(name=name, logs=logs, outcomes=ended), config, use_cache)
 
 
-def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True) -> Side:
+def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True, outcomes: bool = True) -> Side:
     """A run directory, or one of logs. Raises NothingToRead."""
     from tau2tui.analysis.run_files import read_run
 
-    return _side(read_run(directory), config, use_cache)
+    return _side(read_run(directory, outcomes=outcomes), config, use_cache)
 
 
 async def local_copy(ops: Ops) -> Path:
@@ -102,6 +106,8 @@ async def local_copy(ops: Ops) -> Path:
     For a run elsewhere these are its logs and small files, not the units and results: what its tasks earned stands in
     the logs as well. Raises Unreachable.
     """
+    from tau2tui.remote.shell import LocalShell
+
     if isinstance(ops.shell, LocalShell):
         return Path(str(ops.run.path))
     logs = await ops.logs.local()
@@ -116,6 +122,8 @@ async def local_copy(ops: Ops) -> Path:
 
 async def _fetch(ops: Ops, name: str, target: Path) -> None:
     """Copy one file of the run; one that is not there is left out."""
+    from tau2tui.remote.shell import READ_LIMIT
+
     parts: list[bytes] = []
     try:
         while not parts or len(parts[-1]) == READ_LIMIT:
@@ -131,8 +139,8 @@ async def _fetch(ops: Ops, name: str, target: Path) -> None:
 
 
 def _side(files: RunFiles, config: Config | None, use_cache: bool) -> Side:
-    from tau2tui.analysis.compare import Side
     from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
+    from tau2tui.analysis.run_files import Side
     from tau2tui.analysis.scan import read_logs
 
     config = files.config or config

@@ -1,21 +1,21 @@
 """What logs said when they were read last, as Parquet: reading one again costs its growth only.
 
-An entry is a small JSON file, which is replaced in one go, and the Parquet files that it names, which never change. So
-readers and writers at the same time do not disturb each other, and an entry that is not whole is none.
+An entry is a small JSON file, which is replaced in one go, and the Parquet in other files that it names, which never
+changes. So readers and writers at the same time do not disturb each other, and an entry that is not whole is none.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import secrets
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +23,20 @@ import polars as pl
 from platformdirs import user_cache_path
 
 from tau2tui import __version__
-from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, SKIPPED, TASKS, Records, concat, with_identity
+from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
 from tau2tui.core import layout
 
-SCHEMAS = {"events": EVENTS, "tasks": TASKS, "driver": DRIVER, "errors": ERRORS, "skipped": SKIPPED}
 WORTH_BYTES = 1 << 20
 """Growth of a log that is worth to be written; less is read again."""
 MOST_BYTES = 4 << 30
 """Of all entries in a directory; those that were not used for longest go."""
 IN_RUN = ".cache/logs"
-_PARSER = 2
+_PARSER = 3
 """To be raised when the same bytes would become other records."""
 _PROBE = 4096
-_MOST_SEGMENTS = 8
+_MOST_SMALL = 8
+"""Times that little was written, one behind the other, before it is joined."""
 _ORPHAN_S = 3600.0
 _BROKEN = (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -68,11 +69,10 @@ class Entry:
     """A log as it was read."""
 
     place: Place
-    records: Records
+    parts: tuple[Kept, ...]
+    """What it said, in its order."""
     ended: tuple[str | None, str] | None
     """Of an archive: why it ended too early, and its last line without an end."""
-    segments: tuple[Mapping[str, Any], ...]
-    """Its Parquet files, several for each time it was written: frame, name, checksum."""
 
 
 class LogCache:
@@ -94,45 +94,37 @@ class LogCache:
             place = Place(**said["place"])
             if said["reader"] != self._reader or not place.holds_for(descriptor):
                 return None
-            frames: dict[str, list[pl.DataFrame]] = {name: [] for name in SCHEMAS}
-            for segment in said["segments"]:
-                frames[segment["frame"]].append(_read(state.parent, segment))
-            parts = {name: _one(with_identity(SCHEMAS[name]), found) for name, found in frames.items()}
+            names = {Path(segment["name"]).name for segment in said["segments"]}
+            files = {name: OpenFile((state.parent / name).open("rb", buffering=0)) for name in names}
+            parts = groupby(said["segments"], key=_part)
+            kept = tuple(_checked(files, tuple(segments)) for _, segments in parts)
             ended = said["ended"] and (said["ended"][0], str(said["ended"][1]))
             os.utime(state)
-            return Entry(place, Records(**parts), ended, tuple(said["segments"]))
+            return Entry(place, kept, ended)
         except _BROKEN:
             return None
 
+    def writer(self, log: Path) -> CacheWriter:
+        """Takes what a log says while it is read; all of it is saved at last."""
+        return CacheWriter(self._state_file(log))
+
     def save(
-        self,
-        log: Path,
-        place: Place,
-        new: Sequence[Records],
-        before: Entry | None = None,
-        ended: tuple[str | None, str] | None = None,
+        self, log: Path, place: Place, said: Sequence[Records | Kept], ended: tuple[str | None, str] | None = None
     ) -> None:
-        """Keep what a log said, which is `new` and what was known `before`."""
+        """Remember that a log said this, and no more up to that place."""
+        segments: list[Mapping[str, Any]] = []
+        writer = self.writer(log)
+        for part in _few(said):
+            kept = writer.keep(part) if isinstance(part, Records) else part
+            if kept is None:
+                return
+            segments += kept.segments
         state = self._state_file(log)
-        kept = before.segments if before is not None else ()
-        if before is not None and len(kept) > _MOST_SEGMENTS * len(SCHEMAS):
-            new, kept = [before.records, *new], ()
-        records = concat(new) if new else None
-        written: list[Path] = []
         try:
             state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            segments = [*kept]
-            for name in SCHEMAS if records is not None else ():
-                frame = getattr(records, name)
-                if frame.height:
-                    segment, path = _write(state, name, frame)
-                    written.append(path)
-                    segments.append(segment)
-            said = {"reader": self._reader, "place": asdict(place), "ended": ended, "segments": segments}
-            _put(state, json.dumps(said).encode())
+            entry = {"reader": self._reader, "place": asdict(place), "ended": ended, "segments": segments}
+            _put(state, json.dumps(entry).encode())
         except _BROKEN:
-            for path in written:
-                path.unlink(missing_ok=True)
             return
         with suppress(OSError):
             prune(state.parent)
@@ -141,6 +133,39 @@ class LogCache:
         log = log.resolve()
         directory = self._directory or cache_directory(log)
         return directory / f"{hashlib.sha256(f'{log}{self._reader}'.encode()).hexdigest()[:32]}.json"
+
+
+class CacheWriter:
+    """Writes the frames of one reading: a file for each, in which part stands behind part."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._files: dict[str, tuple[str, OpenFile]] = {}
+        self._ends: dict[str, int] = {}
+
+    def keep(self, records: Records) -> Kept | None:
+        """Write what a stretch of the log said; None if that cannot be done."""
+        part = secrets.token_hex(4)
+        try:
+            written = {name: self._write(name, records.frame(name)) for name in SCHEMAS if records.rows(name)}
+        except _BROKEN:
+            return None
+        contents = {name: content for name, (content, _) in written.items()}
+        return Kept(contents, tuple({"part": part, "frame": name, **said} for name, (_, said) in written.items()))
+
+    def _write(self, name: str, frame: pl.DataFrame) -> tuple[Content, Mapping[str, Any]]:
+        if name not in self._files:
+            # Nobody knows its name before the entry is saved.
+            self._state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self._state.with_name(f"{self._state.stem}-{secrets.token_hex(8)}.parquet")
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            self._files[name] = path.name, OpenFile(open(descriptor, "r+b", buffering=0))  # noqa: PTH123, SIM115
+        file_name, file = self._files[name]
+        data, offset = as_parquet(frame), self._ends.get(name, 0)
+        file.write(data, offset)
+        self._ends[name] = offset + len(data)
+        said = {"name": file_name, "offset": offset, "size": len(data), "rows": frame.height, "crc32": zlib.crc32(data)}
+        return Content.placed(frame.height, data, file, offset), said
 
 
 def cache_directory(log: Path) -> Path:
@@ -160,7 +185,8 @@ def prune(directory: Path, most_bytes: int = MOST_BYTES) -> None:
     named: set[Path] = set()
     for state in directory.glob("*.json"):
         try:
-            files = [directory / Path(segment["name"]).name for segment in json.loads(state.read_bytes())["segments"]]
+            names = {Path(segment["name"]).name for segment in json.loads(state.read_bytes())["segments"]}
+            files = [directory / name for name in names]
         except _BROKEN:
             files = []
         entries.append((_mtime(state), state, files))
@@ -177,27 +203,38 @@ def prune(directory: Path, most_bytes: int = MOST_BYTES) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _one(schema: pl.Schema, frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    found = [frame for frame in frames if frame.height]
-    for frame in found:
-        if frame.schema != schema:
-            raise ValueError("another schema")
-    return pl.concat(found) if found else schema.to_frame()
+def _few(said: Sequence[Records | Kept]) -> Iterator[Records | Kept]:
+    """The same with what stands in memory joined, and what was written in small pieces, if these have become many."""
+    for small, run in groupby(said, key=_is_small):
+        parts = list(run)
+        if small and len(parts) > _MOST_SMALL:
+            yield concat([in_memory(part) for part in parts], rechunk=True)
+            continue
+        for held, same in groupby(parts, key=lambda part: isinstance(part, Records)):
+            if held:
+                yield concat([in_memory(part) for part in same], rechunk=True)
+            else:
+                yield from same
 
 
-def _read(directory: Path, segment: Mapping[str, Any]) -> pl.DataFrame:
-    content = (directory / Path(segment["name"]).name).read_bytes()
-    if zlib.crc32(content) != segment["crc32"]:
-        raise ValueError("damaged")
-    return pl.read_parquet(io.BytesIO(content))
+def _is_small(part: Records | Kept) -> bool:
+    return sum(part.rows(name) for name in SCHEMAS) < MANY_ROWS
 
 
-def _write(state: Path, frame: str, content: pl.DataFrame) -> tuple[dict[str, Any], Path]:
-    path = state.with_name(f"{state.stem}-{secrets.token_hex(8)}.parquet")
-    buffer = io.BytesIO()
-    content.write_parquet(buffer, compression="lz4", statistics=False)
-    _put(path, buffer.getbuffer())
-    return {"frame": frame, "name": path.name, "crc32": zlib.crc32(buffer.getbuffer())}, path
+def _part(segment: Mapping[str, Any]) -> str:
+    return str(segment["part"])
+
+
+def _checked(files: Mapping[str, OpenFile], segments: tuple[Mapping[str, Any], ...]) -> Kept:
+    """What these say, once it has been found whole."""
+    contents = {}
+    for segment in segments:
+        file, offset, size = files[Path(segment["name"]).name], int(segment["offset"]), int(segment["size"])
+        data = file.read(size, offset)
+        if zlib.crc32(data) != segment["crc32"] or segment["frame"] not in SCHEMAS:
+            raise ValueError("damaged")
+        contents[segment["frame"]] = Content.placed(int(segment["rows"]), data, file, offset)
+    return Kept(contents, segments)
 
 
 def _put(path: Path, content: bytes | memoryview) -> None:

@@ -11,24 +11,15 @@ import polars as pl
 from tau2tui.analysis.errors.budget import ErrorBudget, error_budget
 from tau2tui.analysis.errors.tables import by_class, totals
 from tau2tui.analysis.experts import Price, call_costs
-from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import add_series, latency_table, series_values
 from tau2tui.analysis.outcomes import KEY
 from tau2tui.analysis.pace import active_window, finish_times, pace
 from tau2tui.analysis.provenance import Provenance, provenance
-from tau2tui.analysis.run_files import RunFiles, prices_of
+from tau2tui.analysis.run_files import Side, prices_of
 from tau2tui.analysis.statistics import Interval, clustered_mean_interval, mcnemar_exact, mean_shift, percentile_shift
 
 SHIFTED = (50, 90, 99)
 """The percentiles whose shift is shown, beside the mean's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two runs."""
-
-    files: RunFiles
-    logs: Logs
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
+from tau2tui.analysis.aligned import columns
 from tau2tui.analysis.compare import Comparison, Shift
 from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.markdown import template
@@ -58,17 +59,6 @@ def to_text(comparison: Comparison, flips: int = 20) -> str:
         if shifts:
             parts += ["", *_shift_lines(title, shifts)]
     return "\n".join(parts)
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned text: the first column to the left, the others to the right."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def points(share: float | None) -> str:

@@ -6,8 +6,9 @@ means that the log does not say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import polars as pl
 
@@ -115,6 +116,22 @@ class Skipped:
         return self.profile_lines + self.markers + self.unfinished + self.archives
 
 
+class Frames(Protocol):
+    """Where the frames of Logs come from."""
+
+    @property
+    def events(self) -> pl.DataFrame: ...
+    @property
+    def tasks(self) -> pl.DataFrame: ...
+    @property
+    def driver(self) -> pl.DataFrame: ...
+    @property
+    def errors(self) -> pl.DataFrame: ...
+    @property
+    def skipped(self) -> Skipped: ...
+    def event_parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     events: pl.DataFrame
@@ -122,6 +139,9 @@ class _Read:
     driver: pl.DataFrame
     errors: pl.DataFrame
     skipped: Skipped
+
+    def event_parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        yield self.events.select(columns)
 
 
 class Logs:
@@ -139,7 +159,7 @@ class Logs:
         error_names: tuple[str, ...] = (),
     ) -> None:
         """`error_names` are those that were looked for, also those that no line matched."""
-        self._read: _Read | None = _Read(events, tasks, driver, errors, skipped)
+        self._read: Frames | None = _Read(events, tasks, driver, errors, skipped)
         self._later: Callable[[], Logs] | None = None
         self.error_names = error_names
 
@@ -150,7 +170,14 @@ class Logs:
         logs._read, logs._later, logs.error_names = None, make, error_names
         return logs
 
-    def _frames(self) -> _Read:
+    @classmethod
+    def of(cls, frames: Frames, error_names: tuple[str, ...]) -> Logs:
+        """Logs whose frames may still lie on disk."""
+        logs = cls.__new__(cls)
+        logs._read, logs._later, logs.error_names = frames, None, error_names
+        return logs
+
+    def _frames(self) -> Frames:
         if self._read is None:
             assert self._later is not None  # one of both is there
             self._read, self._later = self._later()._frames(), None
@@ -160,6 +187,10 @@ class Logs:
     def events(self) -> pl.DataFrame:
         """EVENTS."""
         return self._frames().events
+
+    def event_parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """These columns of the events, in parts that need not be in memory together, in their order."""
+        return self._frames().event_parts(columns)
 
     @property
     def tasks(self) -> pl.DataFrame:
@@ -184,7 +215,11 @@ class Logs:
     @property
     def empty(self) -> bool:
         """Nothing that an evaluation writes was found."""
-        return self.events.is_empty() and self.tasks.is_empty() and self.driver.is_empty()
+        return (
+            self.tasks.is_empty()
+            and self.driver.is_empty()
+            and all(part.is_empty() for part in self.event_parts(("type",)))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +232,14 @@ class Records:
     errors: pl.DataFrame
     skipped: pl.DataFrame
 
-    @property
-    def from_evaluation(self) -> bool:
-        """Whether anything here was written by an evaluation, and not by some other program."""
-        return not (self.events.is_empty() and self.tasks.is_empty() and self.driver.is_empty())
+    def rows(self, name: str) -> int:
+        """Rows of a frame."""
+        return self.frame(name).height
+
+    def frame(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """A frame by its name, or some columns of it."""
+        frame: pl.DataFrame = getattr(self, name)
+        return frame if columns is None else frame.select(columns)
 
 
 def with_identity(schema: pl.Schema) -> pl.Schema:

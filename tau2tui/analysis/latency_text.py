@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare_text import columns
+from tau2tui.analysis.aligned import columns
 from tau2tui.analysis.drawing import printable
-from tau2tui.analysis.measures import PERCENTILES, add_series, cdf, histogram, latency_table, series_values
+from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.measures import cdf, histogram
 from tau2tui.analysis.outcomes import add_trial
+from tau2tui.analysis.samples import PERCENTILES, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.errors import NothingToRead
@@ -35,9 +37,12 @@ class LatencyQuestion:
     every: str = "10m"
 
 
-def answer_json(events: pl.DataFrame, outcomes: pl.DataFrame, question: LatencyQuestion) -> dict[str, Any]:
-    """All series in numbers; the chosen one (or every one) with intervals, histogram and distribution function."""
-    events, table, chosen = _measured(events, outcomes, question)
+def answer_json(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> dict[str, Any]:
+    """All series in numbers; the chosen one (or every one) with intervals, histogram and distribution function.
+
+    `outcomes` tell trials, if that is asked for. Raises NothingToRead.
+    """
+    table, samples, chosen = _measured(logs, outcomes, question)
     shown = [chosen] if question.series else list(dict.fromkeys(table["series"]))
     return {
         "metric": question.called,
@@ -45,12 +50,12 @@ def answer_json(events: pl.DataFrame, outcomes: pl.DataFrame, question: LatencyQ
         "sla_ms": question.sla_ms,
         "by": list(question.by),
         "rows": [_plain(row) for row in table.to_dicts()],
-        "series": {name: _distribution(series_values(events, name, question.metric), question.bins) for name in shown},
+        "series": {name: _distribution(samples.values(name), question.bins) for name in shown},
     }
 
 
 def answer_text(
-    events: pl.DataFrame,
+    logs: Logs,
     outcomes: pl.DataFrame,
     question: LatencyQuestion,
     width: int,
@@ -58,37 +63,46 @@ def answer_text(
     ascii_only: bool = False,
     color: bool = False,
 ) -> str:
-    """A table of all series; then the chosen one with all percentiles, as histogram and as distribution function."""
-    events, table, chosen = _measured(events, outcomes, question)
+    """A table of all series; then the chosen one with all percentiles, as histogram and as distribution function.
+
+    `outcomes` tell trials, if that is asked for. Raises NothingToRead.
+    """
+    table, samples, chosen = _measured(logs, outcomes, question)
     parts = _table(table, question, width)
-    values = series_values(events, chosen, question.metric)
+    values = samples.values(chosen)
     title = f"{chosen} {question.called}"
-    parts += ["", *_percentiles(title, latency_table(events, question.sla_ms, question.metric), chosen, width)]
+    parts += ["", *_percentiles(title, samples.table(question.sla_ms) if question.by else table, chosen, width)]
     looks = {"ascii_only": ascii_only, "color": color}
     parts += ["", terminal_histogram(values, title, width, _CHART_HEIGHT, question.sla_ms, question.bins, **looks)]
     parts += ["", terminal_cdf(values, title, width, _CHART_HEIGHT, question.sla_ms, **looks)]
     return "\n".join(parts)
 
 
-def _measured(
-    events: pl.DataFrame, outcomes: pl.DataFrame, question: LatencyQuestion
-) -> tuple[pl.DataFrame, pl.DataFrame, str]:
-    """The events with their series, the table, and the series that is shown in full."""
-    events = add_series(events)
-    if "trial" in question.by:
-        events = add_trial(events, outcomes)
+def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> tuple[pl.DataFrame, Samples, str]:
+    """The table, the values by series alone, and the series that is shown in full."""
     try:
-        table = latency_table(events, question.sla_ms, question.metric, question.by, question.every)
+        samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
     except pl.exceptions.PolarsError as error:
         raise NothingToRead(
             f"windows of {question.every!r}: {str(error).splitlines()[0]}", "such as 10m or 1h"
         ) from None
+    table = samples.table(question.sla_ms)
     known = list(dict.fromkeys(table["series"]))
     if not known:
         raise NothingToRead("no call in these logs: there is no latency to show")
     if question.series is not None and question.series not in known:
         raise NothingToRead(f"no series {question.series!r} in these logs", f"there are {', '.join(known[:12])}")
-    return events, table, question.series or known[0]
+    if question.by:
+        samples = _gathered(logs, outcomes, question.metric)
+    return table, samples, question.series or known[0]
+
+
+def _gathered(logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: str = "10m") -> Samples:
+    """The values of a metric, read part by part: never are all events in memory."""
+    samples = Samples(metric, by, every)
+    for part in logs.event_parts(samples.columns):
+        samples.add(add_trial(part, outcomes) if "trial" in by else part)
+    return samples
 
 
 def _distribution(values: pl.Series, bins: int) -> dict[str, Any]:

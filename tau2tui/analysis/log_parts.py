@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.kept import Kept
 from tau2tui.analysis.reading import parse_stretch
 
 _SETTLED_ROWS = 100_000
@@ -21,15 +22,15 @@ class Unparsed:
     lines: bytes
 
 
-Part: TypeAlias = Records | Unparsed
+Part: TypeAlias = Records | Kept | Unparsed
 
 
-def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list[Records]:
-    """The same parts with the lines read, and small ones joined so that many looks leave few parts.
+def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list[Records | Kept]:
+    """The same parts with the lines read, and small ones in memory joined so that many looks leave few parts.
 
     A part is copied when its neighbour has grown to half of its size, so each row is copied a few times in all.
     """
-    read: list[Records] = []
+    read: list[Records | Kept] = []
     lines: list[bytes] = []
     for part in [*parts, None]:
         if isinstance(part, Unparsed):
@@ -40,8 +41,11 @@ def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list
             lines = []
         if part is not None:
             read.append(part)
-    while len(read) > 1 and _rows(read[-2]) <= min(2 * _rows(read[-1]), _SETTLED_ROWS):
-        read[-2:] = [concat(read[-2:], rechunk=True)]
+    while len(read) > 1:
+        before, last = read[-2:]
+        if isinstance(before, Kept) or isinstance(last, Kept) or _rows(before) > min(2 * _rows(last), _SETTLED_ROWS):
+            break
+        read[-2:] = [concat((before, last), rechunk=True)]
     return read
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
 from tau2tui.analysis.cache import WORTH_BYTES, LogCache, Place
+from tau2tui.analysis.copies import Said
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.events import MARK, skipped_lines
-from tau2tui.analysis.frames import Records, concat
+from tau2tui.analysis.frames import Records
 from tau2tui.analysis.incidents import Incident, Signature
+from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Kept, Spill, in_memory
 from tau2tui.analysis.log_parts import Part, Unparsed
 from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
@@ -35,12 +38,18 @@ _EVALUATION_LOG = re.compile(rf"(?:fullrun|(?:tau2|eval)_.+?)\.log{_ENDING}")
 class LogFile:
     """A log, what it has said so far, and where the next complete line begins."""
 
-    def __init__(self, path: Path, *, follow: bool = False, cache: LogCache | None = None) -> None:
-        """With `follow` the file is kept open: what is still written to it after a rotation is read too."""
+    def __init__(
+        self, path: Path, *, follow: bool = False, cache: LogCache | None = None, spill: Spill | None = None
+    ) -> None:
+        """With `follow` the file is kept open: what is still written to it after a rotation is read too.
+
+        With `spill` what it says does not stay in memory, but lies in the cache, or else in that file.
+        """
         self.path = path
         self.domain = file_domain(path)
         self.incidents: list[Incident] = []
-        self._follow, self._cache = follow, cache
+        self._follow, self._cache, self._spill = follow, cache, spill
+        self._put_away: Callable[[Records], Kept | None] | None = spill.keep if spill else None
         self._file: BinaryIO | None = None
         self._seen: Signature | None = None
         self._gone = False
@@ -100,22 +109,29 @@ class LogFile:
         """What the complete lines have said so far, as it stands now."""
         return tuple(self._parts)
 
-    def records(self, parts: Sequence[Part] | None = None) -> Records:
+    def said(self, parts: Sequence[Part] | None = None) -> Said:
         """All that the complete lines say, or said when they were `parts`."""
         asked = self._parts if parts is None else parts
         settled = settled_parts(asked, self.domain, self._patterns)
         if len(asked) <= len(self._parts) and all(map(_is, asked, self._parts)):
             self._parts[: len(asked)] = settled
-        return self._own(concat(settled) if settled else concat([]))
+        of_evaluation = is_evaluation_log(self.path) or any(
+            part.rows(name) for part in settled for name in ("events", "tasks", "driver")
+        )
+        return Said(self.domain, settled, of_evaluation)
 
-    def with_unfinished(self) -> Records:
+    def records(self) -> Records:
+        """The same in memory."""
+        said = self.said()
+        return Records(**{name: said.frame(name) for name in SCHEMAS})
+
+    def said_with_unfinished(self) -> Said:
         """All that the complete lines say, and the last one as a skipped line if it is a record without an end."""
-        records = self.records()
-        skipped = [records.skipped, self._unfinished()]
+        problems = [self._unfinished()]
         if self._ended[0]:
             problem = pl.Series([f"{self.path}: {self._ended[0]}"])
-            skipped.append(skipped_lines(problem, "archive"))
-        return Records(records.events, records.tasks, records.driver, records.errors, pl.concat(skipped))
+            problems.append(skipped_lines(problem, "archive"))
+        return replace(self.said(), problems=tuple(problem for problem in problems if problem.height))
 
     def _read(self, patterns: ErrorPatterns) -> bool:
         changed = False
@@ -192,14 +208,15 @@ class LogFile:
         if unpack is not None:
             file.seek(0)
             archive = Archive(file, unpack)
-            self._parts += [part.records for part in read_all(archive.whole_lines(), size, self.domain, patterns)]
+            for part in read_all(archive.whole_lines(), size, self.domain, patterns):
+                self._add(part.records)
             self._packed, self._ended = True, (archive.problem, archive.rest[:STRETCH].decode("utf-8", "replace"))
             return True
         if size - self._offset <= _LITTLE and self._parts:
             return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
         changed = False
         for part in read_all(whole_lines(file, self._offset, IN_USE), size - self._offset, self.domain, patterns):
-            self._parts.append(part.records)
+            self._add(part.records)
             self._offset += part.length
             self._before = (self._before + part.end)[-ANCHOR:]
             changed = True
@@ -209,22 +226,36 @@ class LogFile:
         """The first reading: only what is not known from earlier ones is read, and becomes known."""
         known = cache.load(self.path, file.fileno())
         if known is not None and (known.ended is None or known.place.offset == size):
-            self._parts = [known.records]
+            self._parts = [*known.parts]
             self._offset = known.place.offset
             self._before = os.pread(file.fileno(), min(ANCHOR, self._offset), max(0, self._offset - ANCHOR))
             if known.ended is not None:
                 self._packed, self._offset, self._ended = True, 0, known.ended
+                self._hold()
                 return True
         else:
             known = None
         begun = self._offset
+        self._put_away = cache.writer(self.path).keep
         changed = self._take(file, size, patterns)
+        self._put_away = self._spill.keep if self._spill else None
         read = size if self._packed else self._offset
         if read - begun >= WORTH_BYTES:
-            new = [part for part in self._parts[known is not None :] if isinstance(part, Records)]
+            settled = settled_parts(self._parts, self.domain, patterns)
             ended = (self._ended[0], self._ended[1][:_SHOWN]) if self._packed else None
-            cache.save(self.path, Place.of(file.fileno(), read), new, known, ended)
+            cache.save(self.path, Place.of(file.fileno(), read), settled, ended)
+        self._hold()
         return changed or known is not None
+
+    def _add(self, records: Records) -> None:
+        """What a stretch says: where it is much, on disk."""
+        away = self._put_away if sum(records.rows(name) for name in SCHEMAS) >= MANY_ROWS else None
+        self._parts.append((away and away(records)) or records)
+
+    def _hold(self) -> None:
+        """Have everything in memory, unless it is to stay on disk."""
+        if self._spill is None:
+            self._parts = [in_memory(part) if isinstance(part, Kept) else part for part in self._parts]
 
     def _keep(self, new: bytes, patterns: ErrorPatterns) -> bool:
         """Remember a few new lines, to be read later."""
@@ -242,12 +273,6 @@ class LogFile:
         if unparsed > _MOST_UNPARSED:
             self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))
         return True
-
-    def _own(self, records: Records) -> Records:
-        """Without the error lines of a log that no evaluation wrote: a server prints the same words once more."""
-        if records.from_evaluation or is_evaluation_log(self.path):
-            return records
-        return Records(records.events, records.tasks, records.driver, records.errors.clear(), records.skipped)
 
     def _unfinished(self) -> pl.DataFrame:
         """The last line without its end, if it looks like a record: SKIPPED with IDENTITY."""

@@ -6,31 +6,31 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-PERCENTILES = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
-METRICS = ("duration_ms", "prefill_ms", "decode_ms")
-DERIVED = ("queue_ms", "call_tokens_per_s")
-"""What follows from the columns of a call: `queue_ms` is total − prefill − decode, where all three are known;
-`call_tokens_per_s` its output tokens over its latency."""
-BY = ("domain", "trial", "turn", "window")
-"""What a series can be broken down by: `turn` is the step of the conversation, `window` a stretch of time. `trial`
-needs the column that `outcomes.add_trial` makes."""
-ORCHESTRATOR = "orchestrator"
+from tau2tui.analysis.samples import LATENCIES, PERCENTILES, Samples
+from tau2tui.analysis.series import BY, DERIVED, METRICS, ORCHESTRATOR, add_derived, add_series
 
-LATENCIES = pl.Schema(
-    {
-        "series": pl.String(),
-        "count": pl.Int64(),
-        **dict.fromkeys(("mean", "std", "min", "max"), pl.Float64()),
-        **dict.fromkeys((f"p{percentile}" for percentile in PERCENTILES), pl.Float64()),
-        **dict.fromkeys(("under_sla", "mean_input_tokens", "mean_output_tokens", "tokens_per_s"), pl.Float64()),
-        **dict.fromkeys(("input_tokens", "output_tokens"), pl.Int64()),
-    }
-)
-"""What `latency_table` returns."""
-
-_SERIES_ORDER = ("llm_call", "expert_call", "user_sim", "evaluator", "tool_call", "step_complete")
+__all__ = [
+    "BY",
+    "DERIVED",
+    "LATENCIES",
+    "METRICS",
+    "ORCHESTRATOR",
+    "PERCENTILES",
+    "TASK_STATUSES",
+    "Histogram",
+    "add_derived",
+    "add_series",
+    "cdf",
+    "histogram",
+    "latency_table",
+    "series_values",
+    "sla_share",
+    "task_statuses",
+    "wilson_interval",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +41,6 @@ class Histogram:
     counts: tuple[int, ...] = ()
 
 
-def add_series(events: pl.DataFrame) -> pl.DataFrame:
-    """The events with a column `series`, which says whose latency a row tells.
-
-    `orchestrator`, `expert:<model>`, `user_sim:<model>`, `evaluator:<model>`, `tool:<domain>:<function>`. If several
-    models have `llm_call` events, the one with most of them is the orchestrator (at a tie the first by name), and any
-    other is `orchestrator:<model>`. `step_complete` spans other events and belongs to no series: null.
-    """
-    if "series" in events.columns:
-        return events
-    names = events.select("type", "domain", "model", "function").unique()
-    model, function = pl.col("model").cast(pl.String), pl.col("function").cast(pl.String)
-    named = names.with_columns(
-        pl.when(pl.col("type") == "llm_call")
-        .then(
-            pl.when(model.eq_missing(pl.lit(_agent_model(events), dtype=pl.String)))
-            .then(pl.lit(ORCHESTRATOR))
-            .otherwise(_joined(pl.lit(ORCHESTRATOR), model))
-        )
-        .when(pl.col("type") == "expert_call")
-        .then(_joined(pl.lit("expert"), model))
-        .when(pl.col("type") == "tool_call")
-        .then(_joined(pl.lit("tool"), pl.col("domain").cast(pl.String).fill_null(""), function.fill_null("")))
-        .when(pl.col("type").is_in(["user_sim", "evaluator"]))
-        .then(_joined(pl.col("type").cast(pl.String), model))
-        .alias("series")
-    )
-    keys = ["type", "domain", "model", "function"]
-    # Of the join only the new column is taken: no other is copied.
-    found = events.select(keys).join(named, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    return events.with_columns(found["series"])
-
-
 def latency_table(
     events: pl.DataFrame,
     sla_ms: float = 5000.0,
@@ -80,63 +48,13 @@ def latency_table(
     by: Sequence[str] = (),
     every: str = "10m",
 ) -> pl.DataFrame:
-    """One row of LATENCIES for each series, of the calls for which `metric` (one of METRICS or DERIVED) is known.
+    """One row of LATENCIES for each series, and for each value of `by`: what `Samples.table` says of these events.
 
-    With `by` (some of BY) one for each series and value of those, which stand as columns behind `series`; a window is
-    `every` long, begins at whole multiples of it, and is null for calls without a time.
-
-    Standard deviation of the population, √(Σ(x − x̄)² / n); percentiles exact, by linear interpolation between the
-    closest ranks (NumPy's default, type 7 of Hyndman & Fan 1996); `under_sla` is the share of calls strictly below
-    `sla_ms`. `tokens_per_s` is the sum of output tokens over the sum of latencies, both of the calls whose output
-    tokens are known; `input_tokens` and `output_tokens` are sums. A series in which no call has the metric has the
-    count 0 and null for everything else.
+    Raises ValueError for what is not in BY.
     """
-    value = pl.col("value")
-    if metric in DERIVED:
-        events = add_derived(events)
-    needed = ("type", "duration_ms", "input_tokens", "output_tokens")
-    rows = _broken_down(add_series(events), by, every).select("series", *by, *needed, value=pl.col(metric))
-    known = value.is_not_null()
-    table = (
-        rows.filter(pl.col("series").is_not_null())
-        .group_by("series", *by)
-        .agg(
-            value.count().cast(pl.Int64).alias("count"),
-            value.mean().alias("mean"),
-            # Polars calls the spread of nothing 0.
-            pl.when(value.count() > 0).then(value.std(ddof=0)).alias("std"),
-            value.min().alias("min"),
-            value.max().alias("max"),
-            *(value.quantile(share / 100, "linear").alias(f"p{share}") for share in PERCENTILES),
-            (value < sla_ms).mean().alias("under_sla"),
-            *(pl.col(f"{way}_tokens").filter(known).mean().alias(f"mean_{way}_tokens") for way in ("input", "output")),
-            *(_known_sum(f"{way}_tokens", known) for way in ("input", "output")),
-            pl.col("output_tokens").sum().alias("tokens"),
-            pl.col("duration_ms").filter(pl.col("output_tokens").is_not_null()).sum().alias("busy_ms"),
-            pl.col("type").first(),
-        )
-    )
-    tokens_per_s = pl.when(pl.col("busy_ms") > 0).then(pl.col("tokens") / pl.col("busy_ms") * 1000)
-    order = pl.col("type").replace_strict(_SERIES_ORDER, range(len(_SERIES_ORDER)), return_dtype=pl.Int8)
-    main = pl.col("series") != ORCHESTRATOR
-    if by:
-        most = pl.col("count").sum().over("series")
-        table = table.with_columns(tokens_per_s=tokens_per_s).sort(order, main, -most, "series", *by)
-    else:
-        table = table.with_columns(tokens_per_s=tokens_per_s).sort(order, main, -pl.col("count"), "series")
-    names = LATENCIES.names()
-    return table.select(names[0], *by, *names[1:]).with_columns(
-        pl.col(name).cast(kind) for name, kind in LATENCIES.items()
-    )
-
-
-def add_derived(events: pl.DataFrame) -> pl.DataFrame:
-    """The events with the columns DERIVED."""
-    seconds = pl.col("duration_ms") / 1000
-    return events.with_columns(
-        queue_ms=pl.col("duration_ms") - pl.col("prefill_ms") - pl.col("decode_ms"),
-        call_tokens_per_s=pl.when(seconds > 0).then(pl.col("output_tokens") / seconds),
-    )
+    samples = Samples(metric, by, every)
+    samples.add(events)
+    return samples.table(sla_ms)
 
 
 def sla_share(values: pl.Series, threshold_ms: float) -> float | None:
@@ -147,12 +65,11 @@ def sla_share(values: pl.Series, threshold_ms: float) -> float | None:
 
 def cdf(values: pl.Series, points: int = 200) -> tuple[tuple[float, float], ...]:
     """The empirical distribution function as (value, share of values ≤ it): all of its steps, or so many of them."""
-    ordered = values.drop_nulls().cast(pl.Float64).sort()
-    steps = ordered.to_frame("value").with_columns(share=(pl.int_range(pl.len()) + 1) / pl.len())
-    steps = steps.unique("value", keep="last", maintain_order=True)
-    if steps.height > points:
-        steps = steps.gather_every(-(-steps.height // (points - 1))).vstack(steps.tail(1)).unique(maintain_order=True)
-    return tuple(steps.iter_rows())
+    ordered = np.sort(values.drop_nulls().cast(pl.Float64).to_numpy())
+    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if ordered.size else np.empty(0, np.int64)
+    if last.size > points:
+        last = np.unique(np.append(last[:: -(-last.size // (points - 1))], last[-1]))
+    return tuple(zip(ordered[last].tolist(), ((last + 1) / ordered.size).tolist(), strict=True))
 
 
 def series_values(events: pl.DataFrame, series: str, metric: str = "duration_ms") -> pl.Series:
@@ -226,35 +143,3 @@ def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -
     middle = (share + z * z / (2 * trials)) / scale
     half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _broken_down(events: pl.DataFrame, by: Sequence[str], every: str) -> pl.DataFrame:
-    """The events with the columns `by`."""
-    if unknown := [name for name in by if name not in BY]:
-        raise ValueError(f"no breakdown by {unknown[0]}: {', '.join(BY)}")
-    columns = {"turn": pl.col("step"), "window": pl.col("at").dt.truncate(every)}
-    return events.with_columns(
-        pl.col("domain").cast(pl.String), **{name: columns[name] for name in by if name in columns}
-    )
-
-
-def _known_sum(column: str, known: pl.Expr) -> pl.Expr:
-    """The sum, or null if no value is known."""
-    values = pl.col(column).filter(known)
-    return pl.when(values.count() > 0).then(values.sum()).alias(column)
-
-
-def _agent_model(events: pl.DataFrame) -> str | None:
-    """The model with most `llm_call` events."""
-    calls = events.filter(pl.col("type") == "llm_call").group_by(pl.col("model").cast(pl.String)).len()
-    named = calls.sort("len", "model", descending=[True, False])
-    return None if named.is_empty() else named["model"][0]
-
-
-def _joined(*parts: pl.Expr) -> pl.Expr:
-    """`a:b:c`, without the parts that are null."""
-    return pl.concat_str(parts, separator=":", ignore_nulls=True)
-
-
-def _share(count: int, of: int) -> float | None:
-    return count / of if of else None

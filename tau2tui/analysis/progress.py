@@ -54,7 +54,7 @@ def _read(files: Sequence[Path]) -> tuple[Logs, Marks]:
 
 def _newest(logs: Logs, marks: Marks) -> datetime | None:
     """The last time in the logs; what only has the time of a line before it does not count."""
-    events = logs.events["at"].max()
+    events = max((at for part in logs.event_parts(("at",)) if (at := part["at"].max()) is not None), default=None)
     times = [one.at for one in marks.ended if one.at] + [one.at for one in marks.etas if one.at]
     times += marks.simulations
     return max([*times, *([events] if isinstance(events, datetime) else [])], default=None)

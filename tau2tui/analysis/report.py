@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare import Side, side_budget
+from tau2tui.analysis.compare import side_budget
 from tau2tui.analysis.error_sections import error_sections
 from tau2tui.analysis.exports import write_frames
 from tau2tui.analysis.files import write_atomically
@@ -29,7 +29,7 @@ from tau2tui.analysis.measures import (
 from tau2tui.analysis.profile_json import profile_analysis
 from tau2tui.analysis.report_charts import write_charts
 from tau2tui.analysis.report_html import to_html
-from tau2tui.analysis.run_files import RunFiles
+from tau2tui.analysis.run_files import RunFiles, Side
 from tau2tui.analysis.run_sections import run_sections
 from tau2tui.analysis.score_sections import score_sections
 from tau2tui.analysis.sections import Section, fixed, origin_sections, summary

@@ -12,6 +12,7 @@ import polars as pl
 import tomli
 
 from tau2tui.analysis.experts import Price
+from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.history import SAMPLES, read_history
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
 from tau2tui.analysis.scan import find_logs
@@ -59,8 +60,19 @@ class RunFiles:
         return sum(seconds) / 3600 if seconds else None
 
 
-def read_run(path: Path) -> RunFiles:
-    """All that a run directory, a directory of logs or a log file holds. Raises NothingToRead where there is no log."""
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One run, or one heap of logs, and what its logs say."""
+
+    files: RunFiles
+    logs: Logs
+
+
+def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
+    """All that a run directory, a directory of logs or a log file holds; `outcomes` may be left out.
+
+    Raises NothingToRead where there is no log.
+    """
     tables, config = _tables(path / layout.RUN_CONFIG), None
     try:
         config = submitted(tables, str(path)) if tables else None
@@ -79,7 +91,7 @@ def read_run(path: Path) -> RunFiles:
         config=config,
         progress=progress,
         replicas=replicas,
-        outcomes=read_outcomes(path, names.outputs, logs),
+        outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
         samples=read_history(path / layout.METRICS).samples,
         incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),

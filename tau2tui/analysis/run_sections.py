@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tau2tui.analysis.compare import Side, side_costs
+from tau2tui.analysis.compare import side_costs
 from tau2tui.analysis.experts import expert_choices
 from tau2tui.analysis.measures import add_series, latency_table
 from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.pace import active_window, finish_times, pace
+from tau2tui.analysis.run_files import Side
 from tau2tui.analysis.sections import Section, fixed, percent
 from tau2tui.analysis.wall_time import SHARES, critical_paths, stragglers, wall_shares
 

@@ -10,6 +10,7 @@ from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs, Skipped
+from tau2tui.analysis.kept import Spill
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.errors import NothingToRead
 
@@ -53,17 +54,20 @@ def read_logs(
 
     With `use_cache` what earlier readings have found is taken from the cache, and what this one finds is put there.
 
+    What was read lies on disk where it is much, in the cache or in a temporary file, and is brought into memory when
+    one of the frames is looked at; `Logs.event_parts` gives a few columns without that.
+
     An unfinished last line is not read: a torn number looks like a number. Raises NothingToRead for a file that cannot
     be opened.
     """
     patterns = ErrorPatterns(error_patterns)
     cache = LogCache(error_patterns) if use_cache else None
-    read = []
+    read, spill = [], Spill()
     for path in files:
-        log = LogFile(path, cache=cache)
+        log = LogFile(path, cache=cache, spill=spill)
         try:
             log.advance(patterns)
-            read.append((log.domain, log.with_unfinished()))
+            read.append(log.said_with_unfinished())
         except OSError as error:
             raise NothingToRead(f"{path}: {error.strerror}") from None
     return merge(read, patterns.names)

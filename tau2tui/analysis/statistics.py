@@ -20,6 +20,17 @@ _MANY = 100_000
 _AT_ONCE = 2_000_000
 
 
+def percentiles_of_ordered(ordered: Floats, percents: Sequence[float]) -> Floats:
+    """The percentiles of ascending values, of which there is at least one; shape (len(percents),).
+
+    Linear interpolation between the closest ranks: type 7 of Hyndman & Fan (1996), NumPy's default.
+    """
+    rank = np.asarray(percents, dtype=np.float64) / 100 * (ordered.size - 1)
+    below = rank.astype(np.int64)
+    low, high = ordered[below], ordered[np.minimum(below + 1, ordered.size - 1)]
+    return np.asarray(low + (high - low) * (rank - below), dtype=np.float64)
+
+
 def mean_draws(values: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
     """The means of so many resamples with replacement; shape (resamples,), empty for no values.
 

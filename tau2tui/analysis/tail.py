@@ -56,11 +56,11 @@ class LogTail:
                 raise NothingToRead(f"{path}: {error.strerror}") from None
         if not changed:
             return None
-        parts = [(log, log.domain, log.parts()) for log in self._logs.values()]
+        parts = [(log, log.parts()) for log in self._logs.values()]
         patterns = self._patterns
 
         def make() -> Logs:
-            return merge([(domain, log.records(said)) for log, domain, said in parts], patterns.names)
+            return merge([log.said(said) for log, said in parts], patterns.names)
 
         return Logs.made_later(make, patterns.names)
 

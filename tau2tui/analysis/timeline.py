@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.frames import EVENTS, Logs
 from tau2tui.analysis.marks import Marks
 
+_COLUMNS = ("domain", "task_id", "thread", "at", "step", "duration_ms")
 _AFTERWARDS = timedelta(seconds=2)
 """Clocks of two files are read at different moments: a unit's last event may seem that much later than its marker."""
 
@@ -39,7 +40,8 @@ def unit_runs(logs: Logs, marks: Marks, now: datetime) -> tuple[UnitRun, ...]:
     trial is done, is left out.
     """
     runs = defaultdict(list)
-    for run in _runs(logs.events.filter(pl.col("at") <= now)):
+    parts = [part.filter(pl.col("at") <= now) for part in logs.event_parts(_COLUMNS)]
+    for run in _runs(pl.concat([EVENTS.to_frame().select(_COLUMNS), *parts])):
         runs[run.domain, run.task_id].append(run)
     marked = [one for one in marks.ended if one.status != "skipped" and (one.at is None or one.at <= now)]
     single = all(one.trial == 0 for one in marked)

@@ -52,7 +52,7 @@ def errors(
     from tau2tui.analysis.errors.answers import budget_json, budget_text
     from tau2tui.analysis.errors.budget import error_budget
 
-    side = reading_side(session, paths)
+    side = reading_side(session, paths, outcomes=False)
     patterns = side.files.config.error_patterns if side.files.config else None
     budget = error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
     if as_json:

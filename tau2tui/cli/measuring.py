@@ -17,7 +17,7 @@ from tau2tui.config import SlaConfig
 from tau2tui.errors import CommandFailed, NothingToRead
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.compare import Side
+    from tau2tui.analysis.run_files import Side
 
 METRICS = {
     "total": "duration_ms",
@@ -66,16 +66,16 @@ def latency(
 
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
-    side = reading_side(session, paths, use_cache=use_cache)
+    side = reading_side(session, paths, use_cache=use_cache, outcomes="trial" in by)
     question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
     if as_json:
-        put_json(answer_json(side.logs.events, side.files.outcomes, question))
+        put_json(answer_json(side.logs, side.files.outcomes, question))
         return
     columns = shutil.get_terminal_size((80, 24)).columns
     width = min(max(columns, _WIDTHS[0]), _WIDTHS[1])
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     text = answer_text(
-        side.logs.events, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
+        side.logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
     )
     put(text)
 
@@ -112,16 +112,19 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_
         put(to_text(comparison, flips))
 
 
-def reading_side(session: Session, paths: tuple[Path, ...], *, use_cache: bool = True) -> Side:
-    """The logs at these paths, or without any those of the run, with what is known beside them."""
+def reading_side(session: Session, paths: tuple[Path, ...], *, use_cache: bool = True, outcomes: bool = True) -> Side:
+    """The logs at these paths, or without any those of the run, with what is known beside them.
+
+    Without `outcomes` nobody wants to know how the tasks ended, for which all logs may have to be searched.
+    """
     from tau2tui import reporting
 
     if paths:
-        return reporting.side_of_paths(paths, session.known_config(), use_cache=use_cache)
+        return reporting.side_of_paths(paths, session.known_config(), use_cache=use_cache, outcomes=outcomes)
 
     async def look() -> Side:
         async with session.ops() as ops:
-            side = partial(reporting.side_of_directory, use_cache=use_cache)
+            side = partial(reporting.side_of_directory, use_cache=use_cache, outcomes=outcomes)
             return await asyncio.to_thread(side, await reporting.local_copy(ops), ops.config)
 
     return run_async(look)

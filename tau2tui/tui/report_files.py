@@ -21,7 +21,7 @@ from tau2tui.remote.rundir import RunDirectory, run_ids
 from tau2tui.remote.shell import LocalShell, Shell
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.compare import Side
+    from tau2tui.analysis.run_files import Side
 
 READ_BYTES = 1 << 20
 """Of a longer report only the beginning is shown."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from tau2tui.analysis.compare import Side, compare
-from tau2tui.analysis.compare_text import columns, figure, p_value, to_markdown, to_text
+from tau2tui.analysis.aligned import columns
+from tau2tui.analysis.compare import compare
+from tau2tui.analysis.compare_text import figure, p_value, to_markdown, to_text
 from tau2tui.analysis.provenance import provenance
-from tau2tui.analysis.run_files import read_run
+from tau2tui.analysis.run_files import Side, read_run
 from tau2tui.analysis.scan import read_logs
 
 

@@ -10,14 +10,13 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tau2tui.analysis.compare import Side
 from tau2tui.analysis.errors.budget import FAILURES
 from tau2tui.analysis.errors.counters import COUNTED
 from tau2tui.analysis.errors.fates import Fate
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import PERCENTILES, series_values
 from tau2tui.analysis.report import FleetRow, ReportContext, ReportFiles, write_report
-from tau2tui.analysis.run_files import RunFiles
+from tau2tui.analysis.run_files import RunFiles, Side
 from tau2tui.analysis.scan import read_logs
 from tau2tui.core.model import DomainProgress
 from tau2tui.errors import NothingToRead

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from tau2tui.analysis.cache import IN_RUN
-from tau2tui.analysis.measures import add_series, latency_table
+from tau2tui.analysis.samples import Samples
 from tau2tui.analysis.scan import read_logs
 from tests.analysis.made_logs import HARMONY, PREFIX, LogMaker
 from tests.bench import seed_way
@@ -124,16 +124,20 @@ def _truth(events: Iterable[Mapping[str, Any]], times: int) -> Summary:
 
 
 def ours(path: Path) -> dict[str, dict[str, Statistics]]:
-    """Parse into frames, and thirteen exact percentiles of every series and duration."""
-    events = read_logs((path,)).events
-    named = add_series(events)
-    tables = {metric: latency_table(named, metric=column) for metric, column in _METRICS.items()}
-    steps = events.filter(pl.col("type") == "step_complete")
+    """Parse, and thirteen exact percentiles of every series and duration, by way of `tau2tui latency`."""
+    samples = {metric: Samples(column) for metric, column in _METRICS.items()}
+    columns = {name for each in samples.values() for name in each.columns}
+    steps, steps_ms = 0, 0.0
+    for part in read_logs((path,)).event_parts(sorted(columns)):
+        for each in samples.values():
+            each.add(part)
+        took = part.filter(pl.col("type") == "step_complete")["duration_ms"]
+        steps, steps_ms = steps + took.len(), steps_ms + float(took.to_numpy().sum())
     found: dict[str, dict[str, Statistics]] = defaultdict(dict)
-    for metric, table in tables.items():
-        for row in table.iter_rows(named=True):
+    for metric, each in samples.items():
+        for row in each.table().iter_rows(named=True):
             found[_as_the_seed_calls_it(row["series"])][metric] = row
-    found["step_complete:agent"] = {"duration": {"count": steps.height, "mean": steps["duration_ms"].mean()}}
+    found["step_complete:agent"] = {"duration": {"count": steps, "mean": steps_ms / steps if steps else None}}
     return found
 
 

@@ -124,7 +124,7 @@ def pane_settled(app: Any) -> bool:
     """Whether the log beside the fleet was read, where there is one."""
     fleet = app.get_screen("fleet")
     end = fleet.query_one(LogEnd)
-    return not fleet.has_class("-widest") or bool(end.said or end.lines)
+    return not fleet.is_current or not fleet.has_class("-widest") or bool(end.said or end.lines)
 
 
 TO_THE_FAILED_ONE = ("j",) * 10

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare_text import columns
+from tau2tui.analysis.aligned import columns
 from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.errors.budget import ErrorBudget
 from tau2tui.analysis.errors.classes import TOOL

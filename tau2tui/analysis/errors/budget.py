@@ -17,7 +17,7 @@ from tau2tui.analysis.errors.forms import SEARCHED
 from tau2tui.analysis.errors.found import EVALUATION, End, Found, LogErrors
 from tau2tui.analysis.errors.lines import LineSearch
 from tau2tui.analysis.errors.records import read_errors
-from tau2tui.analysis.frames import IDENTITY, Logs
+from tau2tui.analysis.frames import EVENTS, IDENTITY, Logs
 from tau2tui.analysis.measures import ORCHESTRATOR, add_series
 from tau2tui.errors import NothingToRead
 
@@ -44,6 +44,8 @@ FAILURES = pl.Schema(
 """One row for each error, in the order of time; what no line says is "" (or null), `line` counts from 1."""
 
 LAST_MIN = 5.0
+_COLUMNS = ("at", "domain", "task_id", "type", "model", "function", "error", "expert", "replica")
+"""What is needed of the events."""
 UNITS = ("domain", "task_id", "trial")
 
 
@@ -96,7 +98,7 @@ def error_budget(
     last line; `domain`: of this one only. Raises NothingToRead for a file that cannot be opened.
     """
     found = _read_all(paths, Classifier(patterns))
-    events = add_series(logs.events)
+    events = add_series(pl.concat([EVENTS.to_frame().select(_COLUMNS), *logs.event_parts(_COLUMNS)]))
     if now is not None:
         found = [_until(one, now) for one in found]
         events = events.filter(pl.col("at").is_null() | (pl.col("at") <= now))

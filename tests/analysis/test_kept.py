@@ -1,0 +1,145 @@
+"""What lies on disk is what was read, and comes into memory in parts."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tau2tui.analysis import copies, logfile, reading, stretches
+from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
+from tau2tui.analysis.frames import EVENTS, Logs, Records
+from tau2tui.analysis.kept import LITTLE, SCHEMAS, Spill
+from tau2tui.analysis.logfile import LogFile
+from tau2tui.analysis.samples import Samples
+from tau2tui.analysis.scan import read_logs
+from tests.analysis.made_logs import LogMaker
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], pl.DataFrame]:
+    """Files that hold copies of each other's lines, and the truth about their events."""
+    maker = LogMaker(23)
+    return maker.write(tmp_path_factory.mktemp("logs"), 3000), maker.truth.event_frame()
+
+
+@pytest.fixture
+def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is many parts, all of which are put away, and copies are sought in many shares."""
+    monkeypatch.setattr(stretches, "STRETCH", 40_000)
+    monkeypatch.setattr(reading, "_TOGETHER", 2)
+    monkeypatch.setattr(logfile, "MANY_ROWS", 1)
+    monkeypatch.setattr(copies, "_AT_ONCE", 700)
+
+
+@pytest.fixture
+def records(logs: tuple[list[Path], pl.DataFrame]) -> Records:
+    log = LogFile(logs[0][0])
+    log.advance(ErrorPatterns(DEFAULT_ERROR_PATTERNS))
+    return log.records()
+
+
+def in_order(events: pl.DataFrame) -> pl.DataFrame:
+    return events.with_columns(pl.col(pl.Categorical).cast(pl.String)).sort(pl.all())
+
+
+def same(one: Logs, other: Logs) -> None:
+    for name in ("events", "tasks", "driver", "errors"):
+        assert_frame_equal(getattr(one, name), getattr(other, name))
+    assert one.skipped == other.skipped
+
+
+def test_what_was_put_away_is_what_was_said(records: Records) -> None:
+    spill = Spill()
+    first, second = spill.keep(records), spill.keep(records)
+    assert first is not None and second is not None
+    for name in SCHEMAS:
+        assert records.rows(name) == first.rows(name) > 0
+        assert_frame_equal(first.frame(name), records.frame(name))
+        assert_frame_equal(second.frame(name), records.frame(name))
+    assert_frame_equal(first.frame("events", ("thread", "at")), records.events.select("thread", "at"))
+
+
+def test_frames_without_rows_keep_their_schema(records: Records) -> None:
+    nothing = Records(**{name: records.frame(name).clear() for name in SCHEMAS})
+    kept = Spill().keep(nothing)
+    assert kept is not None
+    for name in SCHEMAS:
+        assert kept.rows(name) == 0
+        assert_frame_equal(kept.frame(name), nothing.frame(name))
+    assert kept.frame("events", ("at",)).schema == {"at": EVENTS["at"]}
+
+
+def test_much_lies_in_a_file_that_has_no_name(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    kept = Spill().keep(records)
+    assert kept is not None
+    assert kept.contents["events"].size > LITTLE
+    assert not kept.contents["events"].data
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_put_away_stays_in_memory(
+    logs: tuple[list[Path], pl.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_small_parts: None
+) -> None:
+    afresh = read_logs(logs[0])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    monkeypatch.setattr("tau2tui.analysis.kept.LITTLE", 10)
+    same(read_logs(logs[0]), afresh)
+
+
+def test_parts_of_the_events_are_all_of_them_each_once(
+    logs: tuple[list[Path], pl.DataFrame], in_small_parts: None
+) -> None:
+    paths, truth = logs
+    read = read_logs(paths)
+    parts = list(read.event_parts(EVENTS.names()))
+    assert len(parts) > 10
+    assert_frame_equal(in_order(pl.concat(parts)), in_order(truth))
+    assert_frame_equal(pl.concat(parts), read.events)
+    assert_frame_equal(pl.concat(read.event_parts(("step",))), read.events.select("step"))
+
+
+def test_many_parts_say_what_one_says(logs: tuple[list[Path], pl.DataFrame], request: pytest.FixtureRequest) -> None:
+    whole = read_logs(logs[0])
+    for name in ("events", "tasks", "driver", "errors"):
+        assert getattr(whole, name).height
+    request.getfixturevalue("in_small_parts")
+    same(read_logs(logs[0]), whole)
+
+
+def test_the_cache_takes_and_gives_many_parts(
+    logs: tuple[list[Path], pl.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_small_parts: None
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(logfile, "WORTH_BYTES", 1)
+    afresh = read_logs(logs[0])
+    same(read_logs(logs[0], use_cache=True), afresh)
+    again = read_logs(logs[0], use_cache=True)
+    assert_frame_equal(pl.concat(again.event_parts(EVENTS.names())), afresh.events)
+    same(again, afresh)
+
+
+@pytest.mark.parametrize("by", [(), ("domain",), ("turn", "window")])
+def test_latencies_do_not_depend_on_the_parts(
+    logs: tuple[list[Path], pl.DataFrame], in_small_parts: None, by: tuple[str, ...]
+) -> None:
+    read = read_logs(logs[0])
+    parts, whole = Samples("prefill_ms", by, "1h"), Samples("prefill_ms", by, "1h")
+    for part in read.event_parts(parts.columns):
+        parts.add(part)
+    whole.add(read.events)
+    assert_frame_equal(parts.table(), whole.table())
+    if not by:
+        assert parts.values("orchestrator").to_list() == whole.values("orchestrator").to_list()
+
+
+def test_without_events_there_is_no_series() -> None:
+    samples = Samples(by=("domain", "trial"))
+    assert samples.table().is_empty()
+    assert samples.values("orchestrator").is_empty()
