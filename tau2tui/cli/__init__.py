@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from tau2tui import __version__
+from tau2tui.cli.completion import completion
 from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
 from tau2tui.cli.errors import errors
@@ -17,6 +17,7 @@ from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.measuring import compare, latency
+from tau2tui.cli.migration import import_
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
 from tau2tui.cli.session import Session, on_screen, require_terminal
@@ -40,6 +41,14 @@ class Words(click.Group):
         return list(self.commands)
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from tau2tui.version import described
+
+        click.echo(f"tau2tui, version {described()}")
+        ctx.exit()
+
+
 @click.group(cls=Words, invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 110})
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="Settings."
@@ -47,7 +56,14 @@ class Words(click.Group):
 @click.option("--run", "run_id", metavar="RUN", help="A run by its id, instead of the newest.")
 @click.option("--read-only", is_flag=True, help="Look, but refuse everything that would change something.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Open a directory of logs, whoever wrote them.")
-@click.version_option(__version__, prog_name="tau2tui")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version, and the commit of a checkout.",
+)
 @click.pass_context
 def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool, logs: Path | None) -> None:
     """Operate tau2-bench evaluations of an orchestrator with vLLM experts on SLURM.
@@ -63,6 +79,7 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
 
 for word in (
     init,
+    import_,
     doctor,
     plan,
     launch,
@@ -83,6 +100,7 @@ for word in (
     tunnel,
     runs,
     demo,
+    completion,
     drive,
 ):
     words.add_command(word)
