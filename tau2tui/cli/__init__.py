@@ -128,7 +128,7 @@ def open_screen(session: Session, logs: Path | None) -> None:
 def main() -> None:
     """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
     try:
-        status = words.main(standalone_mode=False)
+        status = words.main(standalone_mode=False, complete_var="_TAU2TUI_COMPLETE")
     except (click.exceptions.Abort, KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     except click.ClickException as error:
