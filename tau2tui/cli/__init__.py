@@ -20,7 +20,7 @@ from tau2tui.cli.measuring import compare, latency
 from tau2tui.cli.migration import import_
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
-from tau2tui.cli.session import Session, on_screen, require_terminal
+from tau2tui.cli.session import Session, harmless, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
 from tau2tui.cli.smoke import smoke
 from tau2tui.cli.tunnel import tunnel
@@ -135,7 +135,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except Tau2TuiError as error:
-        print(f"tau2tui: {error}", file=sys.stderr)
+        print(f"tau2tui: {harmless(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nobody is left to tell.

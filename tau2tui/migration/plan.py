@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any
 
 import tomli
 
-from tau2tui.config import Config, parse
+from tau2tui.config import Config, is_name, parse
 from tau2tui.core import layout, wire
 from tau2tui.core.migration.config_text import config_text
 from tau2tui.core.migration.endpoints import EndpointTable, read_endpoints
@@ -24,7 +23,6 @@ from tau2tui.core.placement import plan_jobs, replica_name
 from tau2tui.errors import CommandFailed, ConfigError, NothingToRead, Refused
 from tau2tui.migration.artefacts import Artefacts, files_below, find_artefacts, is_results, read_text
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _PRIVATE, _PRIVATE_DIRECTORY = 0o600, 0o700
 
 
@@ -63,7 +61,7 @@ def plan_import(
     _refuse_secrets(fleet, secrets)
     names = _names(found)
     run_directory = into / "runs" / (run_id or _run_id(found)) if found.logs or found.outputs else None
-    if run_directory is not None and not _NAME.fullmatch(run_directory.name):
+    if run_directory is not None and not is_name(run_directory.name):
         raise ConfigError(f"{run_directory.name!r} is not the name of a run", "use letters, digits, '_', '.' and '-'")
     taken, more_left = _taken(found, run_directory, names, fleet, scripts) if run_directory else ({}, [])
     fleet.left[:] = all_masked((*left, *fleet.left, *more_left), secrets)
@@ -122,7 +120,7 @@ def _names(found: Artefacts) -> dict[str, str]:
     names = {}
     for key, directories in (("logs", found.logs), ("outputs", found.outputs)):
         name = directories[0].resolve().name if directories else ""
-        if _NAME.fullmatch(name) and name not in (layout.JOBS, layout.EVAL, layout.REPLICAS, layout.CONTROL):
+        if is_name(name) and name not in (layout.JOBS, layout.EVAL, layout.REPLICAS, layout.CONTROL):
             names[key] = name
     if names.get("logs", "logs") == names.get("outputs", "outputs"):
         names.pop("outputs", None)
@@ -189,7 +187,7 @@ def _domain(path: Path) -> str:
         said = json.loads(path.read_bytes())["info"]["environment_info"]["domain_name"]
     except (OSError, ValueError, KeyError, TypeError):
         said = next((name for name in ("retail", "telecom", "airline", "mock") if name in path.name), path.stem)
-    return said if isinstance(said, str) and _NAME.fullmatch(said) else "unknown"
+    return said if isinstance(said, str) and is_name(said) else "unknown"
 
 
 def _server_logs(found: Artefacts, logs: Path, fleet: Fleet) -> dict[Path, Path]:

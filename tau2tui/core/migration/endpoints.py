@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tau2tui.config import is_name
 from tau2tui.core.migration.leftover import Leftover
 
 _MAPPING = "oss_expert_mapping"
 _PATH = "vllm_model_config_path"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def read_endpoints(file: str, text: str) -> tuple[EndpointTable, list[Leftover]]
     for key, value in data.items():
         if key == _MAPPING and isinstance(value, dict):
             for name, model in value.items():
-                if isinstance(model, str) and _NAME.fullmatch(name):
+                if isinstance(model, str) and is_name(name):
                     experts[name] = model
                 else:
                     left.append(_left(file, text, name, "not the name of an expert and its model"))
