@@ -72,7 +72,7 @@ def plan_import(
     except ConfigError as error:
         raise Refused(f"what the scripts say is no valid configuration: {error.message}", error.hint) from None
     plan_jobs(config)  # raises ConfigError for what does not fit together
-    written = _written(config, run_directory, table, found) if run_directory else {}
+    written = _written(config, run_directory, table, found, taken) if run_directory else {}
     return Import(into / "config.toml", text, config, run_directory, written, taken, tuple(fleet.left))
 
 
@@ -202,7 +202,9 @@ def _server_logs(found: Artefacts, logs: Path, fleet: Fleet) -> dict[Path, Path]
     return taken
 
 
-def _written(config: Config, run: Path, table: EndpointTable, found: Artefacts) -> dict[Path, str]:
+def _written(
+    config: Config, run: Path, table: EndpointTable, found: Artefacts, taken: Mapping[Path, Path]
+) -> dict[Path, str]:
     """The small files of a run."""
     from tau2tui.remote.render import agent_source, run_toml
 
@@ -214,7 +216,8 @@ def _written(config: Config, run: Path, table: EndpointTable, found: Artefacts) 
         from tau2tui.analysis.scan import logs_below
         from tau2tui.migration.progress import progress_of_logs
 
-        progress = progress_of_logs(logs_below(found.logs[0]), config)
+        results = {path.parent.name: source for path, source in taken.items() if path.name == "results.json"}
+        progress = progress_of_logs(logs_below(found.logs[0]), results, config)
         if progress is not None:
             written[run / layout.EVAL_STATE] = json.dumps(wire.progress_to(progress))
     return written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import polars as pl
 
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.marks import read_marks
-from tau2tui.analysis.outcomes import PASSED, logged_outcomes
+from tau2tui.analysis.outcomes import PASSED, logged_outcomes, results_outcomes
 from tau2tui.analysis.progress import progress_of
 from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.timeline import unit_runs
@@ -23,8 +23,8 @@ _SERIES = {"llm_call": "orchestrator", "user_sim": "user"}
 WHY = "read from the logs when the run was imported"
 
 
-def progress_of_logs(files: Sequence[Path], config: Config) -> EvalProgress | None:
-    """The state as of the last line; None if no line is of an evaluation.
+def progress_of_logs(files: Sequence[Path], results: Mapping[str, Path], config: Config) -> EvalProgress | None:
+    """The state as of the last line; None if no line is of an evaluation. `results`: domain → tau2's file of results.
 
     One that is not complete counts as running: nobody has said that it ended. Its sign of life is its last line.
     """
@@ -42,7 +42,7 @@ def progress_of_logs(files: Sequence[Path], config: Config) -> EvalProgress | No
     runs = sorted(
         (run for run in unit_runs(logs, marks, newest) if run.ended_at), key=lambda run: run.ended_at or newest
     )
-    outcomes = logged_outcomes(files)
+    outcomes = results_outcomes(results) if results else logged_outcomes(files)
     errors = Counter(
         domain
         for domain, *_, status in {(e.domain, e.trial, e.task_id, e.status) for e in marks.ended}
@@ -51,7 +51,7 @@ def progress_of_logs(files: Sequence[Path], config: Config) -> EvalProgress | No
     over = seen.total is not None and seen.done >= seen.total
     return EvalProgress(
         state=EvalState.FINISHED if over else EvalState.RUNNING,
-        why=WHY,
+        why=WHY if outcomes["reward"].count() else f"{WHY}, which tell no rewards",
         started_at=first.timestamp(),
         updated_at=newest.timestamp(),
         finished_at=newest.timestamp() if over else None,

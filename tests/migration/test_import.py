@@ -101,6 +101,8 @@ def test_every_word_opens_the_run(tau2tui: CommandLine, seed: Path) -> None:
     tau2tui.change(cluster={"scheduler": "local"})  # no squeue here
     status = tau2tui.status()
     assert status["evaluation"]["state"] == "running" and len(status["replicas"]) == 16
+    passed = {domain["domain"]: domain["passed"] for domain in status["evaluation"]["domains"]}
+    assert passed == {"retail": 1, "telecom": 0}, "as the results say"
     latency = json.loads(tau2tui.run("--run", found["run"], "latency", "--json").stdout)
     assert latency == json.loads(tau2tui.run("latency", str(seed / "logs_oss_full"), "--json").stdout)
     report = json.loads(tau2tui.run("report", "--no-charts", "--json").stdout)
