@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tau2tui.core.lint.models import thinks_unless_told
 from tau2tui.core.migration.endpoints import EndpointTable
 from tau2tui.core.migration.leftover import Leftover
 from tau2tui.core.migration.node_script import NodeScript, node_number
 from tau2tui.core.migration.server import Server, hub_name
 from tau2tui.errors import Refused
 
-_ALWAYS_ON_OR_OFF = re.compile(r"instruct|thinking|coder|embed|rerank", re.IGNORECASE)
-"""Names of Qwen3 models that never think, or always do; the same as in the rule qwen3-thinking."""
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - the default of the configuration, compared with
 
 
@@ -91,11 +90,6 @@ def make_fleet(scripts: Sequence[NodeScript], table: EndpointTable, agent: str |
     left += _unserved(experts, table)
     names = dict.fromkeys(name for script in scripts for name in script.secret_names)
     return Fleet(experts, slurm, environment, hosts.pop() if len(hosts) == 1 else EVERY_ADDRESS, left, tuple(names))
-
-
-def thinks_unless_told(model: str) -> bool:
-    """Whether it is a hybrid Qwen3 model."""
-    return "qwen3" in model.lower() and not _ALWAYS_ON_OR_OFF.search(model)
 
 
 def _numbers(scripts: Sequence[NodeScript]) -> dict[str, int]:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from tau2tui.core.migration.expansion import HOME, Unresolved, as_path, expand, one, without_home
 from tau2tui.core.migration.header import Header, read_header
 from tau2tui.core.migration.leftover import Kind, Leftover, is_secret_name, looks_secret, masked
 from tau2tui.core.migration.script import Block, Simple, commands
 from tau2tui.core.migration.server import Server, is_server, read_server
-from tau2tui.core.migration.shell_words import HOME, Unresolved, Word, as_path, expand, one, without_home
+from tau2tui.core.migration.shell_words import Word
 from tau2tui.errors import Refused
 
 _CONDA = "/etc/profile.d/conda.sh"

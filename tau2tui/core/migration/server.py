@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from tau2tui.core.migration.shell_words import HOME, Unresolved, as_path, without_home
+from tau2tui.core.migration.expansion import HOME, Unresolved, as_path, without_home
 
 DEFAULT_PORT = 8000
 DEFAULT_UTILIZATION = 0.9

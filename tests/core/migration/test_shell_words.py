@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2tui.core.migration.shell_words import HOME, Unresolved, Word, as_path, expand, tokens, without_home
+from tau2tui.core.migration.expansion import HOME, Unresolved, as_path, expand, without_home
+from tau2tui.core.migration.shell_words import Word, tokens
 from tau2tui.errors import ConfigError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
