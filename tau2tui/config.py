@@ -56,9 +56,13 @@ class _Home:
     directory: str
 
 
+def is_name(text: str) -> bool:
+    """Whether a text may become the name of a file, a job or a run: letters, digits, `_`, `.` and `-` only."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _checked_name(text: str) -> str:
-    """Names become file names, job names and arguments: letters, digits, `_`, `.` and `-` only."""
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ValueError(f"{text!r} is not a name: use letters, digits, '_', '.' and '-', at most 63")
     return text
 
@@ -258,6 +262,16 @@ class ExpertConfig(_Section):
     price_out: Annotated[float, Field(ge=0)] = 0.0
     max_concurrency: Annotated[int, Field(ge=1)] = 64
     """Most requests in flight at one replica."""
+
+    @field_validator("args")
+    @classmethod
+    def _no_nul(cls, args: tuple[str, ...] | dict[str, Argument]) -> tuple[str, ...] | dict[str, Argument]:
+        """Other control characters are taken by name: no shell reads them, but no program can be started with a NUL."""
+        for name, value in args.items() if isinstance(args, dict) else ():
+            words = value if isinstance(value, tuple) else (value,)
+            if any("\0" in str(word) for item in words for word in (item if isinstance(item, tuple) else (item,))):
+                raise ValueError(f"{name}: no argument of a program can hold a NUL")
+        return args
 
     @model_validator(mode="after")
     def _place_fits(self) -> ExpertConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,24 @@ def test_waiting_for_a_failure_ends_as_soon_as_the_evaluation_failed(tau2tui: Co
     write_run(tmp_path / "runs" / "20260101", {**RUNNING, "state": "failed", "why": "a bug"})
     (tmp_path / "runs" / "latest").write_text("20260101")
     assert "the evaluation failed: a bug" in tau2tui.run("wait", "--for", "failed", "--timeout", "60").stdout
+
+
+def test_nothing_from_a_run_acts_on_the_terminal_that_shows_it(tau2tui: CommandLine, tmp_path: Path) -> None:
+    hostile = "\x1b]0;title\x07 \x1b[2J \x9b31m \u202eright to left \r\x08 \x7f"
+    run = write_run(tmp_path / "runs" / "one", {**RUNNING, "state": "failed", "why": hostile})
+    replica = {
+        "name": "agent-0", "expert": "agent", "model": "m", "job": "oss_eval_node1", "job_id": "1", "port": 1900,
+        "phase": "failed", "why": hostile, "last_error": hostile, "node": hostile, "heartbeat_at": time.time() + 600,
+    }  # fmt: skip
+    (run / "replicas").mkdir()
+    (run / "replicas" / "agent-0.json").write_text(json.dumps(replica))
+    acting = set("\x1b\x07\x9b\u202e\r\x08\x7f")
+    shown, said = tau2tui.run("status"), tau2tui.run("status", "--json").stdout
+    assert "right to left" in shown.stdout and not acting & set(shown.stdout + shown.stderr + said)
+    assert json.loads(said)["evaluation"]["why"] == hostile, "the same text for a program"
+
+
+def test_the_name_of_a_new_run_is_no_path(tau2tui: CommandLine, tmp_path: Path) -> None:
+    for name in ("../elsewhere", "a/b", ".jobs", "", "a\nb"):
+        assert "not a name for a run" in one_line(tau2tui.run("--run", name, "plan", status=2).stderr)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml"]

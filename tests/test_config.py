@@ -158,3 +158,11 @@ def test_an_expert_takes_one_port_for_each_replica(replicas: int, tensor_paralle
     gpus = tuple(range(replicas * tensor_parallel))
     expert = ExpertConfig(model="m", node=1, gpus=gpus, port=2000, replicas=replicas, tensor_parallel=tensor_parallel)
     assert expert.ports == tuple(range(2000, 2000 + replicas))
+
+
+@pytest.mark.parametrize("value", ["a\0b", ["a", "b\0"], [["a", "\0"]]])
+def test_an_argument_with_a_nul_is_refused_for_no_program_can_have_it(value: Any) -> None:
+    expert = {"model": "m", "role": "agent", "args": {"chat-template-content": value}}
+    with pytest.raises(ConfigError, match="NUL"):
+        config.validate({"experts": {"agent": expert}}, "config.toml", None)
+    assert config.validate({"experts": {"agent": {**expert, "args": {"x": {"y": "\0"}}}}}, "config.toml", None)

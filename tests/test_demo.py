@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,31 @@ def started_below(directory: Path) -> list[str]:
     return [line for line in output.splitlines() if "ended with" not in line]
 
 
-def demo(directory: Path, *words: str) -> subprocess.Popen[str]:
+def demo(directory: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "tau2tui", "demo", "--headless", "--dir", str(directory), *words]
-    return subprocess.Popen(argv, cwd=SHIPPED.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        argv,
+        cwd=SHIPPED.parent,
+        env={**os.environ, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+PLANTED = {
+    "VLLM_API_KEY": "planted-key-of-the-fleet-91c4",
+    "OPENAI_API_KEY": "planted-key-outside-7d20",
+    "HF_TOKEN": "hf_plantedTokenOfTheHub5e13",
+    "NOTICE_URL": "https://hooks.invalid/planted-webhook-3fa8",
+}
+"""Secrets in the environment of everything that a run starts."""
+
+
+def command_lines() -> set[str]:
+    """The command lines of all processes, which every user of a machine can read."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return set(listed.splitlines())
 
 
 def test_the_rehearsal_keeps_names_roles_and_ports_and_adds_a_user_simulator(tmp_path: Path) -> None:
@@ -40,11 +63,27 @@ def test_the_rehearsal_keeps_names_roles_and_ports_and_adds_a_user_simulator(tmp
     assert played.user == "user-simulator" and played.cluster.scheduler == "local"
 
 
+def assert_no_secret(directory: Path, *said: str) -> None:
+    """No file below a directory, whatever it is called, and nothing that was said holds a planted secret."""
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    assert len(files) > 50
+    for secret in PLANTED.values():
+        assert [path for path in files if secret.encode() in path.read_bytes() or secret in path.name] == []
+        assert not any(secret in text for text in said)
+
+
 @pytest.mark.slow
 def test_a_headless_rehearsal_ends_with_full_reward_a_report_and_nothing_running(tmp_path: Path) -> None:
-    with demo(tmp_path, "--num-tasks", "1") as process:
-        out, err = process.communicate(timeout=300)
+    seen: set[str] = set()
+    deadline = time.monotonic() + 300
+    with demo(tmp_path, "--num-tasks", "1", **PLANTED) as process:
+        while process.poll() is None and time.monotonic() < deadline:
+            seen |= command_lines()
+            time.sleep(0.2)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
+    assert_no_secret(tmp_path, out, err, *seen)
+    assert any("rehearsal_server.py" in line for line in seen)
     report = Path(out.removeprefix("report: ").strip())
     run = report.parent
     assert "17/17 ready" in err and "evaluation finished: 4/4, passed 4/4" in err

@@ -49,8 +49,15 @@ def read_outcomes(run: Path, outputs: str = "outputs", logs: Sequence[Path] = ()
     """
     rows = [row for path in sorted((run / EVAL_UNITS).glob("*/*.json")) if (row := _unit(path))]
     if not rows:
-        rows = [row for path in sorted((run / outputs).glob("*/results.json")) for row in _results(path)]
+        rows = [
+            row for path in sorted((run / outputs).glob("*/results.json")) for row in _results(path, path.parent.name)
+        ]
     return _frame(rows) if rows else logged_outcomes(logs)
+
+
+def results_outcomes(files: Mapping[str, Path]) -> pl.DataFrame:
+    """The OUTCOMES of results files of tau2, each under the name of its domain."""
+    return _frame([row for domain, path in files.items() for row in _results(path, domain)])
 
 
 def logged_outcomes(logs: Sequence[Path]) -> pl.DataFrame:
@@ -145,12 +152,12 @@ def _unit(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _results(path: Path) -> Iterator[dict[str, Any]]:
+def _results(path: Path, domain: str) -> Iterator[dict[str, Any]]:
     try:
         simulations = json.loads(path.read_bytes())["simulations"]
         for simulation in simulations:
             task_id, trial = str(simulation["task_id"]), int(simulation.get("trial") or 0)
-            yield {**_simulation(simulation), "domain": path.parent.name, "task_id": task_id, "trial": trial}
+            yield {**_simulation(simulation), "domain": domain, "task_id": task_id, "trial": trial}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
 

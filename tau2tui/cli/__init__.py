@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui import __version__
+from tau2tui.cli.completion import completion
 from tau2tui.cli.diagnosis import diagnose
 from tau2tui.cli.doctor import doctor
 from tau2tui.cli.endpoint import endpoint
@@ -24,10 +24,11 @@ from tau2tui.cli.hygiene import clean, gpus
 from tau2tui.cli.load import load
 from tau2tui.cli.looking import jobs, logs, sources
 from tau2tui.cli.measuring import compare, latency
+from tau2tui.cli.migration import import_
 from tau2tui.cli.progress import progress
 from tau2tui.cli.reporting import report
 from tau2tui.cli.serve import serve
-from tau2tui.cli.session import Session, on_screen, require_terminal
+from tau2tui.cli.session import Session, harmless, on_screen, require_terminal
 from tau2tui.cli.setup import demo, init
 from tau2tui.cli.smoke import smoke
 from tau2tui.cli.tunnel import tunnel
@@ -51,6 +52,14 @@ class Words(click.Group):
         return list(self.commands)
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        from tau2tui.version import described
+
+        click.echo(f"tau2tui, version {described()}")
+        ctx.exit()
+
+
 @click.group(cls=Words, invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 110})
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="Settings."
@@ -58,7 +67,14 @@ class Words(click.Group):
 @click.option("--run", "run_id", metavar="RUN", help="A run by its id, instead of the newest.")
 @click.option("--read-only", is_flag=True, help="Look, but refuse everything that would change something.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Open a directory of logs, whoever wrote them.")
-@click.version_option(__version__, prog_name="tau2tui")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version, and the commit of a checkout.",
+)
 @click.pass_context
 def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool, logs: Path | None) -> None:
     """Operate tau2-bench evaluations of an orchestrator with vLLM experts on SLURM.
@@ -74,6 +90,7 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
 
 for word in (
     init,
+    import_,
     doctor,
     plan,
     launch,
@@ -102,6 +119,7 @@ for word in (
     exporter,
     runs,
     demo,
+    completion,
     drive,
 ):
     words.add_command(word)
@@ -139,14 +157,14 @@ async def _app() -> type[Tau2App]:
 def main() -> None:
     """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
     try:
-        status = words.main(standalone_mode=False)
+        status = words.main(standalone_mode=False, complete_var="_TAU2TUI_COMPLETE")
     except (click.exceptions.Abort, KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except Tau2TuiError as error:
-        print(f"tau2tui: {error}", file=sys.stderr)
+        print(f"tau2tui: {harmless(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): nobody is left to tell.

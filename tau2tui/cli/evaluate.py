@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option("--trials", type=click.IntRange(min=1), help="Times that each task is run.")
 @click.option("--max-concurrency", type=click.IntRange(1, 512), help="Simulations at once.")
 @click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
-@click.option("--seed", type=int)
+@click.option("--seed", type=int, help="Of the simulations, instead of the one configured.")
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
 @click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")
 @click.option("--as-job", is_flag=True, help="Run it as a job of its own, not on the login node.")
@@ -238,7 +238,7 @@ def _in_brackets(counts: Mapping[str, int]) -> str:
 
 @click.command(hidden=True)
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--smoke", is_flag=True)
+@click.option("--smoke", is_flag=True, help="Run the smoke test that was asked for, instead of the evaluation.")
 def drive(run_dir: Path, smoke: bool) -> None:
     """The evaluation itself, in this process: what `eval` and `smoke` start on the login node."""
     from tau2tui.evaluation.__main__ import main

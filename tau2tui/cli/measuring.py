@@ -77,7 +77,7 @@ def latency(
     text = answer_text(
         side.logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
     )
-    put(text)
+    put(text, styled=True)  # names in it were made printable where they were put in
 
 
 @click.command()

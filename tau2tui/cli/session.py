@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from tau2tui.ops import Ops, Progress
 
 T = TypeVar("T")
+
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""C0 and C1 controls but for tab and newline, and the marks that turn the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def say(text: str) -> None:
     A terminal that has gone away is no reason to stop half way: what is being ended goes on being ended.
     """
     with suppress(OSError):
-        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+        print(f"{datetime.now():%H:%M:%S} {harmless(text)}", file=sys.stderr, flush=True)
 
 
 def require_terminal(hint: str) -> None:
@@ -84,14 +88,20 @@ async def on_screen(app: App[None]) -> int:
     return app.return_code or 0
 
 
-def put(text: str) -> None:
-    """Data for a person or a program: stdout."""
-    print(text, flush=True)
+def harmless(text: str) -> str:
+    """Text in which nothing from a log or a cluster can move the cursor, set a title, or turn the reading order."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def put(text: str, *, styled: bool = False) -> None:
+    """Data for a person or a program: stdout. `styled`: it holds colours of ours, and words from outside are clean."""
+    print(text if styled else harmless(text), flush=True)
 
 
 def put_json(value: Any) -> None:
-    """Data for a program."""
-    put(json.dumps(value, indent=2, ensure_ascii=False))
+    """Data for a program; what would act on a terminal is escaped, which is the same text in JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    put(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def tell(progress: Progress) -> None:

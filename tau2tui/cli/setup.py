@@ -50,7 +50,9 @@ def shipped_config() -> str:
     help="Parent of the runs it makes.",
 )
 @click.option("--num-tasks", type=click.IntRange(min=1), default=4, show_default=True, help="Of each domain.")
-@click.option("--max-concurrency", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option(
+    "--max-concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Simulations at once."
+)
 @click.pass_obj
 def demo(session: Session, headless: bool, directory: Path, num_tasks: int, max_concurrency: int) -> None:
     """Rehearse a whole run on this machine.

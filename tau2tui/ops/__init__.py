@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
-from tau2tui.config import Config
+from tau2tui.config import Config, is_name
 from tau2tui.core import layout
 from tau2tui.core.command import Command, Launch, Relaunch, StartEval
 from tau2tui.core.plan import Plan, Situation, make_plan
@@ -24,7 +24,7 @@ from tau2tui.core.step import (
     WriteFile,
 )
 from tau2tui.core.verdict import Standing
-from tau2tui.errors import Refused, Tau2TuiError
+from tau2tui.errors import ConfigError, Refused, Tau2TuiError
 from tau2tui.ops.sight import BACKOFF_LIMIT_S, JobSource, Sight
 from tau2tui.ops.steps import Progress, Report, Steps
 from tau2tui.remote.local import SPOOL, Local
@@ -163,6 +163,8 @@ async def open_ops(
         parent = PurePosixPath(config.run.directory)
         found = None
         if new:
+            if run_id is not None and not is_name(run_id):
+                raise ConfigError(f"{run_id!r} is not a name for a run", "use letters, digits, '_', '.' and '-'")
             if run_id is not None and run_id in await run_ids(shell, str(parent)):
                 raise Refused(f"run {run_id!r} exists already", "choose another name, or leave --run out")
         else:

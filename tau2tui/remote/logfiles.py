@@ -75,7 +75,10 @@ class RunLogs:
     async def local(self) -> Path:
         if isinstance(self.run.shell, LocalShell):
             return Path(str(self.run.path / self.directory))
-        copy = user_cache_path("tau2tui") / self.run.shell.name / self.run.run_id / self.directory
+        run = user_cache_path("tau2tui") / self.run.shell.name / self.run.run_id
+        # What only its owner can read there must not become readable for others here.
+        await asyncio.to_thread(run.mkdir, mode=0o700, parents=True, exist_ok=True)
+        copy = run / self.directory
         await self.run.copy_logs(self.directory, copy)
         return copy
 

@@ -32,7 +32,7 @@ def launch_files(
     """All files that a launch writes into the run directory before it submits, by relative path."""
     files = [
         WriteFile(layout.RUN_CONFIG, run_toml(config, when)),
-        WriteFile(layout.NODE_AGENT, _source("tau2tui.node", "agent.py")),
+        WriteFile(layout.NODE_AGENT, agent_source()),
     ]
     if config.serve.engine == "rehearsal":
         files.append(WriteFile(layout.REHEARSAL_SERVER, _source("tau2tui.rehearsal", "server.py")))
@@ -159,6 +159,11 @@ def run_toml(config: Config, when: datetime) -> str:
     for key, value in config.model_dump(mode="json", exclude_none=True).items():
         document[key] = value
     return tomlkit.dumps(document)
+
+
+def agent_source() -> str:
+    """The program of the node agent, which every run directory holds: it also reads the state of the run."""
+    return _source("tau2tui.node", "agent.py")
 
 
 def _source(package: str, name: str) -> str:

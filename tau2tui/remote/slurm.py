@@ -32,6 +32,7 @@ _UNANSWERED = ("Socket timed out", "Zero Bytes were transmitted", "Connection re
 """The controller had the request, and may yet do what it asks: a frozen one does when it wakes."""
 _UNREACHABLE = ("Unable to contact slurm controller", "Connection refused", *_UNANSWERED)
 _CHANGE_TIMEOUT_S = 60.0
+_MOST_DIGITS = 18
 
 
 class Slurm:
@@ -149,14 +150,19 @@ def parse_accounting(text: str) -> tuple[Job, ...]:
 
 
 def _by_number(jobs: Iterable[Job]) -> tuple[Job, ...]:
-    return tuple(sorted(jobs, key=lambda job: [int(part) if part.isdigit() else 0 for part in job.id.split("_")]))
+    return tuple(sorted(jobs, key=lambda job: [int(part) if _is_number(part) else 0 for part in job.id.split("_")]))
+
+
+def _is_number(text: str) -> bool:
+    """Digits that `int` takes: `isdigit` is true of ² as well, and thousands of digits are refused."""
+    return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
 
 
 def parse_duration_s(text: str) -> float | None:
     """SLURM's [days-][hours:]minutes:seconds; None for UNLIMITED, INVALID and NOT_SET."""
     days, _, clock = text.rpartition("-")
     parts = clock.split(":")
-    if not all(part.isdigit() for part in parts) or not 2 <= len(parts) <= 3 or (days and not days.isdigit()):
+    if not all(map(_is_number, parts)) or not 2 <= len(parts) <= 3 or (days and not _is_number(days)):
         return None
     seconds = 0
     for part in parts:

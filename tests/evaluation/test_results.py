@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome, ResultsFile, finished_before, save
@@ -98,3 +101,32 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
         replace_file(path, "new \ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+UNITS = tuple(
+    Unit(domain, str(task), trial, 300 + trial) for domain in ("retail", "mock") for task in "01" for trial in (0, 1)
+)
+ENDS = st.sampled_from(("rewarded", "failed", "torn", "none"))
+
+
+@given(st.tuples(*[ENDS] * len(UNITS)), st.permutations(UNITS), st.data())
+@settings(deadline=None)
+def test_a_start_runs_each_unit_that_has_no_whole_result_and_no_other(
+    ends: tuple[str, ...], order: list[Unit], data: st.DataObject
+) -> None:
+    """Whatever the drivers before it have left, in whatever order, also files that are cut off at any byte."""
+    by_unit = dict(zip(UNITS, ends, strict=True))
+    with TemporaryDirectory() as name:
+        run_dir = Path(name)
+        for number, unit in enumerate(order):
+            if by_unit[unit] == "none":
+                continue
+            save(run_dir, failed(unit) if by_unit[unit] == "failed" else simulated(unit, 0.5, 20.0 + number))
+            if by_unit[unit] == "torn":
+                file = run_dir / unit.file
+                whole = file.read_bytes()
+                file.write_bytes(whole[: data.draw(st.integers(0, len(whole.rstrip()) - 1))])
+        finished = finished_before(run_dir, list(UNITS))
+    rewarded = [unit for unit in order if by_unit[unit] == "rewarded"]
+    assert [outcome.unit for outcome in finished] == rewarded
+    assert all(outcome.simulation and outcome.simulation["reward_info"] == {"reward": 0.5} for outcome in finished)

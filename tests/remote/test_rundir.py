@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import pytest
 
 from tau2tui.errors import CommandFailed, GaveUp, NothingToRead
+from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.rundir import RunDirectory, find_run, parse_state
-from tau2tui.remote.shell import LocalShell
+from tau2tui.remote.shell import LocalShell, Shell
 
 
 @pytest.fixture
@@ -95,3 +97,24 @@ async def test_of_a_log_that_grew_only_the_new_bytes_are_copied(run: RunDirector
     await run.copy_logs("logs", copy)
     assert (copy / "fullrun.log").read_bytes() == b"ONE\ntwo\n"
     assert [path.name for path in copy.iterdir() if not path.name.startswith(".")] == ["fullrun.log"]
+
+
+async def test_copies_of_the_logs_of_a_run_are_for_their_owner_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    (tmp_path / "runs" / "one" / "logs").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "logs" / "fullrun.log").write_text("x\n")
+    run = RunDirectory(cast(Shell, Elsewhere()), PurePosixPath(str(tmp_path / "runs" / "one")), "python3")
+    copy = await RunLogs(run, "logs").local()
+    assert (copy / "fullrun.log").read_text() == "x\n"
+    assert copy.parent.name == "one" and copy.parent.stat().st_mode & 0o777 == 0o700
+
+
+class Elsewhere:
+    """This machine, as if it were another one: what is not a local shell is copied from."""
+
+    name = "login"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(LocalShell(), name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
+from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tau2tui.core.model import JobState
@@ -15,7 +16,7 @@ from tau2tui.core.reasons import explain
 from tau2tui.core.step import Follow, Submission
 from tau2tui.errors import CommandFailed, Unanswered, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
-from tau2tui.remote.slurm import Slurm, parse_duration_s, parse_queue
+from tau2tui.remote.slurm import Slurm, parse_accounting, parse_duration_s, parse_queue
 
 
 def line(*fields: str) -> str:
@@ -66,6 +67,49 @@ def test_jobs_are_ordered_by_number() -> None:
 def test_garbage_is_no_job_and_no_crash(text: str) -> None:
     for job in parse_queue(text):
         assert isinstance(job.state, JobState)
+
+
+FIELD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1f\n"), max_size=8)
+"""What a job's name, comment or reason may hold; our separator is a control character that none of them keeps."""
+ROW = st.tuples(
+    st.from_regex(r"[1-9][0-9]{0,8}", fullmatch=True),
+    st.sampled_from(("RUNNING", "PENDING", "COMPLETED", "NODE_FAIL", "QUANTUM")),
+    st.sampled_from(("1:00", "1-00:00:00", "UNLIMITED", "INVALID", "")),
+    FIELD,
+    FIELD,
+    FIELD,
+    FIELD,
+)
+
+
+@given(st.lists(ROW, max_size=6, unique_by=lambda row: row[0]), st.lists(FIELD, max_size=3), st.randoms())
+def test_every_row_comes_back_as_it_was_whatever_stands_between(
+    rows: list[tuple[str, ...]], noise: list[str], order: Random
+) -> None:
+    lines = [line(*row) for row in rows] + noise
+    order.shuffle(lines)
+    jobs = parse_queue("\n".join(lines) + "\n")
+    rows.sort(key=lambda row: int(row[0]))
+    assert [(job.id, job.raw_state) for job in jobs] == [row[:2] for row in rows]
+    for job, (_, word, left, nodes, comment, reason, name) in zip(jobs, rows, strict=True):
+        assert (job.nodes, job.comment, job.name) == (nodes.strip(), comment.strip(), name.strip())
+        assert job.reason == ("" if reason.strip() == "None" else reason.strip())
+        assert (job.time_left_s is not None) == (word == "RUNNING" and left in ("1:00", "1-00:00:00"))
+
+
+@given(st.lists(st.text(alphabet="0123456789²٣_-:+|, RUNING\x1f\n%\x00é", max_size=30), min_size=7, max_size=7))
+@example(["²", "RUNNING", "²:00", "", "", "", ""])
+@example(["9" * 5000, "RUNNING", f"{'9' * 5000}:00", "", "", "", ""])
+def test_no_field_of_any_text_is_a_crash(fields: list[str]) -> None:
+    for job in (*parse_queue(line(*fields)), *parse_accounting("|".join(fields))):
+        assert isinstance(job.state, JobState)
+    assert all(parse_duration_s(field) is None or parse_duration_s(field) >= 0 for field in fields)  # type: ignore[operator]
+
+
+@given(st.integers(0, 400), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+def test_a_duration_is_the_seconds_that_were_written(days: int, hours: int, minutes: int, seconds: int) -> None:
+    wanted = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    assert parse_duration_s(f"{days}-{hours:02d}:{minutes:02d}:{seconds:02d}") == wanted
 
 
 async def test_only_the_jobs_of_the_run_are_seen() -> None:

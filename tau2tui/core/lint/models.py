@@ -100,9 +100,14 @@ def max_model_len(config: Config, facts: Facts) -> Iterator[Trouble]:
             yield Trouble(f"experts.{name}.args", f"--max-model-len {asked} is more than the {most} of {expert.model}")
 
 
+def thinks_unless_told(model: str) -> bool:
+    """Whether it is a Qwen3 model whose thinking can be switched, by its name."""
+    return "qwen3" in model.lower() and not _ALWAYS_ON_OR_OFF.search(model)
+
+
 def qwen3_thinking(config: Config, facts: Facts) -> Iterator[Trouble]:
     for name, expert in config.experts.items():
-        if expert.role != "expert" or "qwen3" not in expert.model.lower() or _ALWAYS_ON_OR_OFF.search(expert.model):
+        if expert.role != "expert" or not thinks_unless_told(expert.model):
             continue
         default = read_json(last_value(server_arguments(expert), "--default-chat-template-kwargs")) or {}
         if expert.thinking and "enable_thinking" not in default:
