@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from platformdirs import user_cache_path
-from textual import on, work
+from textual import events, on, work
 from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
+from textual.widgets import Input
 
 from tau2tui.config import NoticesConfig, ScreenConfig
 from tau2tui.core.command import Command
@@ -215,6 +216,13 @@ class Tau2App(App[None], inherit_bindings=False):
             self._session.write(self._look())
 
     # keys
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that was pressed before a line to type in had the focus is part of what is typed there, and no act."""
+        focused = self.focused
+        if isinstance(focused, Input) and event.is_printable and event.character:
+            event.prevent_default()
+            focused.insert_text_at_cursor(event.character)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "view" or (bool(parameters) and parameters[0] in self._framed)

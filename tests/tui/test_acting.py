@@ -6,7 +6,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.command import CommandPalette
+from textual.keys import _character_to_key
 from textual.widgets import Input
 
 from tau2tui.core.model import Phase
@@ -203,3 +205,16 @@ async def test_a_key_that_the_configuration_changes_does_the_act() -> None:
         await pilot.press("f5")
         await until(pilot, lambda: "Done: relaunch expert-1-2" in app.told)
         assert len(cluster.requests) == 1
+
+
+@pytest.mark.parametrize(("opens", "line"), [("/", "#filter"), (":", "#command")])
+async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_typed_and_do_nothing(
+    opens: str, line: str
+) -> None:
+    cluster = fleet()
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        for mark in f"{opens}expert xKR":
+            app.post_message(events.Key(_character_to_key(mark), mark))
+        entry = app.screen.query_one(line, Input)
+        await until(pilot, lambda: entry.value == "expert xKR")
+        assert entry.has_focus and cluster.requests == []

@@ -151,9 +151,9 @@ class Framed(Screen[None]):
                 table.action_sort_by(look.order)
             table.arrive_at(look.cursor, look.marks)
 
-    @on(KeyedTable.FilterAsked)
-    def _filter_asked(self, event: KeyedTable.FilterAsked) -> None:
-        self.query_one(FilterLine).open(event.table)
+    def type_filter(self, table: KeyedTable) -> None:
+        """Let a filter for this table be typed."""
+        self.query_one(FilterLine).open(table)
 
     @on(KeyedTable.Arranged)
     def _arranged(self, event: KeyedTable.Arranged) -> None:

@@ -50,7 +50,7 @@ class CommandLine(Horizontal):
         entry.suggester = SuggestFromList([*views, *names], case_sensitive=True)
         entry.value = words
         self.add_class("-typing")
-        entry.focus()
+        self.screen.set_focus(entry)  # now: `focus` would come after keys that were pressed already
         entry.cursor_position = len(words)
 
     @on(Input.Changed, "#command")
@@ -70,7 +70,7 @@ class CommandLine(Horizontal):
 
     def action_leave(self) -> None:
         self.remove_class("-typing")
-        (self._back or self.screen).focus()
+        self.screen.set_focus(self._back)
 
     def action_complete(self) -> None:
         self.query_one(Input).action_cursor_right()

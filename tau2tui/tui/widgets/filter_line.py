@@ -40,7 +40,7 @@ class FilterLine(Horizontal):
         with self.prevent(Input.Changed):
             entry.value = table.wanted.words
         self.add_class("-typing")
-        entry.focus()
+        self.screen.set_focus(entry)  # now: `focus` would come after keys that were pressed already
 
     def describe(self, table: KeyedTable) -> None:
         """Say what is done to the rows of a table."""
@@ -59,7 +59,8 @@ class FilterLine(Horizontal):
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self._try(event.value)
+        if self.has_class("-typing"):
+            self._try(event.value)
 
     @on(Input.Submitted, "#filter")
     def _kept(self, event: Input.Submitted) -> None:
@@ -85,5 +86,5 @@ class FilterLine(Horizontal):
     def _close(self) -> None:
         self.remove_class("-typing")
         if self._table is not None:
-            self._table.focus()
+            self.screen.set_focus(self._table)
             self.describe(self._table)

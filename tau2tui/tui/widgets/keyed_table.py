@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -58,6 +58,15 @@ class Order:
     reverse: bool = False
 
 
+@runtime_checkable
+class Filtering(Protocol):
+    """A screen on which a filter can be typed. It is called and not told: the next key is already the filter's."""
+
+    def type_filter(self, table: KeyedTable) -> None:
+        """Let a filter for this table be typed."""
+        ...
+
+
 class KeyedTable(ScrollView, can_focus=True):
     """Rows by key, cells in the order of the columns; what does not fit is left out by declared rank."""
 
@@ -85,9 +94,6 @@ class KeyedTable(ScrollView, can_focus=True):
 
     class Arranged(RowHighlighted):
         """Filter, order or marks have changed, or how many rows they leave."""
-
-    class FilterAsked(RowHighlighted):
-        """Somebody wants to type a filter."""
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
@@ -419,7 +425,8 @@ class KeyedTable(ScrollView, can_focus=True):
         return not (action == "faults" and not self.FAULTS)
 
     def action_filter(self) -> None:
-        self.post_message(self.FilterAsked(self))
+        if isinstance(self.screen, Filtering):
+            self.screen.type_filter(self)
 
     def action_filter_by(self, words: str) -> None:
         try:

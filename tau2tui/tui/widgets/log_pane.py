@@ -260,7 +260,7 @@ class LogPane(Vertical):
         with self.prevent(Input.Changed):
             entry.value = known.words if known else ""
         self.add_class("-asking")
-        entry.focus()
+        self.screen.set_focus(entry)
 
     @on(Input.Changed, "#log-entry")
     def _typed(self, event: Input.Changed) -> None:
