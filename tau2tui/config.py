@@ -571,6 +571,8 @@ class ScreenConfig(_Section):
     """NO_COLOR in the environment means mono."""
     ascii: bool = False
     """Draw with ASCII alone."""
+    reader: bool = False
+    """For screen readers: one pane of plain lines in ASCII, without strips, frames and bars beside it."""
 
 
 class NoticesConfig(_Section):

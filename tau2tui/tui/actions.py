@@ -73,6 +73,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("app.screenshot", "ctrl+s", "save_screenshot", "Screenshot", "Save the screen as a picture (SVG)"),
         Action("app.theme", "", "wear", "Theme", "dark, light, high-contrast, colour-blind or mono", takes="NAME"),
         Action("app.ascii", "", "ascii", "ASCII", "Draw with ASCII alone, or with all glyphs again"),
+        Action("app.reader", "", "reader", "Reader", "One pane of plain lines, for screen readers, or all panes again"),
         Action("app.goto", "", "goto", "Go to", "Put the cursor on the row of that name", takes="NAME"),
         Action("app.back", "minus", "last_view", "Last screen", "Back to the screen that was open before"),
         Action("app.refresh", "r,ctrl+r", "look", "Refresh", "Look again now"),

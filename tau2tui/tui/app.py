@@ -104,7 +104,9 @@ class Tau2App(App[None], inherit_bindings=False):
         for theme in themes():
             self.register_theme(theme)
         self._wear(MONO if self.no_color else screen.theme)
-        use_ascii(screen.ascii)
+        use_ascii(screen.ascii or screen.reader)
+        self._reader = screen.reader
+        self._mark()
         self.set_keymap(keymap(ops.config.keys if ops else {}))
         self.animation_level = "none"
         self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
@@ -261,13 +263,23 @@ class Tau2App(App[None], inherit_bindings=False):
             self.refresh_css()
             self._redraw()
 
+    def _mark(self) -> None:
+        """Let the style sheet know how all screens are drawn."""
+        self.set_class(uses_ascii(), "-ascii")
+        self.set_class(self._reader, "-reader")
+
+    def action_reader(self) -> None:
+        self._reader = not self._reader
+        use_ascii(self._reader)
+        self._redraw()
+
     def action_ascii(self) -> None:
         use_ascii(not uses_ascii())
         self._redraw()
 
     def _redraw(self) -> None:
+        self._mark()
         for screen in self.screen_stack:
-            screen.set_class(uses_ascii(), "-ascii")
             for widget in screen.query("*"):
                 widget.refresh(layout=True)
 

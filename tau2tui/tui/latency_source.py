@@ -55,11 +55,13 @@ class LatencySource:
 
     def poll(self) -> bool:
         """Read what is new; whether there was anything."""
+        from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
         from tau2tui.analysis.measures import add_series
         from tau2tui.analysis.tail import LogTail
 
         if self._tail is None:
-            self._tail = LogTail(self.path, self._patterns) if self._patterns is not None else LogTail(self.path)
+            patterns = DEFAULT_ERROR_PATTERNS if self._patterns is None else self._patterns
+            self._tail = LogTail(self.path, patterns, use_cache=True)
         logs = self._tail.poll()
         if logs is not None:
             self.events, self.skipped = add_series(logs.events), logs.skipped.total

@@ -11,6 +11,7 @@ from textual.command import CommandPalette
 from textual.keys import _character_to_key
 from textual.widgets import Input
 
+from tau2tui.config import ScreenConfig
 from tau2tui.core.model import Phase
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
@@ -218,3 +219,19 @@ async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_ty
         entry = app.screen.query_one(line, Input)
         await until(pilot, lambda: entry.value == "expert xKR")
         assert entry.has_focus and cluster.requests == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (180, 45)])
+async def test_for_screen_readers_there_is_one_pane_of_plain_lines(size: tuple[int, int]) -> None:
+    cluster = fleet()
+    cluster.config = cluster.config.model_copy(update={"screen": ScreenConfig(reader=True)})
+    async with run_on(make_ops(cluster), size=size) as (app, pilot):
+        await until(pilot, lambda: "X failed" in screen_text(app))
+        shown = screen_text(app)
+        assert shown.isascii(), [line for line in shown.splitlines() if not line.isascii()]
+        assert "affects" not in shown and "1 Fleet" not in shown
+        await pilot.press("enter")
+        await shows(pilot, "endpoint")
+        assert screen_text(app).isascii()
+        await pilot.press("q", "colon", *"reader", "enter")
+        await until(pilot, lambda: "1 Fleet" in screen_text(app))
