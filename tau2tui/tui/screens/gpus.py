@@ -136,7 +136,7 @@ class GpusScreen(Framed):
         stale = sum(process.stale for report in self._reports for process in report.processes)
         silent = sum(bool(report.error) for report in self._reports)
         parts = [
-            (f"{len(self._reports)} node{"" if len(self._reports) == 1 else "s"}", Tone.STRONG),
+            ("1 node" if len(self._reports) == 1 else f"{len(self._reports)} nodes", Tone.STRONG),
             (f"  {stale} stale", Tone.BAD if stale else Tone.MUTED),
             (f"  {silent} not known" if silent else "", Tone.DOUBT),
             (f"  {age}, r asks again", Tone.MUTED),
