@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
-from tau2tui.core.model import Level, Phase
-from tau2tui.errors import CommandFailed, ConfigError, NothingToRead, Unreachable
+from tau2tui.core.model import Level
+from tau2tui.errors import CommandFailed, ConfigError, Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.core.endpoint import Probed
     from tau2tui.core.metrics.window import Window
-    from tau2tui.core.model import Replica
-    from tau2tui.ops import Ops
 
 NOT_REPORTED = "not reported"
-_ASKED = (Phase.SERVING, Phase.READY, Phase.DEGRADED, Phase.DRAINING)
 
 
 @click.command()
@@ -56,14 +52,16 @@ def endpoint(
     if whole_run == (url is not None):
         raise click.UsageError("name a URL, or --all")
     key = _api_key(api_key_env)
+    from tau2tui.ops.probing import looks, probe_run
     from tau2tui.remote.vllm import endpoint_url
 
     async def look() -> dict[str, Probed]:
         if url is not None:
             root = endpoint_url(url)
-            return {each.url: each async for each in _looks([root], key, seconds, timeout_s, probe=probe)}
+            return {each.url: each async for each in looks([root], key, seconds, timeout_s, probe=probe)}
         async with session.ops() as ops:
-            return await _of_the_run(ops, key, seconds, timeout_s, probe=probe)
+            await ops.look()
+            return await probe_run(ops, None, key, seconds, timeout_s, probe=probe, tell=say)
 
     found = run_async(look)
     if as_json:
@@ -95,57 +93,6 @@ def _api_key(name: str | None) -> str:
     if not key.isascii() or not key.isprintable():
         raise ConfigError(f"the key in {name} holds characters that no header can carry")
     return key
-
-
-async def _looks(
-    urls: Sequence[str], key: str, seconds: float, timeout_s: float, *, probe: bool
-) -> AsyncIterator[Probed]:
-    """Everything of each server, with a second scrape some seconds after the first."""
-    from tau2tui.remote.vllm import Sweep, Vllm, http_client
-
-    async with http_client(
-        tls=any(url.startswith("https:") for url in urls), api_key=key, timeout_s=timeout_s
-    ) as client:
-        first = [found async for found in Sweep(client, timeout_s).once(urls, whole=True, completion=probe)]
-        if any(found.scrapes for found in first):
-            await asyncio.sleep(seconds)
-
-        async def again(found: Probed) -> Probed:
-            if not found.scrapes or found.no_metrics:
-                return found
-            return await Vllm(client, found.url, timeout_s).scrape_again(found)
-
-        for found in await asyncio.gather(*map(again, first)):
-            yield found
-
-
-async def _of_the_run(ops: Ops, key: str, seconds: float, timeout_s: float, *, probe: bool) -> dict[str, Probed]:
-    """The servers of the run by replica; those that do not serve are told, and not asked. Raises NothingToRead."""
-    from tau2tui.remote.ssh import SshShell
-    from tau2tui.remote.tunnel import LOCAL_HOST, Tunnels
-
-    await ops.look()
-    run = ops.snapshot.run.value
-    if run is None:
-        raise Unreachable(f"the run was not read: {ops.snapshot.run.error}")
-    serving = [each for each in run.replicas if each.phase in _ASKED and each.address]
-    for each in run.replicas:
-        if each not in serving:
-            say(f"{each.name}: {each.phase}, not asked")
-    if not serving:
-        raise NothingToRead(f"no replica of {ops.run.run_id} serves", "see `tau2tui status`")
-    urls = {each.name: _url(each) for each in serving}
-    if isinstance(ops.shell, SshShell):
-        tunnels = Tunnels(ops.shell)
-        await tunnels.update(serving)
-        urls = {each.replica: f"http://{LOCAL_HOST}:{each.local_port}" for each in tunnels.open}
-    found = {each.url: each async for each in _looks(list(urls.values()), key, seconds, timeout_s, probe=probe)}
-    return {name: found[url] for name, url in urls.items()}
-
-
-def _url(replica: Replica) -> str:
-    host = f"[{replica.address}]" if ":" in replica.address else replica.address
-    return f"http://{host}:{replica.port}"
 
 
 def report(found: Probed) -> dict[str, Any]:

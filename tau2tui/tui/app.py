@@ -25,14 +25,25 @@ from tau2tui.config import NoticesConfig, ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
 from tau2tui.core.notices import Notice
+from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.actions import bindings, call, keymap
 from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
-from tau2tui.tui.format import printable, use_ascii, uses_ascii
+from tau2tui.tui.format import printable, probed_words, use_ascii, uses_ascii
 from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
-from tau2tui.tui.messages import Asked, CopyAsked, DetailAsked, JumpAsked, LogAsked, RefreshAsked, ShellAsked, Told
+from tau2tui.tui.messages import (
+    Asked,
+    CopyAsked,
+    DetailAsked,
+    JumpAsked,
+    LogAsked,
+    ProbeAsked,
+    RefreshAsked,
+    ShellAsked,
+    Told,
+)
 from tau2tui.tui.palette import ActPalette, do
 from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.reach import Reached, named, reachable
@@ -52,6 +63,8 @@ from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.windows import open_window
 
 CLOCK_S = 1.0
+PROVE_S, PROVE_TIMEOUT_S = 1.0, 5.0
+"""Between two scrapes of a server that is proved on demand, and for one request to it."""
 TWICE_S = 2.0
 """A second ctrl+c within this closes at once."""
 
@@ -380,6 +393,36 @@ class Tau2App(App[None], inherit_bindings=False):
     @on(DetailAsked)
     def _show_detail(self, event: DetailAsked) -> None:
         self.push_screen(DetailScreen(event.title, event.facts))
+
+    @on(ProbeAsked)
+    def _prove(self, event: ProbeAsked) -> None:
+        if self._ops is not None:
+            self._prove_now(self._ops, event.replicas)
+
+    @work(group="prove")
+    async def _prove_now(self, ops: Ops, replicas: tuple[str, ...]) -> None:
+        """A completion of each, and how far that got; nothing of it is kept."""
+        from tau2tui.ops.probing import probe_run
+
+        def tell(said: str) -> None:
+            self.post_message(Told(said))
+
+        tell(f"asking {', '.join(replicas)} for a completion")
+        try:
+            found = await probe_run(
+                ops,
+                replicas,
+                "",
+                PROVE_S,
+                PROVE_TIMEOUT_S,
+                probe=True,
+                tell=lambda said: self.notify(said, markup=False),
+            )
+        except Tau2TuiError as error:
+            self.post_message(Told(str(error), trouble=True))
+            return
+        results = tuple((name, probed_words(probed), not probed.ready) for name, probed in found.items())
+        self.push_screen(ResultsScreen("A real completion", results))
 
     @on(JumpAsked)
     async def _jump(self, event: JumpAsked) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 from rich.text import Text
@@ -16,6 +17,9 @@ from rich.text import Text
 from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
 from tau2tui.core.verdict import Standing
+
+if TYPE_CHECKING:
+    from tau2tui.core.endpoint import Probed
 
 UNKNOWN = "–"
 """What stands for a value that is not known; unknown is not zero."""
@@ -247,6 +251,13 @@ def middle_cut(words: str, width: int) -> str:
         return words
     head = (width - 1) // 2
     return f"{words[:head]}…{words[len(words) - (width - 1 - head) :]}"
+
+
+def probed_words(found: Probed) -> str:
+    """What a look at a server proved, and why no more."""
+    level = found.level.value if found.level else "no answer"
+    models = ", ".join(model.id for model in found.models)
+    return "  ".join(filter(None, (level, found.why, models, *found.notes)))
 
 
 def command_words(command: Command) -> str:

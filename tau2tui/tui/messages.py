@@ -69,3 +69,10 @@ class ShellAsked(Message):
 
     title: str
     argv: tuple[str, ...]
+
+
+@dataclass
+class ProbeAsked(Message):
+    """The operator asked for servers to be proved once more, by a real completion."""
+
+    replicas: tuple[str, ...]

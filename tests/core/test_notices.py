@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tau2tui.core.fleet import FleetRow, fleet_rows
+from tau2tui.core.load_verdicts import LoadVerdict, Trouble
 from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, RunningUnit
 from tau2tui.core.notices import (
     HOLD_S,
@@ -85,6 +86,13 @@ def test_a_fleet_tells_of_what_failed_and_when_all_is_ready() -> None:
     assert [each.group for each in fleet_conditions(rows(Standing.READY, Standing.READY), ())] == ["ready"]
     assert fleet_conditions([], ()) == []
     assert fleet_conditions([], [DirtyNode("gpu07", NOW, "pid 7 cannot be ended")])[0].view == "gpus"
+
+
+def test_what_a_load_says_is_told_with_its_figures_after_it_has_held() -> None:
+    full = replace(rows(Standing.READY)[0], verdicts=(LoadVerdict(Trouble.KV_BOUND, "KV cache 97% full, 5 wait"),))
+    (found,) = (each for each in fleet_conditions([full], ()) if each.group != "ready")
+    assert found.words == f"expert-0 is {Trouble.KV_BOUND}: KV cache 97% full, 5 wait"
+    assert found.hold_s > HOLD_S
 
 
 def evaluation(**changes: object) -> EvalProgress:

@@ -14,7 +14,7 @@ from tau2tui.core.command import HandOver, Launch, Relaunch, Stop
 from tau2tui.core.fleet import FleetRow
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, ShellAsked, Told
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, ProbeAsked, ShellAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.replica_pane import ReplicaPane
@@ -90,6 +90,10 @@ class FleetScreen(Framed):
 
     def action_relaunch_failed(self) -> None:
         self.post_message(Asked(Relaunch(self._ops.failed())))
+
+    def action_prove(self) -> None:
+        if self._chosen:
+            self.post_message(ProbeAsked(self._chosen))
 
     def action_stop(self) -> None:
         if self._chosen:

@@ -7,11 +7,13 @@ from typing import Any
 
 from tau2tui.core.command import Command, Relaunch, Stop
 from tau2tui.core.model import Load, Phase
+from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.log_title import LogTitle
 from tau2tui.tui.widgets.replica_pane import ReplicaPane
+from tests.processes import free_port
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, until
 from tests.tui.fakes import RUN, FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
 
@@ -331,7 +333,10 @@ async def test_latencies_and_what_the_load_says_stand_in_the_row() -> None:
         row = table(app).index_of("expert-1-1")
         assert (column(app, "P50")[row], column(app, "P99")[row]) == ("1.25s", "132s")
         assert column(app, "P50")[row - 1] == "–", "not reported, and not 0"
-        assert "KV-bound: KV cache 97% full, 5 wait, 4.0 preemptions a minute; saturated" in column(app, "WHY")[row]
+        assert (
+            "KV-bound: KV cache 97% full, 5 wait, 4.0 preemptions a minute; saturated"
+            in table(app).cells("expert-1-1")[-1]
+        )
 
 
 async def test_a_wide_terminal_has_a_pane_with_the_whole_replica_and_how_its_log_ends() -> None:
@@ -365,3 +370,15 @@ async def test_the_log_in_the_pane_is_read_only_where_the_cursor_rests_and_while
         await pilot.press("2")
         await pilot.pause()
         assert not app._framed["fleet"].query_one(ReplicaPane).looked_at
+
+
+async def test_a_replica_is_proved_on_demand_and_what_came_of_it_is_told_for_each() -> None:
+    cluster = busy_cluster(time_runs=True)
+    cluster.change("orchestrator-0", address="127.0.0.1", port=free_port())
+    cluster.change("orchestrator-1", phase=Phase.LOADING)
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("space", "space", "p")
+        await until(pilot, lambda: isinstance(app.screen, ResultsScreen))
+        assert "orchestrator-1: loading, not asked" in app.told
+        assert "✖ orchestrator-0  no answer" in screen_text(app).replace("\xa0", " ")
+        assert cluster.requests == [], "nothing is changed by it"

@@ -1,0 +1,76 @@
+"""The servers of a run, asked from here: level by level, and for their metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+
+from tau2tui.core.endpoint import Probed
+from tau2tui.core.model import Phase, Replica
+from tau2tui.errors import NothingToRead, Unreachable
+from tau2tui.ops.sight import Sight
+
+_ASKED = (Phase.SERVING, Phase.READY, Phase.DEGRADED, Phase.DRAINING)
+
+
+async def looks(
+    urls: Sequence[str], key: str, seconds: float, timeout_s: float, *, probe: bool
+) -> AsyncIterator[Probed]:
+    """Everything of each server, with a second scrape some seconds after the first."""
+    from tau2tui.remote.vllm import Sweep, Vllm, http_client
+
+    async with http_client(
+        tls=any(url.startswith("https:") for url in urls), api_key=key, timeout_s=timeout_s
+    ) as client:
+        first = [found async for found in Sweep(client, timeout_s).once(urls, whole=True, completion=probe)]
+        if any(found.scrapes for found in first):
+            await asyncio.sleep(seconds)
+
+        async def again(found: Probed) -> Probed:
+            if not found.scrapes or found.no_metrics:
+                return found
+            return await Vllm(client, found.url, timeout_s).scrape_again(found)
+
+        for found in await asyncio.gather(*map(again, first)):
+            yield found
+
+
+async def probe_run(
+    seen: Sight,
+    names: Collection[str] | None,
+    key: str,
+    seconds: float,
+    timeout_s: float,
+    *,
+    probe: bool,
+    tell: Callable[[str], None],
+) -> dict[str, Probed]:
+    """The servers of these replicas, or of all, by replica; those that do not serve are told, and not asked.
+
+    From a laptop through tunnels. Raises NothingToRead if none serves, Unreachable if the run was not read.
+    """
+    from tau2tui.remote.ssh import SshShell
+    from tau2tui.remote.tunnel import LOCAL_HOST, Tunnels
+
+    run = seen.snapshot.run.value
+    if run is None:
+        raise Unreachable(f"the run was not read: {seen.snapshot.run.error}")
+    meant = [each for each in run.replicas if names is None or each.name in names]
+    serving = [each for each in meant if each.phase in _ASKED and each.address]
+    for each in meant:
+        if each not in serving:
+            tell(f"{each.name}: {each.phase}, not asked")
+    if not serving:
+        raise NothingToRead(f"no replica of {seen.run.run_id} serves", "see `tau2tui status`")
+    urls = {each.name: _url(each) for each in serving}
+    if isinstance(seen.shell, SshShell):
+        tunnels = Tunnels(seen.shell)
+        await tunnels.update(serving)
+        urls = {each.replica: f"http://{LOCAL_HOST}:{each.local_port}" for each in tunnels.open}
+    found = {each.url: each async for each in looks(list(urls.values()), key, seconds, timeout_s, probe=probe)}
+    return {name: found[url] for name, url in urls.items()}
+
+
+def _url(replica: Replica) -> str:
+    host = f"[{replica.address}]" if ":" in replica.address else replica.address
+    return f"http://{host}:{replica.port}"
