@@ -83,7 +83,7 @@ def test_version_and_requirements_of_the_wheel_are_those_of_the_project(wheel: P
         said = metadata.PathDistribution(zipfile.Path(archive, name.removesuffix("METADATA"))).metadata
     assert said["Version"] == project["version"] == __version__
     assert said["Requires-Python"] == ">=3.11"
-    assert set(said.get_all("Provides-Extra") or ()) == {"eval", "serve", "dev"}
+    assert set(said.get_all("Provides-Extra") or ()) == {"eval", "serve", "web", "dev"}
     required = " ".join(said.get_all("Requires-Dist") or ())
     assert all(extra in required for extra in ('extra == "eval"', 'extra == "serve"')) or "extra == 'eval'" in required
 

@@ -31,13 +31,13 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 def test_a_killed_replica_is_seen_to_fail_and_one_key_brings_it_back_while_the_evaluation_goes_on(
     terminal: Terminal, tmp_path: Path
 ) -> None:
-    terminal.wait_for("●17 ready")
-    terminal.wait_for("eval")
+    terminal.wait_for("●17")
+    wait_for(lambda: "eval " in terminal.screen().partition("\n")[0], "the evaluation: the fleet is launched", 120)
     pid = subprocess.run(
         ["pgrep", "-f", f"{tmp_path}.*--latency-of orchestrator"], capture_output=True, text=True, check=True
     ).stdout.split()[0]
     os.kill(int(pid), signal.SIGKILL)
-    terminal.wait_for("✖1 failed")
+    terminal.wait_for("✖ failed")
     failed = next(line for line in terminal.screen().splitlines() if "✖ failed" in line)
     replica = failed.split()[2]
 
@@ -46,7 +46,7 @@ def test_a_killed_replica_is_seen_to_fail_and_one_key_brings_it_back_while_the_e
     terminal.press(*["j"] * rows.index(replica))
     terminal.wait_for(f"{replica}  ✖ failed")  # the strip below the table names the row of the cursor
     terminal.press("R")
-    terminal.wait_for("●17 ready")
+    terminal.wait_for("●17")
     assert "failed" not in terminal.line(replica)
 
     terminal.press("4")
@@ -60,7 +60,7 @@ def test_a_killed_replica_is_seen_to_fail_and_one_key_brings_it_back_while_the_e
     terminal.wait_for("at least 60")
     terminal.resize(100, 30)
     terminal.press("1")
-    terminal.wait_for("●17 ready")
+    terminal.wait_for("●17")
 
     terminal.press("q")
     terminal.wait_for("Close tau2tui?")

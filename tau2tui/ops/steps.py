@@ -109,7 +109,7 @@ class Steps:
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-        return "; ".join(str(answer) for answer in answers)
+        return "" if len(step.targets) > 1 else str(answers[0])  # of several each was told
 
     async def _clean(self, step: CleanNode) -> str:
         """Clean one node; that something there cannot be ended is remembered for later launches, until it could be."""

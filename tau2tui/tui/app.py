@@ -130,6 +130,7 @@ class Tau2App(App[None], inherit_bindings=False):
         """Where a bug that ended the app is described."""
         self._inbox, self._watcher = Inbox(), Watcher()
         self._window = self._webhook_trouble = ""
+        self._unsubscribe: Callable[[], None] = lambda: None
         self._session = SessionFile(ops.run.run_id if ops else title)
         self._kept_looks: dict[str, TableLook] = {}
         """How screens are to be arranged when they are opened first."""
@@ -147,7 +148,7 @@ class Tau2App(App[None], inherit_bindings=False):
         self.set_interval(CLOCK_S, self._tick)
         await self._restore()
         if self._ops is not None:
-            self._ops.store.subscribe(self._saw)
+            self._unsubscribe = self._ops.store.subscribe(self._saw)
             if self._ops.snapshot != Snapshot():
                 self._saw(self._ops.snapshot)  # it was looked at before there was a screen
             self._observe(self._ops)
@@ -173,6 +174,8 @@ class Tau2App(App[None], inherit_bindings=False):
         await ops.observe()
 
     def _saw(self, snapshot: Snapshot) -> None:
+        if not self.is_running:
+            return
         self._tick()
         self.snapshot = snapshot
         if self._ops is not None:
@@ -214,6 +217,7 @@ class Tau2App(App[None], inherit_bindings=False):
         super()._handle_exception(error)
 
     async def on_unmount(self) -> None:
+        self._unsubscribe()  # whoever opened the run may go on with it, such as to stop it
         if self._window:
             await name_window("", os.environ)
 

@@ -232,7 +232,15 @@ def test_no_widget_has_a_timer_and_only_screens_that_read_have_workers() -> None
             workers.add(owner.__name__)
         assert "set_interval" not in source or issubclass(owner, App)
         assert "set_timer" not in source
-    assert workers == {"Tau2App", "GpusScreen", "LatencyScreen", "LogPane", "LogsScreen", "ReportsScreen"}
+    assert workers == {
+        "Tau2App",
+        "GpusScreen",
+        "LatencyScreen",
+        "LogPane",
+        "LogsScreen",
+        "ReplicaPane",
+        "ReportsScreen",
+    }
 
 
 async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> None:

@@ -156,7 +156,7 @@ def test_a_load_has_the_figures_of_the_servers_own_histograms_within_their_bucke
     after = {name: buckets.since(before[name]) for name, buckets in scrape(url, *names).items()}
     assert (found["requests"]["completed"], found["errors"]) == (18, {})
     assert found["output_tokens"] == after["request_generation_tokens"].total_s == 18 * 20
-    for name, latency, slack_ms in zip(names, ("ttft", "e2e", "tpot"), (60.0, 60.0, 6.0), strict=False):
+    for name, latency, slack_ms in zip(names, ("ttft", "e2e", "tpot"), (600.0, 600.0, 60.0), strict=False):
         figures = found["latency_ms"][latency]
         shares = {share: figures[f"p{share}"] for share in PERCENTILES}
         check_within_buckets(Distribution(figures["count"], figures["mean"], None, shares), after[name], slack_ms)
