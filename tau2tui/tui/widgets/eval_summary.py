@@ -20,6 +20,8 @@ from tau2tui.tui.widgets.eval_errors import counter_lines
 _WIDE = 100
 """Columns from which on the seed's figure, steps and intervals are shown too."""
 _BAR, _LEAST_BAR = 40, 8
+_BEFORE_BAR = 22
+"""Columns of a domain and its counts in front of its bar."""
 
 
 class Seen(NamedTuple):
@@ -54,7 +56,7 @@ class EvalSummary(Widget):
         progress = seen.progress
         wide = width >= _WIDE
         header = _header(wide=wide)
-        room = max(_LEAST_BAR, min(_BAR, width - len(header) - 2))
+        room = max(_LEAST_BAR, min(_BAR, width - len(header) - _BEFORE_BAR - 2))
         tall = self.screen.has_class("-tall")
         return Group(
             _state_line(seen, wide=wide),
