@@ -30,7 +30,7 @@ class ErrorPatterns:
     def __init__(self, patterns: Mapping[str, str]) -> None:
         self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
-        self._in_bulk = _bulk_engine_knows(self._any)
+        self._in_bulk = bulk_engine_knows(self._any)
         self._bound = re.search(_BOUND, self._any) is not None
         texts = [required_literals(pattern) for pattern in patterns.values()]
         try:
@@ -64,7 +64,7 @@ class ErrorPatterns:
         return lines.str.strip_chars_end().str.replace(DRESS, "") if self._bound else lines
 
 
-def _bulk_engine_knows(pattern: str) -> bool:
+def bulk_engine_knows(pattern: str) -> bool:
     """Python's regular expressions can do more than those of Polars: look-around, back-references."""
     try:
         pl.Series([""]).str.contains(pattern)

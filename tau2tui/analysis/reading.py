@@ -75,7 +75,7 @@ class _Stretch:
 def _read_stretch(data: Buffer, patterns: ErrorPatterns) -> _Stretch:
     found = patterns.finder.find(data)
     markers = [line for line in found.others if any(mark in line for mark in MARKS)]
-    errors = found.others if patterns.texts_known else patterns.candidates(_lines(bytes(data))).to_list()
+    errors = found.others if patterns.texts_known else patterns.candidates(text_lines(bytes(data))).to_list()
     return _Stretch(len(data), bytes(data[-ANCHOR:]), read_profile_lines(found.profile), markers, errors)
 
 
@@ -107,7 +107,7 @@ def _in_order(stretches: Iterable[Buffer], size: int, patterns: ErrorPatterns) -
             yield waiting.popleft().result()
 
 
-def _lines(data: bytes) -> pl.Series:
+def text_lines(data: bytes) -> pl.Series:
     """The lines of whole lines of bytes; what is not UTF-8 becomes U+FFFD, empty lines become null.
 
     The CSV reader splits them seven times as fast as `str.split`; its separator must not occur.

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import polars as pl
 
+from tau2tui.analysis.errorlines import bulk_engine_knows
 from tau2tui.analysis.errors.tracebacks import HEAD_TEXT, Folding, Traceback
+from tau2tui.analysis.reading import text_lines
 from tau2tui.analysis.stretches import text_blocks
 
 STRETCH = 8 << 20
 """Bytes that are read at once; a line longer than this is cut."""
-_SEPARATOR = b"\x1e"
 _ANSI = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
 _MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ", b"[OVERALL_ETA]", b"FINISHED SIMULATION")
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,6})?")
@@ -46,7 +47,7 @@ class LineSearch:
         either = "|".join(f"(?:{pattern})" for pattern in (*patterns, re.escape(HEAD_TEXT)))
         self._stretch = stretch
         self._either = re.compile(either)
-        self._in_bulk = either if _bulk_engine_knows(either) else None
+        self._in_bulk = either if bulk_engine_knows(either) else None
         self.from_evaluation = False
         """Whether the file that was read last holds lines that only an evaluation writes."""
         self.last_at: datetime | None = None
@@ -58,7 +59,7 @@ class LineSearch:
         offset, self.from_evaluation = 0, False
         for data in _stretches(path, self._stretch):
             self.from_evaluation |= any(mark in data for mark in _MARKS)
-            lines = _split(_ANSI.sub(b"", data) if b"\x1b" in data else data)
+            lines = text_lines(_ANSI.sub(b"", data) if b"\x1b" in data else data)
             yield from self._in_stretch(lines, offset, folding, clock)
             offset += lines.len()
         self.last_at = clock.last
@@ -144,24 +145,3 @@ def _stretches(path: Path, size: int) -> Iterator[bytes]:
             yield data[:end]
     if rest:
         yield rest
-
-
-def _split(data: bytes) -> pl.Series:
-    """Lines as text: what is not UTF-8 becomes U+FFFD, empty lines become null."""
-    return pl.read_csv(
-        data.replace(_SEPARATOR, b" "),
-        has_header=False,
-        separator=_SEPARATOR.decode(),
-        quote_char=None,
-        encoding="utf8-lossy",
-        schema={"line": pl.String},
-    )["line"]
-
-
-def _bulk_engine_knows(pattern: str) -> bool:
-    """Python's regular expressions can do more than those of Polars: look-around, back-references."""
-    try:
-        pl.Series([""]).str.contains(pattern)
-    except pl.exceptions.ComputeError:
-        return False
-    return True
