@@ -14,6 +14,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from tau2tui.tui.tmux import call_tmux
+
 OSC52_LIMIT = 74_994
 """Bytes that fit into one OSC 52 sequence of 100 000 characters, as k9s has it too."""
 _TMUX_TIMEOUT_S = 1.0
@@ -42,30 +44,16 @@ async def copy(words: str, osc52: Callable[[str], None], environ: Mapping[str, s
 
 async def _to_tmux(data: bytes, environ: Mapping[str, str]) -> str:
     for options, where in (
-        (["-w"], "tmux's buffer and the terminal (paste: prefix ])"),
-        ([], "tmux's buffer (prefix ])"),
+        (("-w",), "tmux's buffer and the terminal (paste: prefix ])"),
+        ((), "tmux's buffer (prefix ])"),
     ):
         try:
-            process = await asyncio.create_subprocess_exec(
-                "tmux",
-                "load-buffer",
-                *options,
-                "-",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={**os.environ, **environ},
-            )
+            said = await call_tmux(("load-buffer", *options, "-"), environ, _TMUX_TIMEOUT_S, data)
         except OSError:
             break
-        try:
-            async with asyncio.timeout(_TMUX_TIMEOUT_S):
-                await process.communicate(data)
-        except (TimeoutError, OSError):
-            process.kill()
-            await process.wait()
+        if said is None:
             break
-        if process.returncode == 0:
+        if not said:
             return f"sent to {where}"
     return "tmux did not take it"
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tau2tui.config import NoticesConfig
@@ -22,6 +21,7 @@ from tau2tui.ops import Ops
 from tau2tui.tui.format import printable
 from tau2tui.tui.sources import Source, sources
 from tau2tui.tui.summary import silent_s
+from tau2tui.tui.tmux import call_tmux
 
 KEPT = 256
 _WEBHOOK_TIMEOUT_S = 10.0
@@ -124,26 +124,11 @@ async def post(url: str, run: str, notice: Notice) -> str:
     return "" if answer.is_success else f"the webhook answered with {answer.status_code}"
 
 
-async def _tmux(words: Sequence[str], environ: Mapping[str, str]) -> None:
-    if not environ.get("TMUX"):
-        return
-    try:
-        process = await asyncio.create_subprocess_exec(
-            "tmux",
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **environ},
-        )
-    except OSError:
-        return
-    try:
-        async with asyncio.timeout(_TMUX_TIMEOUT_S):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+async def _tmux(words: tuple[str, ...], environ: Mapping[str, str]) -> None:
+    """What comes of it is nobody's worry."""
+    if environ.get("TMUX"):
+        with suppress(OSError):
+            await call_tmux(words, environ, _TMUX_TIMEOUT_S)
 
 
 def loud(notice: Notice, config: NoticesConfig) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 
 from tau2tui.config import ClusterConfig
+from tau2tui.tui.tmux import call_tmux
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _JOB = re.compile(r"\d+(?:[_+]\d+)?")
@@ -49,27 +48,9 @@ async def open_window(title: str, argv: Sequence[str], environ: Mapping[str, str
         return f"this is not in tmux; in another terminal: {command}"
     words = argv if len(argv) > 1 else ("env", *argv)
     try:
-        process = await asyncio.create_subprocess_exec(
-            "tmux",
-            "new-window",
-            "-n",
-            title.replace("#", "##"),
-            "--",
-            *words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **environ},
-        )
+        said = await call_tmux(("new-window", "-n", title.replace("#", "##"), "--", *words), environ, _TIMEOUT_S)
     except OSError as error:
         return f"tmux cannot be run: {error.strerror}"
-    try:
-        async with asyncio.timeout(_TIMEOUT_S):
-            _, complaint = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    if said is None:
         return f"tmux did not answer within {_TIMEOUT_S:g} s"
-    if process.returncode:
-        return f"tmux opened no window: {complaint.decode(errors='replace').strip()[:200]}"
-    return ""
+    return f"tmux opened no window: {said[:200]}" if said else ""
