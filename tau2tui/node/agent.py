@@ -1200,10 +1200,10 @@ class Agent:
         still_open = "is still open: another process listens there" if listeners(port) else "closed"
         said = ["no process left", "port %d %s" % (port, still_open)]
         used_mib = memory_in_use(devices)
-        if used_mib is not None:
-            said.append("GPU %s: %.0f MiB in use" % (devices, used_mib))
-            held = "%.0f MiB of GPU %s stayed in use after everything of ours had ended" % (used_mib, devices)
-            self.remember(devices, held if used_mib > LEFT_MIB else "")
+        said += ["GPU %s: %.0f MiB in use" % each for each in used_mib.items()]
+        if used_mib:
+            held = ", ".join("%.0f MiB of GPU %s" % (mib, gpu) for gpu, mib in used_mib.items() if mib > LEFT_MIB)
+            self.remember(devices, held and held + " stayed in use after everything of ours had ended")
         return ", ".join(said)
 
     def remember(self, devices: str, reason: str) -> None:
@@ -1440,7 +1440,7 @@ LOCAL_JOB_MARK = "TAU2TUI_JOB_RECORD"
 NODES = ".nodes"
 """Beside the runs: a file for each node on whose GPUs something was found that we cannot or may not end."""
 LEFT_MIB = 1024.0
-"""An idle GPU keeps some hundred MiB for its driver."""
+"""On each GPU: an idle one keeps some hundred MiB for its driver."""
 MEMORY_FREE_S = 10.0
 """The driver frees the memory of a process some time after its end."""
 VLLM_TITLE = re.compile(r"^VLLM::")
@@ -1495,20 +1495,18 @@ def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
     return state
 
 
-def memory_in_use(devices: str) -> Optional[float]:
-    """MiB in use on these GPUs, once it is little, or after some seconds at the latest; None if nobody can say."""
+def memory_in_use(devices: str) -> Dict[str, float]:
+    """MiB in use on each of these GPUs, once it is little on all, or after some seconds; nothing if nobody can say."""
     deadline = time.monotonic() + MEMORY_FREE_S
     while True:
         try:
             rows = query("gpu", "index,memory.used")
         except (OSError, subprocess.SubprocessError):
-            return None
-        used = [number(row[1]) for row in rows if len(row) == 2 and row[0] in devices.split(",")]
-        known = [mib for mib in used if mib is not None]
-        if not known:
-            return None
-        if sum(known) <= LEFT_MIB or time.monotonic() > deadline:
-            return sum(known)
+            return {}
+        used = {row[0]: number(row[1]) for row in rows if len(row) == 2 and row[0] in devices.split(",")}
+        known = {gpu: mib for gpu, mib in used.items() if mib is not None}
+        if all(mib <= LEFT_MIB for mib in known.values()) or time.monotonic() > deadline:
+            return known
         time.sleep(0.5)
 
 

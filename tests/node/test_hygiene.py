@@ -123,3 +123,16 @@ def test_a_process_that_even_kill_does_not_end_is_named_with_its_state(
     except OSError as error:
         pytest.skip(str(error))
     assert process.wait(10) in (-signal.SIGTERM, -signal.SIGKILL), "it got both at once when it was let go"
+
+
+def test_memory_left_is_known_for_each_gpu_and_many_small_remains_are_not_one_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    program.write_text("#!/bin/sh\nprintf '0, 450\\n1, 450\\n2, 450\\n3, 450\\n4, 80000\\n5, [N/A]\\n'\n")
+    program.chmod(0o755)
+    assert agent.memory_in_use("0,1,2,3") == dict.fromkeys("0123", 450.0)
+    assert agent.memory_in_use("5") == {}, "what no one says is not called 0"
+    program.write_text("#!/bin/sh\nexit 9\n")
+    assert agent.memory_in_use("0") == {}
