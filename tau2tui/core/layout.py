@@ -78,10 +78,6 @@ class RunLayout:
         """What the evaluation of one domain said."""
         return f"{self.logs}/eval_{domain}.log"
 
-    def server_log(self, replica: str, attempt: int) -> str:
-        """The output of one attempt to run a server."""
-        return f"{self.logs}/{replica}.{attempt}.log"
-
 
 def sbatch_file(job: str) -> str:
     """The job script exactly as it was submitted."""

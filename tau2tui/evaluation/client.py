@@ -6,7 +6,6 @@ response at `[DONE]`, which costs the kept-alive connection every time.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,15 @@ import httpx2
 from openai import APIError, APIResponse, DefaultHttpxClient, OpenAI, Timeout
 
 from tau2tui.evaluation.answer import Answer, tool_request, visible_text
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass, classify, describe, reported, wait_asked_for_s
+from tau2tui.evaluation.faults import (
+    Abandoned,
+    CallError,
+    ErrorClass,
+    classify,
+    completion_part,
+    describe,
+    wait_asked_for_s,
+)
 
 ChatMessage = dict[str, Any]
 """A message in the form of the chat completions API."""
@@ -89,12 +96,12 @@ class ChatClient:
         try:
             completions = self._client(url).chat.completions.with_streaming_response
             with completions.create(**request.arguments(self._stream), timeout=timeout) as response:
-                for chunk in _chunks(response, self._stream):
+                for data in _events(response) if self._stream else [response.read()]:
                     if self._abandoned.is_set():
                         raise Abandoned
                     if time.monotonic() > deadline:
                         raise CallError(ErrorClass.TIMEOUT, "the answer did not end in time")
-                    parts.add(chunk)
+                    parts.add(completion_part(data))
             return parts.answer(started, self._stream)
         except (APIError, httpx2.RequestError) as error:
             wait_s = wait_asked_for_s(error, time.time())
@@ -119,20 +126,6 @@ def _timeout(left_s: float, stream: bool) -> Timeout:
     """Limits for one attempt; a stream may be silent for half of what is left, so that a hung replica leaves some."""
     left_s = max(left_s, 0.001)
     return Timeout(left_s, connect=min(_CONNECT_S, left_s), read=left_s / 2 if stream else left_s)
-
-
-def _chunks(response: APIResponse[Any], stream: bool) -> Iterator[Mapping[str, Any]]:
-    """The JSON objects of a response. Raises CallError for an error object and for anything that is not JSON."""
-    for data in _events(response) if stream else [response.read()]:
-        try:
-            chunk = json.loads(data)
-        except ValueError:
-            raise CallError(ErrorClass.SERVER, f"not JSON: {data[:80]!r}") from None
-        if not isinstance(chunk, dict):
-            raise CallError(ErrorClass.SERVER, f"not a completion: {data[:80]!r}")
-        if error := chunk.get("error"):
-            raise reported(error)
-        yield chunk
 
 
 def _events(response: APIResponse[Any]) -> Iterator[bytes]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import httpx2
 from openai import APIConnectionError, APIStatusError, APITimeoutError
@@ -10,7 +13,7 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError
 from tau2tui.core.error_class import BUDGET, CONTEXT_LENGTH, HARMONY, ErrorClass
 from tau2tui.evaluation.answer import Answer
 
-__all__ = ["Abandoned", "CallError", "ErrorClass", "classify", "describe", "reported", "wait_asked_for_s"]
+__all__ = ["Abandoned", "CallError", "ErrorClass", "classify", "completion_part", "describe", "wait_asked_for_s"]
 
 
 class CallError(Exception):
@@ -65,7 +68,20 @@ def describe(error: Exception) -> str:
     return f"{error} {beneath}".strip() if beneath else str(error) or type(error).__name__
 
 
-def reported(error: object) -> CallError:
+def completion_part(data: bytes) -> Mapping[str, Any]:
+    """A completion, or one chunk of its stream. Raises CallError for an error object and for what is not JSON."""
+    try:
+        part = json.loads(data)
+    except ValueError:
+        raise CallError(ErrorClass.SERVER, f"not JSON: {data[:80]!r}") from None
+    if not isinstance(part, dict):
+        raise CallError(ErrorClass.SERVER, f"not a completion: {data[:80]!r}")
+    if error := part.get("error"):
+        raise _reported(error)
+    return part
+
+
+def _reported(error: object) -> CallError:
     """An error object where a completion was due; vLLM sends one when its engine dies, inside HTTP status 200."""
     fields = error if isinstance(error, dict) else {"message": error}
     code = str(fields.get("code") or "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any, Self
 import httpx2
 from openai import APIError, AsyncAPIResponse, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from tau2tui.evaluation.faults import CallError, ErrorClass, classify, describe, reported
+from tau2tui.evaluation.faults import CallError, ErrorClass, classify, completion_part, describe
 
 _CONNECT_S = 10.0
 _IDLE_S = 4.0
@@ -99,7 +98,7 @@ class LoadClient:
                     extra_body={"ignore_eos": True} if self._ignore_eos else None,
                 ) as response:
                     async for data, at in _events(response):
-                        chunks.add(_chunk(data), at)
+                        chunks.add(completion_part(data), at)
         except TimeoutError:
             raise CallError(ErrorClass.TIMEOUT, f"no whole answer within {self._timeout_s:.0f} s") from None
         except (APIError, httpx2.RequestError) as error:
@@ -125,19 +124,6 @@ class LoadClient:
     def _redacted(self, text: str) -> str:
         """Some servers repeat the key that they refuse."""
         return text.replace(self._api_key, "***")[:_MOST_MESSAGE]
-
-
-def _chunk(data: bytes) -> Mapping[str, Any]:
-    """Raises CallError for an error object and for anything that is not JSON."""
-    try:
-        chunk = json.loads(data)
-    except ValueError:
-        raise CallError(ErrorClass.SERVER, f"not JSON: {data[:80]!r}") from None
-    if not isinstance(chunk, dict):
-        raise CallError(ErrorClass.SERVER, f"not a completion: {data[:80]!r}")
-    if error := chunk.get("error"):
-        raise reported(error)
-    return chunk
 
 
 async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[tuple[bytes, float]]:

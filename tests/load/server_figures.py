@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -48,20 +49,31 @@ def scrape(url: str, *names: str) -> dict[str, Buckets]:
     return found
 
 
-def disagreements(client: Distribution, server: Buckets, slack_ms: float) -> list[str]:
-    """What of the client's mean and percentiles lies outside the server's bucket; the counts are always the same.
+def disagreements(client: Distribution, server: Buckets, slack_ms: float) -> dict[str, str]:
+    """Which of the client's mean and percentiles lie outside the server's bucket, and how; the counts are always equal.
 
     `slack_ms`: what the way between the two may add, and at most take off, where a value lies near a bound. A machine
-    that stops for a moment adds more, to the client or the server alone: who measures takes a second measure then.
+    that stops for a moment adds more, to the client or the server alone: `in_every_measure` takes another one then.
     """
     assert client.count == server.count
     assert client.mean is not None
-    found = []
+    found = {}
     mean_ms = 1000 * server.total_s / server.count
     if abs(client.mean - mean_ms) > slack_ms:
-        found.append(f"mean: {client.mean} ms is not {mean_ms} ms")
+        found["mean"] = f"{client.mean} ms is not {mean_ms} ms"
     for percent, value in client.percentiles.items():
         low, high = server.around_ms(percent)
         if not low - slack_ms <= value <= high + slack_ms:
-            found.append(f"p{percent}: {value} ms is not in {low} … {high} ms")
+            found[f"p{percent}"] = f"{value} ms is not in {low} … {high} ms"
     return found
+
+
+async def in_every_measure(measure: Callable[[], Awaitable[dict[str, str]]], most: int = 6) -> dict[str, str]:
+    """What disagrees each time: a figure that is defined differently always does, one that a pause moved does not."""
+    left = await measure()
+    for _ in range(most - 1):
+        if not left:
+            break
+        again = await measure()
+        left = {name: again[name] for name in left if name in again}
+    return left
