@@ -102,7 +102,7 @@ class RunConfig(_Section):
     """Where runs live and what the parts of one are called."""
 
     directory: ClusterPath = "~/tau2tui-runs"
-    """Parent of all run directories, on the cluster's shared file system."""
+    """Parent of all run directories, on the cluster's shared file system; absolute, or below `~` or `$VAR`."""
     logs: Name = "logs"
     """Directory of a run's logs; the seed called it logs_oss_full."""
     outputs: Name = "outputs"

@@ -86,6 +86,16 @@ def blocks(page: Path) -> Iterator[Block]:
         start, before = 0, ""
 
 
+def other_lines(page: Path) -> Iterator[str]:
+    """The lines of all fenced blocks that are not shell."""
+    language: str | None = None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if fence := _FENCE.match(line):
+            language = fence["language"] if language is None else None
+        elif language is not None and language not in SHELL:
+            yield line
+
+
 def inline(page: Path) -> Iterator[tuple[str, str]]:
     """Commands of ours within sentences and tables, with the place where they stand."""
     fenced = False

@@ -17,7 +17,7 @@ import pytest
 
 from tau2tui.cli import words
 from tau2tui.cli.examples import EXAMPLES
-from tests.docs.commands import PAGES, ROOT, Block, argv, blocks, inline
+from tests.docs.commands import PAGES, ROOT, Block, argv, blocks, inline, other_lines
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 TUTORIAL = "docs/tutorial.md"
@@ -84,6 +84,19 @@ def test_every_command_in_a_sentence_can_be_parsed(page: Path) -> None:
             parsed(command)
         except (click.UsageError, AssertionError) as error:
             raise AssertionError(f"{where}: {command}: {error}") from None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_command_hides_in_a_block_that_is_not_shell(page: Path) -> None:
+    hidden = [line for line in other_lines(page) if re.match(r"\s*(\$ )?(tau2tui|scripts/\w+) (?!=)", line)]
+    assert [line for line in hidden if "[OPTIONS]" not in line] == []
+
+
+def test_the_comments_of_the_shipped_configuration_name_commands_that_exist() -> None:
+    named = [command for _, command in inline(ROOT / "config.toml")]
+    assert len(named) > 3
+    for command in named:
+        parsed(command if len(argv(command)) > 2 else f"{command} --help")
 
 
 def test_a_wrong_word_option_or_value_is_found() -> None:
@@ -156,7 +169,7 @@ class Practice:
     def _likeness(self, line: str) -> str:
         """A line without what differs from run to run: numbers, the directory, the machine, the Python that is used."""
         line = line.replace(str(self.directory), "~/practice").replace(str(self.directory.parent), "~")
-        line = line.replace("/home/ada", "~").replace(socket.gethostname(), "box")
+        line = re.sub(rf"\b{re.escape(socket.gethostname())}\b", "box", line.replace("/home/ada", "~"))
         line = re.sub(r"\S*/bin/python[\d.]*", "python", line)
         return " ".join(re.sub(r"[\d.,:]*\d|[–-]\s*$", "#", line).split())
 
