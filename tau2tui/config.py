@@ -102,7 +102,7 @@ class RunConfig(_Section):
     """Where runs live and what the parts of one are called."""
 
     directory: ClusterPath = "~/tau2tui-runs"
-    """Parent of all run directories, on the cluster's shared file system."""
+    """Parent of all run directories, on the cluster's shared file system; absolute, or below `~` or `$VAR`."""
     logs: Name = "logs"
     """Directory of a run's logs; the seed called it logs_oss_full."""
     outputs: Name = "outputs"
@@ -117,6 +117,7 @@ class ClusterConfig(_Section):
     login: Line = ""
     """Login node, as `ssh` knows it (host or alias, or user@host); empty: this machine is the login node."""
     port: Port | None = None
+    """Port of sshd on the login node; not set: what `ssh` would take."""
     ssh_config: ClusterPath = ""
     """An ssh_config to use instead of ~/.ssh/config."""
     python: ClusterPath = "python3"
@@ -126,14 +127,18 @@ class ClusterConfig(_Section):
 
 
 class EnvironmentConfig(_Section):
-    """What a job sets up before it starts: modules, then conda or a venv, then a file of your own to source."""
+    """What a job sets up before it starts: files to source, modules, conda, a venv, lines of your own."""
 
-    modules: tuple[Line, ...] = ()
-    conda: Line = ""
-    conda_prefix: ClusterPath = "~/miniconda3"
-    venv: ClusterPath = ""
     source: tuple[ClusterPath, ...] = ()
     """Shell files on the cluster that the job sources first, such as ~/.bashrc."""
+    modules: tuple[Line, ...] = ()
+    """Loaded one after the other with `module load`."""
+    conda: Line = ""
+    """The conda environment to activate; empty: none."""
+    conda_prefix: ClusterPath = "~/miniconda3"
+    """Where conda is installed."""
+    venv: ClusterPath = ""
+    """The virtual environment to activate; empty: none."""
     lines: tuple[Line, ...] = ()
     """Lines of shell, taken as they are: the one setting that a shell interprets."""
     container: tuple[ClusterPath, ...] = ()
@@ -146,29 +151,43 @@ class SlurmConfig(_Section):
     """The header of the job scripts: one job for each node."""
 
     partition: Line = ""
+    """Empty: the cluster's default partition."""
     time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    """Time limit of each job, as `sbatch --time` takes it."""
     account: Line = ""
+    """Empty: your default account."""
     qos: Line = ""
+    """Quality of service; empty: the default one."""
     job_name: Annotated[str, AfterValidator(_one_line), Field(pattern=r"^[A-Za-z0-9_.-]*\{node\}[A-Za-z0-9_.-]*$")] = (
         "oss_eval_node{node}"
     )
+    """Name of each job; `{node}` in it becomes the number of the node."""
     gpus_per_node: Annotated[int, Field(ge=0, le=64)] = 8
     """0 leaves the request out, for clusters where `extra` has to say it in another way."""
     gpu_option: Literal["gpus-per-node", "gres"] = "gpus-per-node"
+    """How GPUs are asked for: `--gpus-per-node=8` or `--gres=gpu:8`."""
     gpu_type: Line = ""
     """Such as "h100", if the cluster wants it: --gres=gpu:h100:8."""
     ntasks_per_node: Annotated[int, Field(ge=0)] = 1
+    """0 leaves it out."""
     mem: Line = "0"
+    """As `sbatch --mem` takes it; "0" is all memory of the node."""
     exclusive: bool = True
+    """Whether the job has its node for itself (`--exclusive`)."""
     overcommit: bool = True
+    """`--overcommit`, as the seed had it."""
     singleton: bool = True
     """--dependency=singleton: never two jobs of one name at a time."""
     nodelist: tuple[Line, ...] = ()
+    """Nodes that must be among those of the job."""
     exclude: tuple[Line, ...] = ()
+    """Nodes on which no job must start."""
     constraint: Line = ""
+    """Features that the nodes must have."""
     reservation: Line = ""
+    """The reservation to run in; empty: none."""
     requeue: bool | None = None
-    """Whether SLURM may start a job again after a node failure; None leaves that to the cluster."""
+    """Whether SLURM may start a job again after a node failure; not set: as the cluster has it."""
     extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
     """More options, one string each, such as "--constraint=h100"."""
     grace_s: Annotated[int, Field(ge=10)] = 120
@@ -185,6 +204,7 @@ class RestartConfig(_Section):
     backoff_s: Seconds = 10
     """Before the first; each further wait is twice as long."""
     backoff_max_s: Seconds = 300
+    """The longest wait between two attempts."""
     healthy_s: Seconds = 600
     """After so long in good health the count starts anew."""
 
@@ -193,12 +213,17 @@ class ServeConfig(_Section):
     """How a replica is served, whatever its model."""
 
     engine: Literal["vllm", "rehearsal"] = "vllm"
+    """`rehearsal` plays the models with small servers, without GPUs."""
     command: tuple[Line, ...] = ("vllm", "serve")
+    """The program that serves a model, and its first arguments."""
     host: Line = "0.0.0.0"  # noqa: S104 - the evaluation reaches the replicas over the cluster's network
+    """The address on which servers listen; 0.0.0.0: every address of the node."""
     cache: ClusterPath = "~/.cache/tau2tui"
     """Parent of the compile caches; each replica gets its own below it."""
     start_timeout_s: Seconds = 1800
+    """For so long a replica may take to become ready."""
     stop_timeout_s: Seconds = 30
+    """From the first TERM to the KILL."""
     start_after: Literal["delay", "loaded"] = "delay"
     """Start the next replica of a node after its stagger_s, or when the one before it has loaded its weights."""
     restart: RestartConfig = RestartConfig()
@@ -208,9 +233,11 @@ class PlacementConfig(_Section):
     """Where experts go that name no node of their own."""
 
     nodes: Annotated[int, Field(ge=1)] | None = None
-    """At most so many nodes; None: as many as it takes."""
+    """At most so many nodes; not set: as many as it takes."""
     gpus_per_node: Annotated[int, Field(ge=1, le=64)] = 8
+    """GPUs of a node that may be used."""
     first_port: Port = 1900
+    """Port of the first packed replica; the others follow."""
 
 
 Role = Literal["agent", "expert", "user"]
@@ -227,6 +254,7 @@ class ExpertConfig(_Section):
     checkpoint: ClusterPath = ""
     """A checkpoint directory to load instead of the hub's model of that name."""
     role: Role = "expert"
+    """The orchestrator is the `agent`, exactly one; `user` plays the user simulator, at most one."""
     node: Annotated[int, Field(ge=1)] | tuple[Annotated[int, Field(ge=1)], ...] | None = None
     """The node, or the nodes over which the replicas are spread evenly; without node, gpus and port it is packed."""
     gpus: tuple[Annotated[int, Field(ge=0)], ...] = ()
@@ -234,13 +262,19 @@ class ExpertConfig(_Section):
     port: Port | None = None
     """Port of the first replica; the others follow."""
     replicas: Annotated[int, Field(ge=1)] = 1
+    """How many servers of it run."""
     tensor_parallel: Annotated[int, Field(ge=1)] = 1
+    """GPUs of each replica."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """vLLM's: the share of each GPU's memory that it takes. With speculative decoding 0.88 is safer."""
     stagger_s: Annotated[float, Field(ge=0)] = 30
     """Seconds between the starts of two replicas: they compete for disk and memory while they load."""
     tool_call_parser: Line = ""
+    """vLLM's, for calls of tools: it must fit the chat template. Empty: tool calls are not enabled."""
     chat_template: ClusterPath = ""
+    """A Jinja file on the cluster, `builtin:hermes` or `builtin:llama3.1-json`; empty: the model's own."""
     speculative_config: dict[str, str | int | float | bool] = {}
+    """vLLM's settings of speculative decoding, such as method and num_speculative_tokens."""
     args: tuple[Line, ...] | dict[Name, Argument] = ()
     """More arguments of the server: strings as they are, or by name (`max-model-len = 32768`).
 
@@ -260,6 +294,7 @@ class ExpertConfig(_Section):
     price_in: Annotated[float, Field(ge=0)] = 0.0
     """US dollars for a million input tokens."""
     price_out: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars for a million output tokens."""
     max_concurrency: Annotated[int, Field(ge=1)] = 64
     """Most requests in flight at one replica."""
 
@@ -313,20 +348,24 @@ class UserConfig(_Section):
     """The user simulator: a model behind any OpenAI-compatible server, or an expert of this fleet with role "user"."""
 
     model: Line = "gpt-5"
+    """The name in the requests."""
     base_url: Line = "https://api.openai.com/v1"
+    """The server's address, up to and with /v1."""
     api_key_env: Name = "OPENAI_API_KEY"
     """Name of the variable that holds the key, where the evaluation runs. The key itself never stands in a file."""
     price_in: Annotated[float, Field(ge=0)] = 1.25
+    """US dollars for a million input tokens."""
     price_out: Annotated[float, Field(ge=0)] = 10.0
+    """US dollars for a million output tokens."""
 
 
 class BudgetConfig(_Section):
     """What the models may cost; when it is reached, the evaluation pauses and says so."""
 
     usd: Annotated[float, Field(gt=0)] | None = None
-    """US dollars, by the configured prices; None: no limit."""
+    """US dollars, by the configured prices; not set: no limit."""
     tokens: Annotated[int, Field(gt=0)] | None = None
-    """Input and output tokens together; None: no limit."""
+    """Input and output tokens together; not set: no limit."""
     counts: Literal["outside", "all"] = "outside"
     """What is counted: the models of other people's servers, which are paid for, or those of the fleet as well."""
 
@@ -337,8 +376,11 @@ class EvalJobConfig(_Section):
     partition: Line = ""
     """Empty: that of the fleet."""
     time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    """Time limit, as `sbatch --time` takes it."""
     cpus: Annotated[int, Field(ge=1)] = 4
+    """Cores (`--cpus-per-task`)."""
     mem: Line = "8G"
+    """Memory, as `sbatch --mem` takes it."""
     extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
     """More options, one string each."""
 
@@ -350,6 +392,7 @@ class EvaluationConfig(_Section):
     """What is evaluated, and how hard the fleet is driven."""
 
     domains: tuple[Domain, ...] = ("retail", "telecom", "airline")
+    """tau2's domains; mock is its practice domain."""
     split: Split = "base"
     """tau2's split of each domain's tasks; base is what results are compared on (114, 114 and 50 tasks)."""
     tasks: dict[Domain, tuple[str, ...]] = {}
@@ -357,24 +400,31 @@ class EvaluationConfig(_Section):
     num_tasks: Annotated[int, Field(ge=1)] | None = None
     """At most so many tasks of each domain."""
     trials: Annotated[int, Field(ge=1)] = 1
+    """Times that each task is run."""
     seed: int = 300
+    """From which the seeds of the trials are drawn, as tau2 does."""
     schedule: Literal["per-domain", "global"] = "per-domain"
     """One domain after the other, as the seed did, or the tasks of all mixed, which leaves no replica idle between."""
     max_concurrency: Annotated[int, Field(ge=1, le=512)] = 10
     """Most conversations at once, over all domains."""
     evaluator_processes: Annotated[int, Field(ge=0, le=64)] | None = None
-    """Processes that evaluate finished conversations; None: one for every two cores, at most 4; 0: in the driver."""
+    """Processes that evaluate finished conversations; not set: one for every two cores, at most 4; 0: in the driver."""
     max_steps: Annotated[int, Field(ge=1)] = 200
+    """tau2's: a conversation with more steps ends as a failure of the models."""
     max_errors: Annotated[int, Field(ge=1)] = 10
+    """tau2's: so many failed tool calls end a conversation in the same way."""
     mode: Annotated[str, Field(pattern=r"^(experts|solo|always:[A-Za-z0-9_.-]+)$")] = "experts"
     """`experts`: the agent may call them; `solo`: it may not; `always:NAME`: that expert answers every turn."""
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    """Of the agent and the experts."""
     max_tokens: Annotated[int, Field(ge=1)] = 8000
+    """Most tokens of one answer."""
     context_tokens: Annotated[int, Field(ge=1000)] = 23000
     """Budget of a conversation; older whole turns are left out beyond it."""
     call_timeout_s: Seconds = 600
     """For one model call with all its attempts."""
     max_attempts: Annotated[int, Field(ge=1)] = 5
+    """Attempts at one model call, the first with them."""
     unit_timeout_s: Seconds = 7200
     """For one simulation as a whole; one that takes longer is given up, and run again by the next start."""
     stall_s: Seconds = 300
@@ -393,6 +443,7 @@ class EvaluationConfig(_Section):
     smoke_tasks: Annotated[int, Field(ge=1)] = 2
     """Tasks of each domain, and of the practice domain, in a smoke test."""
     smoke_timeout_s: Seconds = 1800
+    """For a smoke test as a whole."""
     user: UserConfig = UserConfig()
 
 
@@ -400,6 +451,7 @@ class SlaConfig(_Section):
     """What counts as fast enough."""
 
     threshold_ms: Annotated[float, Field(gt=0)] = 5000.0
+    """A call is within the SLA if it took less."""
 
 
 class PriceConfig(_Section):
@@ -408,6 +460,7 @@ class PriceConfig(_Section):
     price_in: Annotated[float, Field(ge=0)] = 0.0
     """US dollars for a million input tokens."""
     price_out: Annotated[float, Field(ge=0)] = 0.0
+    """US dollars for a million output tokens."""
 
 
 class PricesConfig(_Section):
@@ -454,6 +507,7 @@ class SignatureConfig(_Section):
     """One thing that goes wrong, how a line of a log shows it, why it happens and what to do about it."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    """Its name in findings, and for `ignore`."""
     row: Annotated[int, Field(ge=0)] = 0
     """Its number in the survey that the table was made from; 0: it has none."""
     contains: tuple[Annotated[Line, Field(min_length=4)], ...] = ()
@@ -465,7 +519,9 @@ class SignatureConfig(_Section):
     unless: tuple[Line, ...] = ()
     """A line that holds one of these is not meant."""
     cause: Annotated[Line, Field(min_length=1)]
+    """Why it happens, in a sentence without its full stop."""
     remedy: Annotated[Line, Field(min_length=1)]
+    """What to do, in a sentence without its full stop."""
     act: Literal["change", "restart", "move", "wait", "retry", "ask"]
     """What kind of help it needs: a setting, another start, another node, time, another request, a person."""
     action: tuple[Line, ...] | Line
@@ -596,6 +652,7 @@ class RehearsalConfig(_Section):
     start_s: Annotated[float, Field(ge=0)] = 2.0
     """Seconds from start to ready."""
     seed: int = 0
+    """Of the latencies that are drawn."""
 
 
 class Config(_Section):

@@ -17,6 +17,7 @@ from tau2tui.cli.doctor import doctor
 from tau2tui.cli.endpoint import endpoint
 from tau2tui.cli.errors import errors
 from tau2tui.cli.evaluate import drive, evaluate
+from tau2tui.cli.examples import EXIT_CODES, epilog
 from tau2tui.cli.exporter import exporter
 from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
 from tau2tui.cli.history import history
@@ -38,12 +39,6 @@ from tau2tui.errors import ConfigError, Tau2TuiError
 if TYPE_CHECKING:
     from tau2tui.tui.app import Tau2App
 
-EPILOG = """\b
-Exit codes: 0 done · 1 a bug, with a traceback · 2 configuration or usage · 3 a machine or the scheduler did not
-answer · 4 a command or the evaluation failed · 5 refused, nothing was changed · 6 waited in vain · 7 nothing to
-read · 130 interrupted
-"""
-
 
 class Words(click.Group):
     """The words in the order of an operator's day instead of the alphabet's."""
@@ -60,7 +55,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Words, invoke_without_command=True, epilog=EPILOG, context_settings={"max_content_width": 110})
+@click.group(cls=Words, invoke_without_command=True, epilog=EXIT_CODES, context_settings={"max_content_width": 110})
 @click.option(
     "-c", "--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="Settings."
 )
@@ -122,6 +117,8 @@ for word in (
     completion,
     drive,
 ):
+    if not word.hidden:
+        word.epilog = epilog(str(word.name))
     words.add_command(word)
 
 

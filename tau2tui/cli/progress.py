@@ -40,11 +40,12 @@ def progress(
     earlier_paths: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """How far a run is, and how long it still takes: the median, and an interval of 80 %.
+    """Say how far a run is, and how long it still takes.
 
-    Of the run, as its driver says; its earlier runs beside it say how long simulations take, unless --earlier does. Or
-    of the log files and directories PATHS, whoever wrote them, from their lines alone. Without --now logs are read as
-    of the present if they are of the last day, else as of their last line.
+    Done, total, and the time left as a median with an interval of 80 %. Of the run, as its driver says; its earlier
+    runs beside it say how long simulations take, unless --earlier does. Or of the log files and directories PATHS,
+    whoever wrote them, from their lines alone. Without --now logs are read as of the present if they are of the last
+    day, else as of their last line.
     """
     from tau2tui.analysis.progress import durations_of, progress_of
     from tau2tui.analysis.scan import find_logs

@@ -145,6 +145,8 @@ def _clean(command: CleanGpus) -> Plan:
 
 def _launch(command: Launch, situation: Situation) -> Plan:
     config, run_dir = situation.config, situation.run_dir
+    if not run_dir.is_absolute():  # jobs begin in the run directory, where the path would lead elsewhere
+        raise Refused(f"run.directory = {str(run_dir.parent)!r} is relative", 'begin it with "/", "~/" or "$PWD/"')
     for job in situation.snapshot.jobs.value or ():
         if job.may_live:
             raise Refused(

@@ -27,6 +27,8 @@ from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused
 from tests.sample import NOW, make_job, make_replica, make_snapshot, small_config
 
+RUN_DIR = PurePosixPath("/runs/one")
+
 
 class Words:
     """A scheduler that only has words."""
@@ -40,7 +42,7 @@ class Words:
         return ("cancel", *job_ids)
 
 
-def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> Plan:
+def plan(command: Command, snapshot: Snapshot, config: Config | None = None, run_dir: PurePosixPath = RUN_DIR) -> Plan:
     writes = isinstance(command, Launch) or (isinstance(command, Relaunch) and command.experts)
     files = (WriteFile("run.toml", "text"),) if writes else ()
     if command == AS_JOB:
@@ -50,7 +52,7 @@ def plan(command: Command, snapshot: Snapshot, config: Config | None = None) -> 
         Situation(
             config or small_config(),
             "one",
-            PurePosixPath("/runs/one"),
+            run_dir,
             snapshot,
             Words(),
             files,
@@ -84,6 +86,11 @@ def test_a_launch_writes_submits_and_waits_for_replicas_and_endpoints() -> None:
 def test_a_second_launch_of_a_run_that_has_jobs_is_refused() -> None:
     with pytest.raises(Refused, match="job 8"):
         plan(Launch(), make_snapshot(jobs=(make_job(),)))
+
+
+def test_a_launch_into_a_relative_directory_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(Refused, match=r"run\.directory = 'runs' is relative"):
+        plan(Launch(), make_snapshot(), run_dir=PurePosixPath("runs/one"))
 
 
 def test_a_failed_replica_is_relaunched_without_asking_twice() -> None:

@@ -1,0 +1,82 @@
+"""The pages that are made from the program are as the program is now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+from tau2tui import errors
+from tau2tui.cli import config_page, words, words_page
+from tau2tui.cli.examples import EXIT_CODES
+from tau2tui.config import Config
+from tests.command_line import CommandLine
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def test_the_page_of_the_configuration_is_current() -> None:
+    made = config_page.page()
+    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == made, (
+        "make it again: python -m tau2tui.cli.config_page > docs/configuration.md"
+    )
+
+
+def test_the_page_of_words_is_current() -> None:
+    made = words_page.page()
+    assert (DOCS / "words.md").read_text(encoding="utf-8") == made, (
+        "make it again: python -m tau2tui.cli.words_page > docs/words.md"
+    )
+
+
+def test_every_setting_says_what_it_is() -> None:
+    """Tables are explained by their class; everything else by a docstring of its own."""
+    tables = {"restart", "job", "budget", "user"} | set(Config.model_fields) - {"error_patterns", "keys"}
+    silent = [
+        f"{model}.{field}"
+        for model, fields in config_page.documented().items()
+        for field, text in fields.items()
+        if not text and field not in tables
+    ]
+    assert silent == []
+    assert len(config_page.documented()) > 15
+
+
+def test_every_setting_of_every_table_stands_on_the_page() -> None:
+    made = config_page.page()
+    for definition in Config.model_json_schema()["$defs"].values():
+        for name, field in definition["properties"].items():
+            if "$ref" not in str(field):
+                assert f"| `{name}` |" in made, name
+
+
+def test_every_word_and_every_option_stands_on_the_page() -> None:
+    assert isinstance(words, click.Group)
+    made = words_page.page()
+    for name, word in words.commands.items():
+        section = made.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        assert bool(section) != word.hidden, name
+        for parameter in word.params:
+            if isinstance(parameter, click.Option) and not word.hidden and not parameter.hidden:
+                assert parameter.opts[0] in section, (name, parameter.opts)
+
+
+@pytest.mark.parametrize("word", [name for name, word in words.commands.items() if not word.hidden])
+def test_the_help_of_every_word_has_a_sentence_examples_and_exit_codes(word: str) -> None:
+    assert isinstance(words, click.Group)
+    command = words.commands[word]
+    said = command.get_help(click.Context(command, info_name=word, parent=click.Context(words, info_name="tau2tui")))
+    first = (command.help or "").strip().splitlines()[0]
+    assert first.endswith(".") and first[0].isupper()
+    assert f"tau2tui {word}" in said.partition("Examples:")[2] or f" {word}" in said.partition("Examples:")[2]
+    codes = [error.exit_code for error in errors.Tau2TuiError.__subclasses__()]
+    flat = " ".join(said.partition("Exit codes:")[2].split())
+    assert all(f"· {code} " in f"· {flat}" for code in (0, *codes, 130))
+
+
+def test_the_short_help_of_every_word_fits_on_its_line(tmp_path: Path) -> None:
+    said = CommandLine(tmp_path / "config.toml", tmp_path).run("--help").stdout
+    listed = said.partition("Commands:")[2].partition("Exit codes")[0].strip().splitlines()
+    assert len(listed) > 25 and [line for line in listed if line.endswith("...")] == []
+    assert EXIT_CODES.split()[1] == "Exit"
