@@ -116,7 +116,8 @@ def fingerprint(config: Config, evaluation: EvaluationConfig) -> str:
 
 def smoke_legs(config: Config, evaluation: EvaluationConfig) -> tuple[Leg, ...]:
     """A few tasks of every domain as configured, and each expert alone: one that nobody calls would show nothing."""
-    common = {"trials": 1, "smoke": "never", "log_level": "DEBUG"}
+    # Processes of the evaluator would load tau2 for a few conversations, which the driver evaluates sooner itself.
+    common = {"trials": 1, "smoke": "never", "log_level": "DEBUG", "evaluator_processes": 0}
     domains = tuple(dict.fromkeys((PRACTICE_DOMAIN, *evaluation.domains)))
     few = {**common, "domains": domains, "num_tasks": evaluation.smoke_tasks}
     legs = [Leg(leg_name(evaluation.mode), evaluation.model_copy(update=few))]

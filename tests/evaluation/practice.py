@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from tau2tui.core.model import EvalProgress
 from tau2tui.core.wire import progress_from
 from tau2tui.rehearsal import server
 from tau2tui.rehearsal.script import build_script
+from tests.evaluation.prepared import PreparedDriver
 
 PATIENCE_S = 120.0
 SCRIPT = "script.json"
@@ -54,7 +54,7 @@ class PracticeRun:
     speed: float
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
-    drivers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    drivers: list[PreparedDriver] = field(default_factory=list)
 
     def start_replica(self, name: str, attempt: int = 1) -> None:
         """Start a server and, once it answers, say so in its file."""
@@ -98,13 +98,11 @@ class PracticeRun:
         """Write what is to be evaluated."""
         (self.directory / EVAL_REQUEST).write_text(json.dumps(evaluation))
 
-    def start_driver(self, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start_driver(self, environment: Mapping[str, str] | None = None) -> PreparedDriver:
         """Start an evaluation."""
-        with (self.directory / "eval/driver.out").open("ab") as output:
-            driver = subprocess.Popen(
-                [sys.executable, "-m", "tau2tui.evaluation", str(self.directory)],
-                stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})},
-            )  # fmt: skip
+        driver = PreparedDriver(
+            self.directory, self.directory / "eval/driver.out", {**os.environ, **(environment or {})}
+        )
         self.drivers.append(driver)
         return driver
 
@@ -171,15 +169,20 @@ def practice_run(directory: Path, *, speed: float = 1000.0) -> Iterator[Practice
             "model": f"org/{expert}", "role": player.role, "node": 1, "gpus": list(gpus), "port": 1900 + gpus[0],
             "replicas": player.replicas, "thinking": player.thinking, "price_in": 0.5, "price_out": 2.0,
         }  # fmt: skip
-    (directory / RUN_CONFIG).write_text(tomlkit.dumps({"serve": {"engine": "rehearsal"}, "experts": experts}))
+    (directory / RUN_CONFIG).write_text(
+        tomlkit.dumps({"serve": {"engine": "rehearsal"}, "experts": experts, "evaluation": {"evaluator_processes": 0}})
+    )
     try:
         for name in run.ports:
             run.start_replica(name)
         yield run
     finally:
-        for process in (*run.drivers, *run.servers.values()):
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        for driver in run.drivers:
+            driver.kill()
+            driver.wait()
+        for server_process in run.servers.values():
+            server_process.kill()
+            server_process.wait()
 
 
 def free_ports(count: int) -> list[int]:
