@@ -57,7 +57,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "venv", directory, cwd=directory)
     binaries = directory / "bin"
-    options = ("-q", "--disable-pip-version-check", "--constraint", ROOT / "requirements.lock")
+    options = ("-q", "--no-compile", "--disable-pip-version-check", "--constraint", ROOT / "requirements.lock")
     run(binaries / "python", "-m", "pip", "install", *options, wheel, cwd=directory)
     return binaries
 

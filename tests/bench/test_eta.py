@@ -9,6 +9,8 @@ from tests.bench.eta import SHARES, Guess, backtest, summary
 from tests.bench.eta_oracle import oracle_s
 from tests.bench.made_runs import KINDS, make_run
 
+pytestmark = pytest.mark.xdist_group("eta")  # the backtest is made once, not in each process
+
 
 @pytest.fixture(scope="module")
 def made() -> list[Guess]:
