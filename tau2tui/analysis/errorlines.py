@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tau2tui.analysis.candidates import LineFinder
+from tau2tui.analysis.candidates import RareTexts
 from tau2tui.analysis.events import ANSI
 from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors
@@ -23,7 +23,7 @@ _BOUND = r"\^|\$|\\[AbBZz<>]"
 class ErrorPatterns:
     """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`.
 
-    `finder` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
+    `rare` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
     every pattern needs some plain text.
     """
 
@@ -34,10 +34,10 @@ class ErrorPatterns:
         self._bound = re.search(_BOUND, self._any) is not None
         texts = [required_literals(pattern) for pattern in patterns.values()]
         try:
-            self.finder = LineFinder([text.strip("[] ") for each in texts for text in each or ()])
+            self.rare = RareTexts([text for each in texts for text in each or ()])
             self.texts_known = all(each is not None for each in texts)
         except ValueError:
-            self.finder, self.texts_known = LineFinder(), False
+            self.rare, self.texts_known = RareTexts(), False
 
     @property
     def names(self) -> tuple[str, ...]:
