@@ -9,6 +9,7 @@ import polars as pl
 
 from tau2tui.analysis.candidates import RareTexts
 from tau2tui.analysis.events import ANSI
+from tau2tui.analysis.frames import NO_ERRORS
 from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors
 from tau2tui.config import Config
@@ -45,6 +46,8 @@ class ErrorPatterns:
 
     def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
         """The rows of ERRORS in these lines, with IDENTITY."""
+        if lines.is_empty():
+            return NO_ERRORS
         return parse_errors(self.candidates(lines), self._compiled, file_domain)
 
     def candidates(self, lines: pl.Series) -> pl.Series:

@@ -47,6 +47,8 @@ def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] 
     """Read the lines with a mark of profile lines, and only the usual ones."""
     usual = read_usual_lines(places, _of_lines(columns, file_domain))
     left = np.setdiff1d(places.mark_lines, usual.line)
+    if not left.size:
+        return ProfileLines(usual, _NO_LINES, len(places.data))
     texts = pl.Series("text", places.texts(left), dtype=pl.String)
     return ProfileLines(usual, pl.DataFrame([texts, pl.Series("line", places.begins(left))]), len(places.data))
 
@@ -66,15 +68,19 @@ def join_profile_lines(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of stretches in their order, and the lines that could not be read (SKIPPED with IDENTITY)."""
     begins = np.cumsum([0, *(part.length for part in parts)]).tolist()
-    left = [part.left.with_columns(pl.col("line") + begin) for part, begin in zip(parts, begins, strict=False)]
+    left = [
+        part.left.with_columns(pl.col("line") + begin)
+        for part, begin in zip(parts, begins, strict=False)
+        if part.left.height
+    ]
     others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
     found = [(part.usual, begin) for part, begin in zip(parts, begins, strict=False) if part.usual.line.size]
     if not found:
-        return others.select(columns), unread
-    events = _events(joined(*zip(*found, strict=True)), file_domain, columns)
+        return others[list(columns)], unread
+    events = _events(*joined(*zip(*found, strict=True)), file_domain, columns)
     if others.height:
         events = pl.concat([events, others.select(*columns, "line")]).sort("line")
-    return events.select(columns), unread
+    return events[list(columns)], unread
 
 
 def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -116,8 +122,9 @@ def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFram
     return rows.filter(readable).select(*names, "line"), skipped_lines(unread, "profile")
 
 
-def _events(rows: pl.DataFrame, file_domain: str, columns: Sequence[str]) -> pl.DataFrame:
-    """What was read of usual lines as these columns of EVENTS and IDENTITY, and `line`."""
+def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, columns: Sequence[str]) -> pl.DataFrame:
+    """What was read of usual lines as these columns of EVENTS and IDENTITY, and `line`: all in one go."""
+    named = pl.Series(texts, dtype=pl.Categorical)
     made = {
         "level": pl.col("judge").cast(pl.UInt8).cat.to(EVENTS["level"]),
         "type": pl.col("type").cat.to(EVENTS["type"]),
@@ -125,16 +132,14 @@ def _events(rows: pl.DataFrame, file_domain: str, columns: Sequence[str]) -> pl.
         "error": pl.col("error") == 1,
         "has_tool_calls": pl.when(pl.col("has_tool_calls") >= 0).then(pl.col("has_tool_calls") == 1),
         "timed": pl.lit(value=True),
+        "domain": pl.lit(file_domain).cast(EVENTS["domain"]),
+        **{name: pl.col(name).fill_nan(None) for name in MILLISECONDS},
         **{name: pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in COUNTS},
+        **{name: pl.lit(named).gather(pl.col(name)) for name in NAMES},
     }
     if "task" in rows.columns:
-        tasks = rows["task"].unique()
-        split = tasks.to_frame().select(*split_task(file_domain, pl.col("task").cast(pl.String)))
-        place = pl.col("task").to_physical().replace_strict(tasks.to_physical(), pl.int_range(tasks.len(), eager=True))
-        places = rows.select(place.cast(pl.UInt32)).to_series()
-        made |= {name: pl.lit(split[name].gather(places)) for name in split.columns}
-    else:
-        made["domain"] = pl.lit(file_domain).cast(EVENTS["domain"])
+        split = pl.DataFrame({"task": pl.Series(texts, dtype=pl.String)}).select(*split_task(file_domain))
+        made |= {name: pl.lit(split[name]).gather(pl.col("task")) for name in split.columns}
     return rows.select(*(made.get(name, pl.col(name)).alias(name) for name in columns), "line")
 
 

@@ -287,27 +287,21 @@ class _Reader:
             self.usual[self.cells.row[span][~known]] = False
 
 
-def joined(parts: Sequence[UsualLines], begins: Sequence[int]) -> pl.DataFrame:
-    """The columns of lines that were read for the same wanted ones, and `judge`, with null where a line does not say.
+def joined(parts: Sequence[UsualLines], begins: Sequence[int]) -> tuple[pl.DataFrame, list[str | None]]:
+    """The columns of lines that were read for the same wanted ones, and the texts whose numbers stand in some.
 
-    `line` is where a line begins, its part beginning where `begins` says.
+    Besides those `judge`, and `line`: where a line begins, its part beginning where `begins` says.
     """
-    texts: dict[str, int] = {}
-    numbers = [
-        np.array([0, *(texts.setdefault(text, len(texts) + 1) for text in part.texts)], np.uint32) for part in parts
-    ]
-    named = pl.Series([None, *texts], dtype=pl.Categorical)
+    texts: dict[str | None, int] = {None: 0}
+    numbers = [np.array([0, *(texts.setdefault(text, len(texts)) for text in part.texts)], np.uint32) for part in parts]
 
     def column(name: str) -> pl.Series:
         values = [part.columns[name] for part in parts]
         if name == "task" or name in NAMES:
-            codes = [number.take(code) for number, code in zip(numbers, values, strict=True)]
-            return named.gather(pl.Series(np.concatenate(codes))).alias(name)
-        series = pl.Series(name, np.concatenate(values))
-        if name in MILLISECONDS:
-            return series.fill_nan(None)
-        return series
+            values = [number.take(code) for number, code in zip(numbers, values, strict=True)]
+        return pl.Series(name, np.concatenate(values))
 
     line = np.concatenate([part.begin + begin for part, begin in zip(parts, begins, strict=True)])
     judge = np.concatenate([part.judge for part in parts])
-    return pl.DataFrame([pl.Series("line", line), pl.Series("judge", judge), *map(column, parts[0].columns)])
+    frame = pl.DataFrame([pl.Series("line", line), pl.Series("judge", judge), *map(column, parts[0].columns)])
+    return frame, list(texts)

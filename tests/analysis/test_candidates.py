@@ -30,15 +30,16 @@ def _seven_bits(line: bytes) -> bytes:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(PIECES, max_size=40).map(b"".join), st.integers(1, 60))
-def test_exactly_the_lines_that_hold_a_text_are_found(data: bytes, block: int) -> None:
-    usual = places._BLOCK, candidates._BLOCK
+@given(st.lists(PIECES, max_size=40).map(b"".join), st.integers(1, 60), st.integers(0, 100))
+def test_exactly_the_lines_that_hold_a_text_are_found(data: bytes, block: int, little: int) -> None:
+    usual = places._BLOCK, candidates._BLOCK, candidates._LITTLE
     places._BLOCK = candidates._BLOCK = block
+    candidates._LITTLE = little
     try:
         found = find_places(data)
         others = RareTexts(["Task failed"]).lines(found)
     finally:
-        places._BLOCK, candidates._BLOCK = usual
+        places._BLOCK, candidates._BLOCK, candidates._LITTLE = usual
     lines = data.split(b"\n")
     if not lines[-1]:
         lines.pop()
