@@ -17,7 +17,7 @@ from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
 from tau2tui.analysis.places import LEVELS, Places, find_places
 from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
 from tau2tui.analysis.wanted import ALL
-from tau2tui.analysis.words import hashes, words_of
+from tau2tui.analysis.words import hashes
 
 MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
@@ -212,7 +212,7 @@ def _hashes(bodies: pl.Series) -> pl.Series:
     """`record`: the hash that usual lines have, too."""
     texts = [text.encode() for text in bodies.fill_null("")]
     length = np.array([len(text) for text in texts], np.int64)
-    found = hashes(words_of(b"".join(texts)), np.cumsum(length) - length, length)
+    found = hashes(b"".join(texts), np.cumsum(length) - length, length)
     return pl.Series("record", found, IDENTITY["record"])
 
 

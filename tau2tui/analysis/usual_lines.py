@@ -209,7 +209,7 @@ class _Reader:
             found["thread"], known = whole_numbers(self.words, end, end - thread - 1)
             self.usual[~known] = False
         if "record" in wanted:
-            found["record"] = hashes(self.words, heads.begin, heads.stop - heads.begin)
+            found["record"] = hashes(self.data, heads.begin, heads.stop - heads.begin)
         found |= self._milliseconds(wanted) | self._counts(wanted) | self._flags(wanted)
         named = {"task": (task + 1, thread - len(" thread"))} if "task" in wanted else {}
         more, texts = self._names(wanted, named)

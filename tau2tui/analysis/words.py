@@ -6,6 +6,7 @@ multiplications (D. Lemire, "Quickly parsing eight digits", 2018), so no value b
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,9 @@ LONGEST_NAME = 256
 _LONGEST_NUMBER = 16
 _SLOT_BITS = 14
 _NAME_HASH = np.uint64(0x9E3779B97F4A7C15)
+_PIECE = 64
+_LONG = 4096
+_FACTORS = np.random.default_rng(0).integers(1, 2**63, _PIECE // 8, np.uint64) * np.uint64(2) + np.uint64(1)
 
 
 def _repeated(byte: int) -> np.uint64:
@@ -81,25 +85,43 @@ def behind_last_blank(words: Words, end: Positions, longest: int) -> tuple[Posit
     return length, last
 
 
-def hashes(words: Words, start: Positions, length: Positions) -> Words:
-    """A hash of 64 bits of each piece of text."""
-    order = np.argsort(-length, kind="stable")
-    at, left = start[order], length[order]
-    found = left.astype(np.uint64) * _NAME_HASH
-    many = found.size
-    for _ in range(0, int(left[0]) if many else 0, 8):
-        many = int(np.searchsorted(-left[:many], 0))  # the longest stand first
-        part = words_at(words, at[:many])
-        part &= FIRST.take(left[:many], mode="clip")
-        mixed = found[:many]
-        mixed ^= part
-        mixed *= _NAME_HASH
-        mixed ^= mixed >> np.uint64(32)
-        at[:many] += 8
-        left[:many] -= 8
-    result = np.empty_like(found)
-    result[order] = found
-    return result
+def hashes(data: Buffer, start: Positions, length: Positions) -> Words:
+    """A hash of 64 bits of each piece of text; it does not depend on what stands around it."""
+    found = length.astype(np.uint64) * _NAME_HASH
+    long = np.flatnonzero(length > _LONG)
+    for place in long:  # a rare one must not make the others wait
+        text = memoryview(data)[int(start[place]) :][: int(length[place])]
+        found[place] = word(hashlib.blake2b(text, digest_size=8).digest())
+    if long.size:
+        length = np.where(length > _LONG, 0, length)
+    for seen in range(0, int(length.max(initial=0)), _PIECE):
+        longer = np.flatnonzero(length > seen)
+        words = _pieces(data, start[longer] + seen)
+        rest = length[longer] - seen
+        if (last := np.flatnonzero(rest < _PIECE)).size:
+            words[last] &= FIRST.take(rest[last, np.newaxis] - 8 * np.arange(_PIECE // 8), mode="clip")
+        # Twice, so that bits of each place come into the lowest ones, before what differs in two words is added up.
+        words = _mixed(_mixed(words) * _NAME_HASH) * _FACTORS
+        found[longer] = _mixed((found[longer] + words.sum(axis=1, dtype=np.uint64)) * _NAME_HASH)
+    return found
+
+
+def _pieces(data: Buffer, start: Positions) -> Words:
+    """The _PIECE bytes from each place on, as words; what would stand behind the end of the text is 0."""
+    size = len(data) - _PIECE + 1
+    inside = start < size
+    found = np.zeros((start.size, _PIECE // 8), np.uint64)
+    if size > 0:
+        pieces = np.ndarray((size,), np.dtype(f"V{_PIECE}"), data, strides=(1,))
+        found[inside] = pieces[start[inside]].view("<u8").reshape(-1, _PIECE // 8)
+    for place in np.flatnonzero(~inside):
+        rest = bytes(memoryview(data)[int(start[place]) :][:_PIECE]).ljust(_PIECE, b"\0")
+        found[place] = np.frombuffer(rest, "<u8")
+    return found
+
+
+def _mixed(text: Words) -> Words:
+    return text ^ (text >> np.uint64(32))
 
 
 def whole_numbers(words: Words, end: Positions, length: Positions) -> tuple[Positions, Flags]:
