@@ -63,16 +63,18 @@ class Keys:
         """
         last = last & LAST.take(length, mode="clip")
         key = self.table.take(self._slots(last, length, self.factor))
-        known = self.length.take(key) == length
+        column = np.array([number if name in wanted else len(COLUMNS) for number, name in enumerate(COLUMNS)], np.uint8)
+        column = np.append(column, np.uint8(len(COLUMNS))).take(self.column).take(key)
+        known = column < len(COLUMNS)
+        known &= self.length.take(key) == length
         known &= self.last.take(key) == last
         for at, before in zip((0, 8, 16), self.before, strict=True):
             if (long := np.flatnonzero(known & (length > at + 8))).size:
                 rest = FIRST.take(length.take(long) - at, mode="clip")
                 rest &= words[start.take(long) + at]
                 known[long] = rest == before.take(key.take(long))
-        column = np.array([number if name in wanted else len(COLUMNS) for number, name in enumerate(COLUMNS)], np.uint8)
-        column = np.append(column, np.uint8(len(COLUMNS))).take(self.column)
-        return np.where(known, column.take(key), np.uint8(len(COLUMNS)))
+        column[~known] = len(COLUMNS)
+        return column
 
 
 def _last(text: bytes) -> np.uint64:

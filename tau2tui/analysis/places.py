@@ -50,12 +50,13 @@ def find_places(data: Buffer) -> Places:
     found = [_structure(text[at : at + _BLOCK]) + at for at in range(0, text.size, _BLOCK)]
     places = np.concatenate(found) if found else np.zeros(0, np.int64)
     kinds = text[places]
-    ends, brackets = places[kinds == LINE_END], places[kinds == BRACKET]
+    # Boolean arrays as an index take three times as long.
+    ends, equals, brackets = (places.take(np.flatnonzero(kinds == kind)) for kind in (LINE_END, EQUALS, BRACKET))
     if text.size and text[-1] != LINE_END:
         ends = np.append(ends, text.size)
     is_mark, judges = _read_marks(data, brackets)
     marks = brackets[is_mark]
-    return Places(data, ends, places[kinds == EQUALS], brackets, marks, judges[is_mark], np.searchsorted(ends, marks))
+    return Places(data, ends, equals, brackets, marks, judges[is_mark], np.searchsorted(ends, marks))
 
 
 def _structure(text: NDArray[np.uint8]) -> Positions:

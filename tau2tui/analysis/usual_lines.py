@@ -168,21 +168,23 @@ def _cells(places: Places, words: Words, heads: _Heads, usual: Flags, wanted: fr
     odd = length < 0
     number -= 1
     odd |= key - 1 <= places.equals.take(number)  # no blank since the last pair
-    usual[row[odd]] = False
+    usual[row.take(np.flatnonzero(odd))] = False
 
     stop = np.empty_like(key)
     stop[:-1] = key[1:] - 1
     stop[before[1:] - 1] = heads.stop[:-1]
     stop[-1:] = heads.stop[-1:]
     column = KEYS.columns(words, key, length, last, wanted)
-    order = np.argsort(column, kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS) + 1))))
-    order = order[: bounds[len(COLUMNS)]]
+    named = np.flatnonzero(column < len(COLUMNS))
+    column = column.take(named)
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS)))))
+    in_order = np.argsort(column, kind="stable")
+    order = named.take(in_order)
     row = row.take(order)
-    cell = column.take(order).astype(np.int64)
+    cell = column.take(in_order).astype(np.int64)
     cell *= usual.size
     cell += row
-    usual[row[1:][cell[1:] == cell[:-1]]] = False  # the same one twice
+    usual[row.take(np.flatnonzero(cell[1:] == cell[:-1]))] = False  # the same one twice
     return _Cells(row, sign.take(order) + 1, stop.take(order), cell, bounds, key.take(before) - 1)
 
 

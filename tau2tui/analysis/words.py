@@ -71,15 +71,16 @@ def behind_last_blank(words: Words, end: Positions, longest: int) -> tuple[Posit
         text = (last if rest is None else words[end[rest] - (seen + 8)]) ^ _BLANKS
         # 0x80 in each byte that is 0 now, which are those that were blanks
         text = ~(((text & _SEVENS) + _SEVENS) | text | _SEVENS)
-        here = text != 0
         # The exponent of the number is the place of its highest bit; all bits but that are too low to round it up.
-        number = 7 - (((text.astype(np.float64).view(np.int64) >> 52) - 1023) >> 3) + seen
+        exponent = (text >> np.uint64(7)).view(np.int64).astype(np.float64).view(np.int64) >> 52
+        number = (7 + seen) - ((exponent - 1023) >> 3)
         if rest is None:
-            np.copyto(length, number, where=here)
-            rest = np.flatnonzero(~here)
+            np.copyto(length, number, where=text != 0)
+            rest = np.flatnonzero(text == 0)
         else:
-            length[rest[here]] = number[here]
-            rest = rest[~here]
+            here = np.flatnonzero(text)
+            length[rest.take(here)] = number.take(here)
+            rest = rest.take(np.flatnonzero(text == 0))
         if not rest.size:
             break
     return length, last
