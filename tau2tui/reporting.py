@@ -16,6 +16,7 @@ from tau2tui.errors import CommandFailed
 if TYPE_CHECKING:
     from tau2tui.analysis.report import ReportContext
     from tau2tui.analysis.run_files import RunFiles, Side
+    from tau2tui.analysis.wanted import Wanted
     from tau2tui.ops import Ops
 
 
@@ -74,30 +75,43 @@ def report_paths(
 
 
 def side_of_paths(
-    paths: Sequence[Path], config: Config | None, *, use_cache: bool = True, outcomes: bool = True
+    paths: Sequence[Path],
+    config: Config | None,
+    *,
+    use_cache: bool = True,
+    outcomes: bool = True,
+    wanted: Wanted | None = None,
 ) -> Side:
     """The logs at these paths, and if it is one directory also what lies beside them.
 
     `config`: for the error patterns, where the directory is no run with its own. `outcomes`: whether to find out how
-    the tasks ended, for which all logs may have to be searched. Raises NothingToRead.
+    the tasks ended, for which all logs may have to be searched. `wanted`: what of the logs is read, else all; what goes
+    into the cache is all. Raises NothingToRead.
     """
     from tau2tui.analysis.outcomes import logged_outcomes
     from tau2tui.analysis.run_files import RunFiles
     from tau2tui.analysis.scan import find_logs
 
     if len(paths) == 1 and paths[0].is_dir():
-        return side_of_directory(paths[0], config, use_cache=use_cache, outcomes=outcomes)
+        return side_of_directory(paths[0], config, use_cache=use_cache, outcomes=outcomes, wanted=wanted)
     logs = find_logs(paths)
     name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
     ended = logged_outcomes(logs if outcomes else ())
-    return _side(RunFiles(name=name, logs=logs, outcomes=ended), config, use_cache)
+    return _side(RunFiles(name=name, logs=logs, outcomes=ended), config, use_cache, wanted)
 
 
-def side_of_directory(directory: Path, config: Config | None, *, use_cache: bool = True, outcomes: bool = True) -> Side:
+def side_of_directory(
+    directory: Path,
+    config: Config | None,
+    *,
+    use_cache: bool = True,
+    outcomes: bool = True,
+    wanted: Wanted | None = None,
+) -> Side:
     """A run directory, or one of logs. Raises NothingToRead."""
     from tau2tui.analysis.run_files import read_run
 
-    return _side(read_run(directory, outcomes=outcomes), config, use_cache)
+    return _side(read_run(directory, outcomes=outcomes), config, use_cache, wanted)
 
 
 async def local_copy(ops: Ops) -> Path:
@@ -138,14 +152,15 @@ async def _fetch(ops: Ops, name: str, target: Path) -> None:
     await asyncio.to_thread(write)
 
 
-def _side(files: RunFiles, config: Config | None, use_cache: bool) -> Side:
+def _side(files: RunFiles, config: Config | None, use_cache: bool, wanted: Wanted | None) -> Side:
     from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
     from tau2tui.analysis.run_files import Side
     from tau2tui.analysis.scan import read_logs
+    from tau2tui.analysis.wanted import ALL
 
     config = files.config or config
     patterns = DEFAULT_ERROR_PATTERNS if config is None else config.error_patterns
-    logs = read_logs(files.logs, patterns, use_cache=use_cache)
+    logs = read_logs(files.logs, patterns, use_cache=use_cache, wanted=wanted or ALL)
     return Side(files if files.config else replace(files, config=config), logs)
 
 

@@ -72,6 +72,25 @@ def test_the_html_needs_no_other_file(logs: Path, tmp_path: Path) -> None:
     assert events.height == pl.read_csv(tmp_path / "frames/events.csv", infer_schema=False).height > 100
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("latency",),
+        *(("latency", "--by", by) for by in ("domain", "trial", "turn", "window")),
+        *(("latency", "--metric", metric, "--by", "turn", "--by", "domain") for metric in ("prefill", "queue")),
+        ("progress",),
+        ("errors",),
+    ],
+)
+@pytest.mark.parametrize("file", ["", "fullrun.log", "tau2_retail.log"])
+def test_what_is_read_for_one_question_answers_it_as_everything_does(
+    logs: Path, question: tuple[str, ...], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked = (*question, logs / file, "--json")
+    assert json.loads(said(*asked, "--no-cache")) == json.loads(said(*asked))
+
+
 def test_only_no_cache_looks_at_a_log_again_that_has_not_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

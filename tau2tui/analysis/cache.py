@@ -32,7 +32,7 @@ WORTH_BYTES = 1 << 20
 MOST_BYTES = 4 << 30
 """Of all entries in a directory; those that were not used for longest go."""
 IN_RUN = ".cache/logs"
-_PARSER = 3
+_PARSER = 4
 """To be raised when the same bytes would become other records."""
 _PROBE = 4096
 _MOST_SMALL = 8
@@ -82,7 +82,7 @@ class LogCache:
         """`directory`: for all entries, instead of the run of each log or the user's cache."""
         self._directory = directory
         schemas = {name: str(schema) for name, schema in SCHEMAS.items()}
-        # The hashes of records are those of one version of Polars.
+        # Texts that are hashed elsewhere (markers, errors) are so by one version of Polars.
         reader = [__version__, _PARSER, pl.__version__, schemas, list(error_patterns.items())]
         self._reader = hashlib.sha256(json.dumps(reader).encode()).hexdigest()
 

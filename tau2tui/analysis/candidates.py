@@ -1,125 +1,81 @@
-"""The lines of a stretch of a log that may say something, found as bytes: no other line becomes text."""
+"""The lines of a stretch of a log in which one of a few rare texts may stand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
 
-from tau2tui.analysis.events import LEVELS
 from tau2tui.analysis.markers import MARKS
-from tau2tui.analysis.words import Flags, Positions, word, words_of
+from tau2tui.analysis.places import Places
+from tau2tui.analysis.words import Buffer, Positions, word, words_at, words_of
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
-
-_PROFILE_MARKS = tuple(f"[{level}] " for level in LEVELS)
-_LINE_END = 10
+_BRACKETED = tuple(mark for mark in MARKS if mark.startswith("["))
 _WORD = 8
-_BLOCK = 512 << 10
-"""Bytes that are looked through at once: they stay in a core's cache, and memory for them need not be mapped anew."""
+_BLOCK = 128 << 10
+"""Bytes that are looked through at once: they stay in a core's cache."""
+_LITTLE = 64 << 10
+"""Up to so many bytes a search one text after the other is quicker than to prepare one for all."""
 _SEVEN_BITS = np.uint8(0x7F)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Lines in their order, the last without a line end."""
-
-    profile: bytes
-    """UTF-8, lines with a mark of profile lines; what was not UTF-8 is U+FFFD."""
-    others: list[str]
-    """Lines with one of MARKS or with one of the other texts that were sought; some of them are profile lines too."""
-
-
-class LineFinder:
+class TextSearch:
     """Looks for many texts in one go (Aho–Corasick, with the vector instructions of its Rust implementation)."""
 
-    def __init__(self, texts: Sequence[str] = ()) -> None:
-        """`texts` are ASCII. Raises ValueError for one that can overlap with a mark, so that one hides the other."""
-        for text in texts:
-            if not text.isascii() or any(_can_overlap(text, mark) for mark in _PROFILE_MARKS):
-                raise ValueError(f"cannot be sought together with the marks of profile lines: {text!r}")
-        self._texts = [*_PROFILE_MARKS, *MARKS, *texts]
-        self._longest = max(map(len, self._texts))
+    def __init__(self, texts: Sequence[str]) -> None:
+        """Raises ValueError for a text that is not ASCII."""
+        if strange := [text for text in texts if not text.isascii()]:
+            raise ValueError(f"cannot be sought among bytes: {strange[0]!r}")
+        self._texts = list(texts)
+        self._encoded = [text.encode() for text in texts]
+        self._longest = max(map(len, texts))
 
-    def find(self, data: Buffer) -> Candidates:
-        """The candidates among whole lines of any bytes."""
-        hits = self._hits(data)
-        if not hits.size:
-            return Candidates(b"", [])
-        ends = _line_ends(data)
-        lines = np.searchsorted(ends, hits)
-        of_profile = _profile_marks(data, hits)
-        return Candidates(_joined(data, ends, lines[of_profile]), _texts(data, ends, lines[~of_profile]))
+    def hits(self, data: Buffer) -> Positions:
+        """Where one of the texts stands, ascending; of several that overlap one is told at least.
 
-    def _hits(self, data: Buffer) -> Positions:
-        """Where one of the texts stands, ascending. Bytes that are no ASCII are made so, which keeps all places."""
+        Bytes that are no ASCII are made so, which keeps all places, and may make a hit of what is none.
+        """
+        if len(data) <= _LITTLE:
+            text = _seven_bits(bytes(data))
+            return np.array(sorted({at for sought in self._encoded for at in _places_of(sought, text)}), np.int64)
+        view = memoryview(data)
         begins = range(0, len(data), _BLOCK)
-        text = np.frombuffer(data, np.uint8)
-        blocks = [(text[begin : begin + _BLOCK + self._longest] & _SEVEN_BITS).tobytes() for begin in begins]
-        found = (
-            pl.DataFrame(
-                {"text": pl.Series(blocks, dtype=pl.Binary).cast(pl.String), "at": pl.Series(begins, dtype=pl.Int64)}
-            )
-            .lazy()
-            .select("at", pl.col("text").str.find_many(self._texts, leftmost=True))
-            .explode("text", empty_as_null=False)
-            .filter(pl.col("text") < _BLOCK)  # what begins behind that is found with the next block
-            .select(pl.col("at") + pl.col("text"))
-            .collect()
-        )
-        return found.to_series().to_numpy()
+        blocks = [_seven_bits(bytes(view[begin : begin + _BLOCK + self._longest])) for begin in begins]
+        found = pl.DataFrame(
+            {
+                "at": pl.Series(begins, dtype=pl.Int64),
+                # "leftmost" is the kind of search for which there are vector instructions
+                "text": pl.Series(blocks, dtype=pl.Binary).cast(pl.String).str.find_many(self._texts, leftmost=True),
+            }
+        ).filter(pl.col("text").list.len() > 0)
+        hits = found.explode("text").select(pl.col("at") + pl.col("text"))
+        return np.unique(hits.to_series().to_numpy())
 
 
-def _line_ends(data: Buffer) -> Positions:
-    """Where each line ends."""
-    text = np.frombuffer(data, np.uint8)
-    ends = [np.flatnonzero(text[at : at + _BLOCK] == _LINE_END) + at for at in range(0, text.size, _BLOCK)]
-    return np.concatenate(ends if text[-1] == _LINE_END else [*ends, [text.size]])
+class RareTexts:
+    """Finds the lines that hold MARKS, or one of some other texts that few lines hold."""
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        """`texts` besides MARKS. Raises ValueError for one that is not ASCII."""
+        self._search = TextSearch([*(mark for mark in MARKS if mark not in _BRACKETED), *texts])
+
+    def lines(self, places: Places) -> Positions:
+        """The numbers of the lines that hold one of the texts, and maybe of some others, ascending."""
+        first = words_at(words_of(places.data), places.brackets)
+        marked = np.zeros(first.size, np.bool_)
+        for mark in _BRACKETED:
+            marked |= first == word(mark.encode()[:_WORD])
+        hits = np.concatenate([places.brackets[marked], self._search.hits(places.data)])
+        return np.unique(np.searchsorted(places.ends, hits))
 
 
-def _profile_marks(data: Buffer, hits: Positions) -> Flags:
-    """Which of the hits are marks of profile lines (a byte that only looks like ASCII makes none)."""
-    if len(data) < _WORD:
-        return np.zeros(hits.size, np.bool_)
-    words, last = words_of(data), len(data) - _WORD
-    first = words[np.minimum(hits, last)]
-    found = np.zeros(hits.size, np.bool_)
-    for mark in map(str.encode, _PROFILE_MARKS):
-        end = words[np.minimum(hits + len(mark) - _WORD, last)]
-        found |= (first == word(mark[:_WORD])) & (end == word(mark[-_WORD:]))
-    return found
+def _places_of(sought: bytes, text: bytes) -> Iterator[int]:
+    at = text.find(sought)
+    while at >= 0:
+        yield at
+        at = text.find(sought, at + 1)
 
 
-def _joined(data: Buffer, ends: Positions, lines: Positions) -> bytes:
-    """These lines as UTF-8; neighbours are copied in one go."""
-    if not lines.size:
-        return b""
-    lines = lines[np.diff(lines, prepend=-1) > 0]
-    first = np.diff(lines, prepend=-2) > 1
-    last = np.append(first[1:], True)
-    begins, stops = _begins(ends, lines[first]).tolist(), ends[lines[last]].tolist()
-    view = memoryview(data)
-    joined = b"\n".join([view[begin:stop] for begin, stop in zip(begins, stops, strict=True)])
-    return joined if joined.isascii() else joined.decode("utf-8", "replace").encode()
-
-
-def _texts(data: Buffer, ends: Positions, lines: Positions) -> list[str]:
-    lines = lines[np.diff(lines, prepend=-1) > 0]
-    begins, stops = _begins(ends, lines).tolist(), ends[lines].tolist()
-    view = memoryview(data)
-    return [bytes(view[begin:stop]).decode("utf-8", "replace") for begin, stop in zip(begins, stops, strict=True)]
-
-
-def _begins(ends: Positions, lines: Positions) -> Positions:
-    return np.where(lines > 0, ends[lines - 1] + 1, 0)
-
-
-def _can_overlap(one: str, other: str) -> bool:
-    """Whether the texts can share characters where both stand."""
-    if one in other or other in one:
-        return True
-    shorter = min(len(one), len(other))
-    return any(one[-size:] == other[:size] or other[-size:] == one[:size] for size in range(1, shorter))
+def _seven_bits(text: bytes) -> bytes:
+    return text if text.isascii() else (np.frombuffer(text, np.uint8) & _SEVEN_BITS).tobytes()

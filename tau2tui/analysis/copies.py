@@ -38,10 +38,10 @@ class Said:
             return NO_ERRORS if columns is None else NO_ERRORS.select(columns)
         frames = [part.frame(name, columns) for part in self.parts if part.rows(name)]
         frames += self.problems if name == "skipped" else []
-        if len(frames) == 1:
-            return frames[0]
+        if frames:
+            return pl.concat(frames, rechunk=False)
         nothing = with_identity(SCHEMAS[name]).to_frame()
-        return pl.concat([nothing if columns is None else nothing.select(columns), *frames], rechunk=False)
+        return nothing if columns is None else nothing.select(columns)
 
 
 class _Merged:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tau2tui.analysis.candidates import LineFinder
+from tau2tui.analysis.candidates import RareTexts
 from tau2tui.analysis.events import ANSI
+from tau2tui.analysis.frames import NO_ERRORS
 from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors
 from tau2tui.config import Config
@@ -23,7 +24,7 @@ _BOUND = r"\^|\$|\\[AbBZz<>]"
 class ErrorPatterns:
     """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`.
 
-    `finder` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
+    `rare` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
     every pattern needs some plain text.
     """
 
@@ -34,10 +35,10 @@ class ErrorPatterns:
         self._bound = re.search(_BOUND, self._any) is not None
         texts = [required_literals(pattern) for pattern in patterns.values()]
         try:
-            self.finder = LineFinder([text.strip("[] ") for each in texts for text in each or ()])
+            self.rare = RareTexts([text for each in texts for text in each or ()])
             self.texts_known = all(each is not None for each in texts)
         except ValueError:
-            self.finder, self.texts_known = LineFinder(), False
+            self.rare, self.texts_known = RareTexts(), False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,6 +46,8 @@ class ErrorPatterns:
 
     def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
         """The rows of ERRORS in these lines, with IDENTITY."""
+        if lines.is_empty():
+            return NO_ERRORS
         return parse_errors(self.candidates(lines), self._compiled, file_domain)
 
     def candidates(self, lines: pl.Series) -> pl.Series:

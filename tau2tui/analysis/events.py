@@ -14,13 +14,13 @@ import polars as pl
 
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
 from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
-from tau2tui.analysis.usual_lines import read_usual_lines, with_nulls
+from tau2tui.analysis.places import LEVELS, Places, find_places
+from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
+from tau2tui.analysis.wanted import ALL
+from tau2tui.analysis.words import hashes
 
-LEVELS = ("PROFILE", "USER_JUDGE")
 MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
-_FEW = 1000
-"""Lines that are worth to be copied and read together with those of other stretches."""
 _NO_EVENTS = NO_EVENTS.with_columns(line=pl.lit(0, pl.Int64))
 _NO_LINES = pl.DataFrame(schema={"text": pl.String(), "line": pl.Int64()})
 SHOWN = 160
@@ -36,60 +36,57 @@ _BEGUN = r"(?:\[\d{4}-\d\d-\d\d [\d:]*\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *
 class ProfileLines:
     """What stands in a stretch of a log's profile lines, as far as it can be read fast."""
 
-    usual: pl.DataFrame | None
-    """The rows of UsualLines and `record`; None if there are none."""
+    usual: UsualLines
     left: pl.DataFrame
-    """`text` and `line` of those that are laid out in another way."""
-    count: int
+    """`text` and `line` of those that are laid out in another way; `line` is where a line begins."""
+    length: int
+    """Bytes of the stretch."""
 
 
-def read_profile_lines(lines: bytes) -> ProfileLines:
-    """Read lines of UTF-8 that hold MARK, the last without a line end: only the usual ones."""
-    if not lines:
-        return ProfileLines(None, _NO_LINES, 0)
-    usual = read_usual_lines(lines)
-    text = (
-        pl.DataFrame([pl.Series("text", [lines], dtype=pl.Binary).cast(pl.String)])
-        .lazy()
-        .select(pl.col("text").str.split("\n"))
-        .explode("text")
-        .collect()
-    )
-    if usual is None:
-        return ProfileLines(None, text.with_columns(line=pl.int_range(pl.len(), dtype=pl.Int64)), text.height)
-    left = np.ones(text.height, np.bool_)
-    left[usual.line] = False
-    others = np.flatnonzero(left)
-    found = text["text"][others]
-    if found.len() < _FEW:  # of its own, so that it does not hold on to the stretch
-        found = pl.Series("text", found.to_list(), dtype=pl.String)
-    usual_text = text["text"][usual.line] if others.size else text["text"]
-    body = pl.col("text").cast(pl.Binary).bin.slice(pl.col("offset"), pl.col("length"))
-    rows = usual.rows.with_columns(usual_text).select(
-        pl.exclude("text", "offset", "length"), body.hash().alias("record")
-    )
-    return ProfileLines(rows, pl.DataFrame([found, pl.Series("line", others)]), text.height)
+def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] = ALL.columns) -> ProfileLines:
+    """Read the lines with a mark of profile lines, and only the usual ones."""
+    usual = read_usual_lines(places, _of_lines(columns, file_domain))
+    left = np.setdiff1d(places.mark_lines, usual.line)
+    if not left.size:
+        return ProfileLines(usual, _NO_LINES, len(places.data))
+    texts = pl.Series("text", places.texts(left), dtype=pl.String)
+    return ProfileLines(usual, pl.DataFrame([texts, pl.Series("line", places.begins(left))]), len(places.data))
 
 
-def join_profile_lines(parts: Sequence[ProfileLines], file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The events of stretches in their order, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    begins = np.cumsum([0, *(part.count for part in parts)])
-    left = [part.left.with_columns(pl.col("line") + begin) for part, begin in zip(parts, begins, strict=False)]
-    others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
-    rows = [
-        part.usual.with_columns(pl.col("line") + begin) if others.height else part.usual
+def _of_lines(columns: Sequence[str], file_domain: str) -> frozenset[str]:
+    """What must be read of usual lines to know these columns of the events."""
+    wanted = set(columns) & WHOLE
+    if "task_id" in columns or ("domain" in columns and not file_domain):
+        wanted.add("task")
+    if "timed" in columns:
+        wanted.add("at")
+    return frozenset(wanted)
+
+
+def join_profile_lines(
+    parts: Sequence[ProfileLines], file_domain: str, columns: Sequence[str] = ALL.columns
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events of stretches in their order, and the lines that could not be read (SKIPPED with IDENTITY)."""
+    begins = np.cumsum([0, *(part.length for part in parts)]).tolist()
+    left = [
+        part.left.with_columns(pl.col("line") + begin)
         for part, begin in zip(parts, begins, strict=False)
-        if part.usual is not None
+        if part.left.height
     ]
-    events = _events(pl.concat(rows, rechunk=False), file_domain) if rows else _NO_EVENTS
+    others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
+    found = [(part.usual, begin) for part, begin in zip(parts, begins, strict=False) if part.usual.line.size]
+    if not found:
+        return others[list(columns)], unread
+    events = _events(*joined(*zip(*found, strict=True)), file_domain, columns)
     if others.height:
-        events = pl.concat([events, others]).sort("line")
-    return events.drop("line"), unread
+        events = pl.concat([events, others.select(*columns, "line")]).sort("line")
+    return events[list(columns)], unread
 
 
 def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    return join_profile_lines([read_profile_lines("\n".join(lines.to_list()).encode())], file_domain)
+    places = find_places("\n".join(lines.to_list()).encode())
+    return join_profile_lines([read_profile_lines(places, file_domain)], file_domain)
 
 
 def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -100,7 +97,7 @@ def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFram
     heads = _heads(text.alias("text")).with_columns(lines["line"])
     rows = heads.select(
         "text",
-        "record",
+        _hashes(heads["body"]),
         "line",
         pl.col("at").str.strip_chars().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False),
         pl.col("level").cast(EVENTS["level"]),
@@ -125,17 +122,25 @@ def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFram
     return rows.filter(readable).select(*names, "line"), skipped_lines(unread, "profile")
 
 
-def _events(rows: pl.DataFrame, file_domain: str) -> pl.DataFrame:
-    """The rows of usual lines as EVENTS with IDENTITY and `line`."""
-    tasks = rows.select(pl.col("task").unique())
-    split = tasks.select("task", *split_task(file_domain, pl.col("task").cast(pl.String)))
-    level = pl.when("judge").then(pl.lit("USER_JUDGE")).otherwise(pl.lit("PROFILE")).cast(EVENTS["level"])
-    return (
-        with_nulls(rows)
-        .with_columns(level.alias("level"), pl.col("error").fill_null(value=False), pl.lit(value=True).alias("timed"))
-        .join(split, on="task", how="left", maintain_order="left")
-        .select(*with_identity(EVENTS).names(), "line")
-    )
+def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, columns: Sequence[str]) -> pl.DataFrame:
+    """What was read of usual lines as these columns of EVENTS and IDENTITY, and `line`: all in one go."""
+    named = pl.Series(texts, dtype=pl.Categorical)
+    made = {
+        "level": pl.col("judge").cast(pl.UInt8).cat.to(EVENTS["level"]),
+        "type": pl.col("type").cat.to(EVENTS["type"]),
+        "at": pl.col("at").cast(EVENTS["at"]),
+        "error": pl.col("error") == 1,
+        "has_tool_calls": pl.when(pl.col("has_tool_calls") >= 0).then(pl.col("has_tool_calls") == 1),
+        "timed": pl.lit(value=True),
+        "domain": pl.lit(file_domain).cast(EVENTS["domain"]),
+        **{name: pl.col(name).fill_nan(None) for name in MILLISECONDS},
+        **{name: pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in COUNTS},
+        **{name: pl.lit(named).gather(pl.col(name)) for name in NAMES},
+    }
+    if "task" in rows.columns:
+        split = pl.DataFrame({"task": pl.Series(texts, dtype=pl.String)}).select(*split_task(file_domain))
+        made |= {name: pl.lit(split[name]).gather(pl.col("task")) for name in split.columns}
+    return rows.select(*(made.get(name, pl.col(name)).alias(name) for name in columns), "line")
 
 
 def split_task(file_domain: str, task: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
@@ -185,7 +190,7 @@ def _last_records(lines: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _heads(lines: pl.Series) -> pl.DataFrame:
-    """text, level, at, task, thread and message (from the event's name on), all text.
+    """text, body (behind the level), level, at, task, thread and message (from the event's name on), all text.
 
     Cut at literals: a regular expression with these groups takes ten times as long.
     """
@@ -197,10 +202,18 @@ def _heads(lines: pl.Series) -> pl.DataFrame:
             body=pl.coalesce(profile, judge).str.strip_chars_end(),
             level=pl.when(profile.is_not_null()).then(pl.lit("PROFILE")).otherwise(pl.lit("USER_JUDGE")),
         )
-        .with_columns(at=_before(body, "task="), rest=_after(body, "task="), record=body.cast(pl.Binary).hash())
+        .with_columns(at=_before(body, "task="), rest=_after(body, "task="))
         .with_columns(task=_before(rest, " thread="), rest=_after(rest, " thread="))
         .with_columns(thread=_before(rest, " type="), message=_after(rest, " type="))
     )
+
+
+def _hashes(bodies: pl.Series) -> pl.Series:
+    """`record`: the hash that usual lines have, too."""
+    texts = [text.encode() for text in bodies.fill_null("")]
+    length = np.array([len(text) for text in texts], np.int64)
+    found = hashes(b"".join(texts), np.cumsum(length) - length, length)
+    return pl.Series("record", found, IDENTITY["record"])
 
 
 def _before(text: pl.Expr, mark: str) -> pl.Expr:

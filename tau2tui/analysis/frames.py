@@ -218,7 +218,7 @@ class Logs:
         return (
             self.tasks.is_empty()
             and self.driver.is_empty()
-            and all(part.is_empty() for part in self.event_parts(("type",)))
+            and all(part.is_empty() for part in self.event_parts(("domain",)))
         )
 
 
@@ -260,7 +260,7 @@ def concat(parts: Sequence[Records], *, rechunk: bool = False) -> Records:
 
     def joined(nothing: pl.DataFrame, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         found = [frame for frame in frames if frame.height]
-        return pl.concat([nothing, *found], rechunk=rechunk) if found else nothing
+        return pl.concat(found, rechunk=rechunk) if found else nothing
 
     return Records(
         joined(NO_EVENTS, [part.events for part in parts]),

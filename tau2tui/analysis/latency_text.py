@@ -17,6 +17,7 @@ from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.samples import PERCENTILES, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
+from tau2tui.analysis.wanted import Wanted
 from tau2tui.errors import NothingToRead
 
 _CHART_HEIGHT = 16
@@ -35,6 +36,11 @@ class LatencyQuestion:
     series: str | None = None
     by: tuple[str, ...] = ()
     every: str = "10m"
+
+    @property
+    def wanted(self) -> Wanted:
+        """What must be read to answer it. Raises ValueError for a breakdown that there is not."""
+        return Wanted(Samples(self.metric, self.by, self.every).columns, rare=False)
 
 
 def answer_json(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> dict[str, Any]:

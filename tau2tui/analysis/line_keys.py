@@ -21,6 +21,8 @@ NAMES = ("model", "function", "call_type", "from_role", "to_role", "expert", "re
 FLAGS = ("has_tool_calls", "error")
 
 COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
+LONGEST_KEY = 32
+"""Bytes of a key that are looked at; none of those that mean a column is as long."""
 
 
 class Keys:
@@ -52,21 +54,27 @@ class Keys:
         mixed >>= np.uint64(64 - self._BITS)
         return mixed.view(np.int64)
 
-    def columns(self, words: Words, start: Positions, length: Positions) -> NDArray[np.uint8]:
-        """The number of the column that each key means; len(COLUMNS) for a key that means none."""
-        end = start + length
-        end -= 8
-        last = words[end]
-        last &= LAST.take(length, mode="clip")
+    def columns(
+        self, words: Words, start: Positions, length: Positions, last: Words, wanted: frozenset[str]
+    ) -> NDArray[np.uint8]:
+        """The number of the column that each key means; len(COLUMNS) for a key that means none that is wanted.
+
+        `last`: the words that end where the keys end.
+        """
+        last = last & LAST.take(length, mode="clip")
         key = self.table.take(self._slots(last, length, self.factor))
-        known = self.length.take(key) == length
+        column = np.array([number if name in wanted else len(COLUMNS) for number, name in enumerate(COLUMNS)], np.uint8)
+        column = np.append(column, np.uint8(len(COLUMNS))).take(self.column).take(key)
+        known = column < len(COLUMNS)
+        known &= self.length.take(key) == length
         known &= self.last.take(key) == last
         for at, before in zip((0, 8, 16), self.before, strict=True):
             if (long := np.flatnonzero(known & (length > at + 8))).size:
                 rest = FIRST.take(length.take(long) - at, mode="clip")
                 rest &= words[start.take(long) + at]
                 known[long] = rest == before.take(key.take(long))
-        return np.where(known, self.column.take(key), np.uint8(len(COLUMNS)))
+        column[~known] = len(COLUMNS)
+        return column
 
 
 def _last(text: bytes) -> np.uint64:

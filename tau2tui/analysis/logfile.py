@@ -24,6 +24,7 @@ from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
 from tau2tui.analysis.reading import ANCHOR, IN_USE, read_all
 from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
+from tau2tui.analysis.wanted import ALL, Wanted
 
 _LITTLE = 64 << 10
 """New bytes that are only kept until somebody asks what they say: whoever does asks for many of these at once."""
@@ -39,16 +40,24 @@ class LogFile:
     """A log, what it has said so far, and where the next complete line begins."""
 
     def __init__(
-        self, path: Path, *, follow: bool = False, cache: LogCache | None = None, spill: Spill | None = None
+        self,
+        path: Path,
+        *,
+        follow: bool = False,
+        cache: LogCache | None = None,
+        spill: Spill | None = None,
+        wanted: Wanted = ALL,
     ) -> None:
         """With `follow` the file is kept open: what is still written to it after a rotation is read too.
 
-        With `spill` what it says does not stay in memory, but lies in the cache, or else in that file.
+        With `spill` what it says does not stay in memory, but lies in the cache, or else in that file. What is not
+        `wanted` is only read where it goes into the cache.
         """
         self.path = path
         self.domain = file_domain(path)
         self.incidents: list[Incident] = []
         self._follow, self._cache, self._spill = follow, cache, spill
+        self._wanted = wanted if cache is None else ALL
         self._put_away: Callable[[Records], Kept | None] | None = spill.keep if spill else None
         self._file: BinaryIO | None = None
         self._seen: Signature | None = None
@@ -208,14 +217,15 @@ class LogFile:
         if unpack is not None:
             file.seek(0)
             archive = Archive(file, unpack)
-            for part in read_all(archive.whole_lines(), size, self.domain, patterns):
+            for part in read_all(archive.whole_lines(), size, self.domain, patterns, self._wanted):
                 self._add(part.records)
             self._packed, self._ended = True, (archive.problem, archive.rest[:STRETCH].decode("utf-8", "replace"))
             return True
         if size - self._offset <= _LITTLE and self._parts:
             return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
         changed = False
-        for part in read_all(whole_lines(file, self._offset, IN_USE), size - self._offset, self.domain, patterns):
+        lines = whole_lines(file, self._offset, IN_USE)
+        for part in read_all(lines, size - self._offset, self.domain, patterns, self._wanted):
             self._add(part.records)
             self._offset += part.length
             self._before = (self._before + part.end)[-ANCHOR:]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tau2tui.analysis.candidates import TextSearch
 from tau2tui.analysis.markers import ETA_MARK, TASK_MARK, parse_markers
 from tau2tui.analysis.stretches import text_blocks
 
@@ -21,6 +22,9 @@ BEFORE_ALL = datetime(1, 1, 1)  # noqa: DTZ001 - as the logs: local, without zon
 _STRETCH = 16 << 20
 _LOOK_BACK = 1 << 12
 _MARK = re.compile(f"{re.escape(TASK_MARK)}|{re.escape(ETA_MARK)}|FINISHED SIMULATION".encode())
+_TURNS = ("Evaluation starts: ", "Paused: ", "Request pause: ", "Request resume: ", "Request concurrency: ")
+_SEARCH = TextSearch([TASK_MARK, ETA_MARK, "FINISHED SIMULATION", *(f"] {text}" for text in _TURNS)])
+"""Every line of interest holds one of these: the expressions are slow, and see no other line."""
 _STAMP = re.compile(rb"\[(?:[A-Z_]+\] )?(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?)")
 _TURN = re.compile(
     rb"\[(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\] (?:"
@@ -154,26 +158,39 @@ def _marked_lines(path: Path, first: list[datetime]) -> Iterator[str | _Turn]:
             found = _STAMP.search(stretch)
             first += [at for at in [_time(found[1]) if found else None] if at]
         done = 0
-        for found in _TURN.finditer(stretch):
-            if at := _time(found["at"]):
-                limit = found["limit"] or found["changed"]
-                yield _Turn(
-                    at, bool(found["start"]), bool(found["pause"]), bool(found["resume"]), int(limit) if limit else None
-                )
-        for found in _MARK.finditer(stretch):
-            begin = stretch.rfind(b"\n", 0, found.start()) + 1
-            if begin < done:
-                continue  # a second mark in the same line
-            end = stretch.find(b"\n", found.end())
-            line = stretch[begin : end if end >= 0 else len(stretch)]
+        for begin, line in _lines_of_interest(stretch):
+            yield from _turns(line)
+            if not (mark := _MARK.search(line)):
+                continue
             stamp = _last_stamp(stretch, done, begin) or stamp
             done = begin + len(line)
-            own = _STAMP.search(line, 0, found.start() - begin)
+            own = _STAMP.search(line, 0, mark.start())
             stamp = own[1] if own else stamp
             text = line.decode("utf-8", "replace")
             head = "" if own or not stamp else f"[{stamp.decode()}] "
             yield head + text
         stamp = _last_stamp(stretch, done, len(stretch)) or stamp
+
+
+def _lines_of_interest(stretch: bytes) -> Iterator[tuple[int, bytes]]:
+    """Where each line begins that may hold one of the texts, and the line."""
+    behind = 0
+    for at in _SEARCH.hits(stretch).tolist():
+        if at < behind:
+            continue  # a second one in the same line
+        begin = stretch.rfind(b"\n", 0, at) + 1
+        end = stretch.find(b"\n", at)
+        behind = end if end >= 0 else len(stretch)
+        yield begin, stretch[begin:behind]
+
+
+def _turns(line: bytes) -> Iterator[_Turn]:
+    for found in _TURN.finditer(line):
+        if at := _time(found["at"]):
+            limit = found["limit"] or found["changed"]
+            yield _Turn(
+                at, bool(found["start"]), bool(found["pause"]), bool(found["resume"]), int(limit) if limit else None
+            )
 
 
 def _last_stamp(data: bytes, begin: int, end: int) -> bytes:

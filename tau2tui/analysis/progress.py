@@ -10,7 +10,8 @@ from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.marks import Marks, read_marks
 from tau2tui.analysis.moment import Moment
 from tau2tui.analysis.scan import read_logs
-from tau2tui.analysis.timeline import unit_runs
+from tau2tui.analysis.timeline import COLUMNS, unit_runs
+from tau2tui.analysis.wanted import Wanted
 from tau2tui.core.durations import Durations
 from tau2tui.core.outlook import Outlook
 from tau2tui.errors import NothingToRead
@@ -20,14 +21,20 @@ _LIVE = timedelta(days=1)
 
 
 def progress_of(
-    files: Sequence[Path], now: datetime | None = None, concurrency: int | None = None, earlier: Durations = ()
+    files: Sequence[Path],
+    now: datetime | None = None,
+    concurrency: int | None = None,
+    earlier: Durations = (),
+    *,
+    use_cache: bool = False,
 ) -> Outlook:
     """How far the run of these logs was at `now`.
 
     Without `now` it is the present if the logs are of today, else the last time in them. `concurrency`: units at once,
-    else what the driver said last, else the most that ran side by side of late. Raises NothingToRead.
+    else what the driver said last, else the most that ran side by side of late. `use_cache` as in `read_logs`. Raises
+    NothingToRead.
     """
-    logs, marks = _read(files)
+    logs, marks = _read(files, use_cache)
     newest = _newest(logs, marks)
     if now is None:
         present = datetime.now()
@@ -35,15 +42,16 @@ def progress_of(
     return Moment(logs, marks, now, concurrency, earlier).outlook()
 
 
-def durations_of(files: Sequence[Path]) -> Durations:
+def durations_of(files: Sequence[Path], *, use_cache: bool = False) -> Durations:
     """How long the units of these logs took, by domain: of an earlier run. Raises NothingToRead."""
-    logs, marks = _read(files)
+    logs, marks = _read(files, use_cache)
     runs = unit_runs(logs, marks, _AT_LAST)
     return tuple((run.domain, (run.ended_at - run.started_at).total_seconds()) for run in runs if run.ended_at)
 
 
-def _read(files: Sequence[Path]) -> tuple[Logs, Marks]:
-    logs = read_logs(files)
+def _read(files: Sequence[Path], use_cache: bool) -> tuple[Logs, Marks]:
+    # Of the events only what tells units is read: what ended stands among the marks.
+    logs = read_logs(files, use_cache=use_cache, wanted=Wanted(COLUMNS))
     if logs.empty:
         raise NothingToRead(f"{', '.join(map(str, files))}: no line of an evaluation")
     try:

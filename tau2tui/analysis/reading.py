@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tau2tui.analysis.candidates import Buffer
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.events import ProfileLines, join_profile_lines, read_profile_lines
 from tau2tui.analysis.frames import Records, concat
 from tau2tui.analysis.markers import MARKS, parse_markers
+from tau2tui.analysis.places import Places, find_places
 from tau2tui.analysis.stretches import STRETCH
+from tau2tui.analysis.wanted import ALL, Wanted
+from tau2tui.analysis.words import Buffer
 
 AT_ONCE = min(len(os.sched_getaffinity(0)), 4)
 """Threads that read, at most: NumPy and Polars let other threads run."""
@@ -42,19 +44,23 @@ class Part:
 
 def parse_stretch(data: Buffer, domain: str, patterns: ErrorPatterns) -> Records:
     """Read whole lines, in whatever bytes they are."""
-    return _joined([_read_stretch(data, patterns)], domain, patterns)
+    reading = _Reading(domain, patterns, ALL)
+    return reading.joined([reading.stretch(data)])
 
 
-def read_all(stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns) -> Iterator[Part]:
+def read_all(
+    stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns, wanted: Wanted = ALL
+) -> Iterator[Part]:
     """Read stretches in their order, of about so many bytes in all."""
+    reading = _Reading(domain, patterns, wanted)
     parts: list[_Stretch] = []
-    for part in _in_order(stretches, size, patterns):
+    for part in reading.in_order(stretches, size):
         parts.append(part)
         if len(parts) == _TOGETHER or sum(part.kept for part in parts) > _MUCH_LEFT:
-            yield _part(parts, domain, patterns)
+            yield reading.part(parts)
             parts = []
     if parts:
-        yield _part(parts, domain, patterns)
+        yield reading.part(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +78,51 @@ class _Stretch:
         return self.profile.left.height + len(self.markers) + len(self.errors)
 
 
-def _read_stretch(data: Buffer, patterns: ErrorPatterns) -> _Stretch:
-    found = patterns.finder.find(data)
-    markers = [line for line in found.others if any(mark in line for mark in MARKS)]
-    errors = found.others if patterns.texts_known else patterns.candidates(text_lines(bytes(data))).to_list()
-    return _Stretch(len(data), bytes(data[-ANCHOR:]), read_profile_lines(found.profile), markers, errors)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a log is read."""
 
+    domain: str
+    patterns: ErrorPatterns
+    wanted: Wanted
 
-def _joined(parts: Sequence[_Stretch], domain: str, patterns: ErrorPatterns) -> Records:
-    events, unread = join_profile_lines([part.profile for part in parts], domain)
-    tasks, driver, unread_markers = parse_markers(line for part in parts for line in part.markers)
-    candidates = pl.Series("line", [line for part in parts for line in part.errors], dtype=pl.String)
-    return Records(events, tasks, driver, patterns.parse(candidates, domain), pl.concat([unread, unread_markers]))
+    def stretch(self, data: Buffer) -> _Stretch:
+        places = find_places(data)
+        profile = read_profile_lines(places, self.domain, self.wanted.columns)
+        markers, errors = self._rare(places) if self.wanted.rare else ([], [])
+        return _Stretch(len(data), bytes(data[-ANCHOR:]), profile, markers, errors)
 
+    def _rare(self, places: Places) -> tuple[list[str], list[str]]:
+        others = places.texts(self.patterns.rare.lines(places))
+        markers = [line for line in others if any(mark in line for mark in MARKS)]
+        if self.patterns.texts_known:
+            return markers, others
+        return markers, self.patterns.candidates(text_lines(bytes(places.data))).to_list()
 
-def _part(parts: Sequence[_Stretch], domain: str, patterns: ErrorPatterns) -> Part:
-    end = b"".join(part.end for part in parts)[-ANCHOR:]
-    return Part(sum(part.length for part in parts), end, concat([_joined(parts, domain, patterns)], rechunk=True))
+    def joined(self, parts: Sequence[_Stretch]) -> Records:
+        events, unread = join_profile_lines([part.profile for part in parts], self.domain, self.wanted.columns)
+        tasks, driver, unread_markers = parse_markers(line for part in parts for line in part.markers)
+        candidates = pl.Series("line", [line for part in parts for line in part.errors], dtype=pl.String)
+        errors = self.patterns.parse(candidates, self.domain)
+        return Records(events, tasks, driver, errors, pl.concat([unread, unread_markers]))
 
+    def part(self, parts: Sequence[_Stretch]) -> Part:
+        end = b"".join(part.end for part in parts)[-ANCHOR:]
+        return Part(sum(part.length for part in parts), end, concat([self.joined(parts)], rechunk=True))
 
-def _in_order(stretches: Iterable[Buffer], size: int, patterns: ErrorPatterns) -> Iterator[_Stretch]:
-    stretches = iter(stretches)
-    if size <= STRETCH or AT_ONCE == 1:
-        for stretch in stretches:
-            yield _read_stretch(stretch, patterns)
-        return
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        waiting: deque[Future[_Stretch]] = deque()
-        for stretch in stretches:
-            waiting.append(pool.submit(_read_stretch, stretch, patterns))
-            if len(waiting) > AT_ONCE:
+    def in_order(self, stretches: Iterable[Buffer], size: int) -> Iterator[_Stretch]:
+        stretches = iter(stretches)
+        if size <= STRETCH or AT_ONCE == 1:
+            yield from map(self.stretch, stretches)
+            return
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            waiting: deque[Future[_Stretch]] = deque()
+            for stretch in stretches:
+                waiting.append(pool.submit(self.stretch, stretch))
+                if len(waiting) > AT_ONCE:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def text_lines(data: bytes) -> pl.Series:

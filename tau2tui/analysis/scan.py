@@ -12,6 +12,7 @@ from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs, Skipped
 from tau2tui.analysis.kept import Spill
 from tau2tui.analysis.logfile import LogFile
+from tau2tui.analysis.wanted import ALL, Wanted
 from tau2tui.errors import NothingToRead
 
 __all__ = ["DRIVER", "ERRORS", "EVENTS", "TASKS", "Logs", "Skipped", "find_logs", "logs_below", "read_logs"]
@@ -49,10 +50,12 @@ def read_logs(
     error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
     *,
     use_cache: bool = False,
+    wanted: Wanted = ALL,
 ) -> Logs:
     """Read logs as they are now, whatever bytes they hold; records that stand in several files count once.
 
-    With `use_cache` what earlier readings have found is taken from the cache, and what this one finds is put there.
+    With `use_cache` what earlier readings have found is taken from the cache, and what this one finds is put there, so
+    that everything is read; without it only what is `wanted`.
 
     What was read lies on disk where it is much, in the cache or in a temporary file, and is brought into memory when
     one of the frames is looked at; `Logs.event_parts` gives a few columns without that.
@@ -63,8 +66,9 @@ def read_logs(
     patterns = ErrorPatterns(error_patterns)
     cache = LogCache(error_patterns) if use_cache else None
     read, spill = [], Spill()
+    wanted = wanted if len(files) == 1 else wanted.in_several()
     for path in files:
-        log = LogFile(path, cache=cache, spill=spill)
+        log = LogFile(path, cache=cache, spill=spill, wanted=wanted)
         try:
             log.advance(patterns)
             read.append(log.said_with_unfinished())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,8 @@ import polars as pl
 from tau2tui.analysis.frames import EVENTS, Logs
 from tau2tui.analysis.marks import Marks
 
-_COLUMNS = ("domain", "task_id", "thread", "at", "step", "duration_ms")
+COLUMNS = ("domain", "task_id", "thread", "at", "step", "duration_ms")
+"""Of the events: what tells units apart."""
 _AFTERWARDS = timedelta(seconds=2)
 """Clocks of two files are read at different moments: a unit's last event may seem that much later than its marker."""
 
@@ -40,8 +42,8 @@ def unit_runs(logs: Logs, marks: Marks, now: datetime) -> tuple[UnitRun, ...]:
     trial is done, is left out.
     """
     runs = defaultdict(list)
-    parts = [part.filter(pl.col("at") <= now) for part in logs.event_parts(_COLUMNS)]
-    for run in _runs(pl.concat([EVENTS.to_frame().select(_COLUMNS), *parts])):
+    parts = [part.filter(pl.col("at") <= now) for part in logs.event_parts(COLUMNS)]
+    for run in _runs(pl.concat([EVENTS.to_frame().select(COLUMNS), *parts])):
         runs[run.domain, run.task_id].append(run)
     marked = [one for one in marks.ended if one.status != "skipped" and (one.at is None or one.at <= now)]
     single = all(one.trial == 0 for one in marked)
@@ -88,9 +90,8 @@ def _runs(events: pl.DataFrame) -> Iterator[UnitRun]:
 
 def most_at_once(runs: Sequence[UnitRun], since: datetime, now: datetime) -> int:
     """The most units that ran side by side when one started, after `since`; 0 if none started."""
-    busiest = 0
-    for run in runs:
-        if run.started_at >= since:
-            at = run.started_at
-            busiest = max(busiest, sum(other.started_at <= at < (other.ended_at or now) for other in runs))
-    return busiest
+    starts = sorted(run.started_at for run in runs)
+    ends = sorted(run.ended_at or now for run in runs)
+    # None ends before it starts, so those that ran at a moment had started by then and not ended.
+    moments = starts[bisect_left(starts, since) :]
+    return max((bisect_right(starts, at) - bisect_right(ends, at) for at in moments), default=0)

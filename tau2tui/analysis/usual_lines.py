@@ -1,14 +1,13 @@
 """The usual profile lines, read without making text of them: pairs that blanks part, in any order.
 
 The idea is that of simdjson (G. Langdale and D. Lemire, "Parsing gigabytes of JSON per second", VLDB Journal 28, 2019):
-first the places of all characters that structure a line, and then whole columns between these places. A line whose
-characters do not alternate as they should, or in which any value is not written as usual, is left to the slower reader
-of `events`, which takes everything.
+first the places of all characters that structure a stretch, and then whole columns between these places. A line in
+which anything is not laid out or written as usual is left to the slower reader of `events`, which takes everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,29 +15,53 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tau2tui.analysis.frames import CALL_TYPES, EVENTS
-from tau2tui.analysis.line_keys import COLUMNS, COUNTS, FLAGS, KEYS, MILLISECONDS, NAMES
+from tau2tui.analysis.frames import CALL_TYPES
+from tau2tui.analysis.line_keys import COLUMNS, COUNTS, FLAGS, KEYS, LONGEST_KEY, MILLISECONDS, NAMES
+from tau2tui.analysis.places import LEVELS, Places
 from tau2tui.analysis.words import (
     FIRST,
     LONGEST_NAME,
-    PADDING,
+    Buffer,
     Flags,
     Positions,
     Words,
+    behind_last_blank,
+    hashes,
     moments,
     names,
     two_decimals,
     whole_numbers,
     word,
+    words_at,
     words_of,
 )
 
-_MARKS = (b"[PROFILE] ", b"[USER_JUDGE] ")
-_BLANK, _EQUALS, _END, _BRACKET = b" =\n["
-_USUAL_PREFIXES = {0: 0, 21: 2, 22: 2, 43: 4, 5: 0, 26: 2, 27: 2, 48: 4}
-"""Length of what the driver puts before a child's line, without and with a colour → blanks in it."""
-_BLANKS_BEFORE = np.array([_USUAL_PREFIXES.get(length, 0) for length in range(64)])
-_RETURN, _COLOUR, _NO_COLOUR = 13, b"\x1b[36m", b"\x1b[0m"
+_PAGE = 4 << 10
+_RETURN, _COLOUR_END = 13, b"\x1b[0m"
+_LEVEL_LENGTHS = [len(f"[{level}] ") for level in LEVELS]
+_TIME_LENGTH = len("2025-12-24 04:28:25.388 ")
+
+PLACED = ("at", "task", "thread", "type")
+"""What stands at the beginning of each line."""
+WHOLE = frozenset((*PLACED, *COLUMNS, "record"))
+"""Everything that can be read of a line; `record` is the hash of what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsualLines:
+    """The lines that were read, as columns: those of WHOLE that are wanted.
+
+    What a line does not say is NaN or -1; of `task` and those of NAMES there are numbers of `texts`, and 0 for nothing.
+    """
+
+    line: Positions
+    """Which of the lines they are, ascending."""
+    begin: Positions
+    """Where they begin."""
+    judge: Flags
+    """Whether the level is that."""
+    columns: Mapping[str, NDArray[Any]]
+    texts: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,253 +71,239 @@ class _Heads:
     line: Positions
     judge: Flags
     begin: Positions
-    """The blank behind the level."""
-    structure: Positions
-    """The number of that blank among all places of structure."""
+    """Behind the level."""
+    first: Positions
+    """The number of the equals sign of the task among all of them; those of thread and type follow."""
     end: Positions
-    """The number of the end of the line among them."""
+    """The number of the first one behind the line."""
+    stop: Positions
+    """Where the last value ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class UsualLines:
-    """The lines that were read, as columns."""
+class _Cells:
+    """Values by column and, within a column, by line; one element for each value that is wanted."""
 
-    line: Positions
-    """Which of the lines they are, ascending."""
-    rows: pl.DataFrame
-    """`at`, `judge` (whether the level is that), `task`, `thread`, `type`, and a column for each that a key may mean.
-
-    Besides `line`, and `offset` and `length`: bytes of the line before the text behind its level, and bytes of that
-    text, without what stands behind it. What a line does not say is NaN or -1, or null for a name.
-    """
-
-
-def read_usual_lines(lines: bytes) -> UsualLines | None:
-    """Read those lines of UTF-8, the last without a line end, that are laid out as usual; None if there are none."""
-    data = b"".join((b"\0" * PADDING, b"\n", lines, b"\n", b"\0" * PADDING))
-    text = np.frombuffer(data, np.uint8)
-    words = words_of(data)
-    structural = text == _BLANK
-    structural |= text == _EQUALS
-    structural |= text == _END
-    places = np.flatnonzero(structural)
-    kinds = text[places]
-    ends = np.flatnonzero(kinds == _END)
-    starts = places[ends[:-1]] + 1
-    _leave_out_what_follows(text, words, places, ends[1:])
-    heads = _heads(text, words, places, kinds, ends, starts)
-    if not heads.line.size:
-        return None
-    usual, columns = _columns(data, words, places, heads)
-    kept = np.flatnonzero(usual)
-    if not kept.size:
-        return None
-    rows = pl.DataFrame(columns)
-    if kept.size < usual.size:
-        rows = rows[kept]
-    line, body = heads.line[kept], heads.begin[kept] + 1
-    rows = rows.with_columns(
-        pl.Series("line", line),
-        pl.Series("offset", body - starts[line]),
-        pl.Series("length", places[ends[line + 1]] - body),
-    )
-    return UsualLines(line, rows)
-
-
-def with_nulls(rows: pl.DataFrame) -> pl.DataFrame:
-    """The columns of UsualLines with null where a line does not say."""
-    return rows.with_columns(
-        *(pl.col(name).fill_nan(None) for name in MILLISECONDS),
-        *(pl.when(pl.col(name) >= 0).then(pl.col(name)) for name in COUNTS),
-        *(pl.when(pl.col(name) >= 0).then(pl.col(name) == 1) for name in FLAGS),
-    )
-
-
-def _leave_out_what_follows(text: NDArray[np.uint8], words: Words, places: Positions, ends: Positions) -> None:
-    """Let the places of line ends be before a carriage return and the end of a colour."""
-    stops = places[ends]
-    stops -= text[stops - 1] == _RETURN
-    stops -= np.where(words[stops - 8] >> np.uint64(32) == word(_NO_COLOUR), len(_NO_COLOUR), 0)
-    places[ends] = stops
-
-
-def _heads(
-    text: NDArray[np.uint8],
-    words: Words,
-    places: Positions,
-    kinds: NDArray[np.uint8],
-    ends: Positions,
-    starts: Positions,
-) -> _Heads:
-    """The lines with one level in them, a time, a task without blanks, a thread and a type, and then pairs only."""
-    stops = places[ends[1:]]
-    brackets = np.flatnonzero(text == _BRACKET)
-    marks, judges = _marks(words, brackets)
-    line = np.searchsorted(starts, marks, "right") - 1
-    alone = np.bincount(line, minlength=starts.size)[line] == 1
-    line, marks, judge = line[alone], marks[alone], judges[alone]
-
-    begin = marks + np.where(judge, len(_MARKS[1]), len(_MARKS[0])) - 1
-    before = marks - starts[line]
-    structure = ends[line] + 1 + _BLANKS_BEFORE.take(before, mode="clip")
-    structure = np.minimum(structure, places.size - 1)
-    if (other := np.flatnonzero(places[structure] != begin)).size:
-        structure[other] = np.searchsorted(places, begin[other])
-    end = ends[line + 1]
-
-    fits = structure + 8 <= end
-    line, judge, begin, structure, end = line[fits], judge[fits], begin[fits], structure[fits], end[fits]
-    task, thread, kind = places[structure + 3], places[structure + 4], places[structure + 6]
-    repeated = np.zeros(kinds.size, np.int32)
-    np.cumsum(kinds[1:] == kinds[:-1], dtype=np.int32, out=repeated[1:])
-    last_bracket = brackets[np.searchsorted(brackets, stops[line]) - 1]
-    fits = (
-        (task == begin + 29)
-        & (words[begin + 22] >> np.uint64(16) == word(b" task="))
-        & (words[thread] == word(b" thread="))
-        & (words[kind] & FIRST[6] == word(b" type="))
-        & (repeated[end] == repeated[structure + 3])
-        & (kinds[structure + 3] == _EQUALS)
-        & (kinds[end - 1] == _EQUALS)
-        & (last_bracket < kind)
-    )
-    return _Heads(line[fits], judge[fits], begin[fits], structure[fits], end[fits])
-
-
-def _marks(words: Words, brackets: Positions) -> tuple[Positions, Flags]:
-    """Where a level stands, and whether it is USER_JUDGE."""
-    first = words[brackets]
-    profile, judge = (first == word(mark[:8]) for mark in _MARKS)
-    for flags, mark in ((profile, _MARKS[0]), (judge, _MARKS[1])):
-        maybe = np.flatnonzero(flags)
-        flags[maybe] = words[brackets[maybe] + len(mark) - 8] == word(mark[-8:])
-    either = profile | judge
-    return brackets[either], judge[either]
-
-
-def _columns(data: bytes, words: Words, places: Positions, heads: _Heads) -> tuple[Flags, dict[str, pl.Series]]:
-    """The columns of these lines, and in which of the lines all values are written as usual."""
-    at, usual = moments(words, heads.begin + 1)
-
-    def value(place: int) -> tuple[Positions, Positions]:
-        start = places[heads.structure + place] + 1
-        return start, places[heads.structure + place + 1] - start
-
-    thread_start, thread_length = value(5)
-    thread, known = whole_numbers(words, thread_start + thread_length, thread_length)
-    usual &= known
-    columns = {
-        "at": pl.Series(at).cast(pl.Datetime("ms")),
-        "judge": pl.Series(heads.judge),
-        "thread": pl.Series(thread),
-    }
-    columns |= _pairs(data, words, places, heads, usual, {"task": value(3), "type": value(7)})
-    return usual, columns
-
-
-def _pairs(
-    data: bytes,
-    words: Words,
-    places: Positions,
-    heads: _Heads,
-    usual: Flags,
-    named: Mapping[str, tuple[Positions, Positions]],
-) -> dict[str, pl.Series]:
-    """A column for each name in COLUMNS and for the texts `named`, which are places and lengths.
-
-    Lines with an unusual value are struck from `usual`.
-    """
-    count = (heads.end - heads.structure - 8) >> 1
-    row = np.repeat(np.arange(count.size), count)
-    before = np.cumsum(count) - count
-    equals = np.repeat(heads.structure + 9 - 2 * before, count)
-    equals += 2 * np.arange(row.size)
-    key = places.take(equals - 1) + 1
-    value = places.take(equals) + 1
-    column = KEYS.columns(words, key, value - 1 - key)
-    order = np.argsort(column, kind="stable")
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS) + 1))))
-    order = order[: bounds[len(COLUMNS)]]
-    row, start, stop = row.take(order), value.take(order), places.take(equals.take(order) + 1)
-    # In the order of columns and, within a column, of lines: where a value stands among all those of all columns.
-    cell = column.take(order).astype(np.int64)
-    cell *= usual.size
-    cell += row
-    usual[row[1:][cell[1:] == cell[:-1]]] = False
-    values = _Values(data, words, usual, row, cell, start, stop)
-
-    def span(names: tuple[str, ...]) -> slice:
-        first = COLUMNS.index(names[0])
-        return slice(bounds[first], bounds[first + len(names)])
-
-    found = values.milliseconds(span(MILLISECONDS)) | values.counts(span(COUNTS)) | values.flags(span(FLAGS))
-    return found | values.names(span(NAMES), named)
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Values by column and line; each method reads those of some columns and strikes the lines of unusual ones."""
-
-    data: bytes
-    words: Words
-    usual: Flags
     row: Positions
-    cell: Positions
-    """Number of the column times the number of lines, and the number of the line."""
     start: Positions
     stop: Positions
+    cell: Positions
+    """Number of the column times the number of lines, and the number of the line."""
+    bounds: Positions
+    """Where each of COLUMNS begins."""
+    kind_stop: Positions
+    """For each line, where its type ends."""
 
-    def milliseconds(self, span: slice) -> dict[str, pl.Series]:
-        numbers, known = two_decimals(self.words, self.stop[span], self.stop[span] - self.start[span])
+    def span(self, columns: tuple[str, ...]) -> slice:
+        """The elements of neighbouring columns."""
+        first = COLUMNS.index(columns[0])
+        return slice(self.bounds[first], self.bounds[first + len(columns)])
+
+
+def read_usual_lines(places: Places, wanted: frozenset[str] = WHOLE) -> UsualLines:
+    """Read those lines that are laid out as usual."""
+    words = words_of(places.data)
+    heads = _heads(places, words)
+    usual = np.ones(heads.line.size, np.bool_)
+    cells = _cells(places, words, heads, usual, wanted)
+    read = _Reader(places.data, words, usual, cells)
+    columns, texts = read.columns(places, heads, wanted)
+    begin, line, judge = places.begins(heads.line), heads.line, heads.judge
+    if not usual.all():
+        kept = np.flatnonzero(usual)
+        begin, line, judge = begin[kept], line[kept], judge[kept]
+        columns = {name: values[kept] for name, values in columns.items()}
+    return UsualLines(line, begin, judge, columns, texts)
+
+
+def _heads(places: Places, words: Words) -> _Heads:
+    """The lines with one level in them, a time, a task, a thread and a type, and then pairs only."""
+    text = np.frombuffer(places.data, np.uint8)
+    line, begin = places.mark_lines, places.marks + np.where(places.judges, *reversed(_LEVEL_LENGTHS))
+    first, end = np.searchsorted(places.equals, begin), np.searchsorted(places.equals, places.ends[line])
+    fits = end - first >= 4
+    fits[1:] &= line[1:] != line[:-1]
+    fits[:-1] &= line[1:] != line[:-1]
+    fits &= ~_not_ascii(text, places.ends)[line]
+    line, begin, first, end = (part[fits] for part in (line, begin, first, end))
+    judge = places.judges[fits]
+
+    stop = places.ends[line]
+    stop -= text[stop - 1] == _RETURN
+    stop -= np.where(words[stop - 8] >> np.uint64(32) == word(_COLOUR_END), len(_COLOUR_END), 0)
+    task, thread, kind = (places.equals[first + place] for place in range(3))
+    last_bracket = places.brackets[np.searchsorted(places.brackets, stop) - 1]
+    fits = (
+        (task == begin + (_TIME_LENGTH + len("task")))
+        & (words[task - 7] >> np.uint64(16) == word(b" task="))
+        & (words[thread - 7] == word(b" thread="))
+        & (words_at(words, kind - 5) & FIRST[6] == word(b" type="))
+        & (last_bracket < kind)
+        & (text[stop - 1] > ord(" "))
+        & (text[stop - 1] <= ord("~"))
+    )
+    return _Heads(line[fits], judge[fits], begin[fits], first[fits], end[fits], stop[fits])
+
+
+def _not_ascii(text: NDArray[np.uint8], ends: Positions) -> Flags:
+    """Which of the lines hold other characters."""
+    flags = np.zeros(ends.size, np.bool_)
+    whole = text.size // _PAGE
+    highest = text[: whole * _PAGE].reshape(whole, _PAGE).max(axis=1, initial=0)
+    for at in np.append(np.flatnonzero(highest > 0x7F), whole) * _PAGE:
+        flags[np.searchsorted(ends, at + np.flatnonzero(text[at : at + _PAGE] > 0x7F))] = True
+    return flags
+
+
+def _cells(places: Places, words: Words, heads: _Heads, usual: Flags, wanted: frozenset[str]) -> _Cells:
+    """The wanted pairs of these lines; those in which they do not alternate with blanks are struck from `usual`."""
+    count = heads.end - heads.first - 3
+    before = np.cumsum(count) - count
+    row = np.repeat(np.arange(count.size), count)
+    number = np.repeat(heads.first + 3 - before, count)
+    number += np.arange(row.size)
+    sign = places.equals.take(number)
+    length, last = behind_last_blank(words, sign, LONGEST_KEY)
+    key = sign - length
+    odd = length < 0
+    number -= 1
+    odd |= key - 1 <= places.equals.take(number)  # no blank since the last pair
+    usual[row.take(np.flatnonzero(odd))] = False
+
+    stop = np.empty_like(key)
+    stop[:-1] = key[1:] - 1
+    stop[before[1:] - 1] = heads.stop[:-1]
+    stop[-1:] = heads.stop[-1:]
+    column = KEYS.columns(words, key, length, last, wanted)
+    named = np.flatnonzero(column < len(COLUMNS))
+    column = column.take(named)
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS)))))
+    in_order = np.argsort(column, kind="stable")
+    order = named.take(in_order)
+    row = row.take(order)
+    cell = column.take(in_order).astype(np.int64)
+    cell *= usual.size
+    cell += row
+    usual[row.take(np.flatnonzero(cell[1:] == cell[:-1]))] = False  # the same one twice
+    return _Cells(row, sign.take(order) + 1, stop.take(order), cell, bounds, key.take(before) - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads values; each method strikes the lines of those that are not written as usual."""
+
+    data: Buffer
+    words: Words
+    usual: Flags
+    cells: _Cells
+
+    def columns(
+        self, places: Places, heads: _Heads, wanted: frozenset[str]
+    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """The wanted columns, and the texts whose numbers stand in them."""
+        task, thread, kind = (places.equals[heads.first + place] for place in range(3))
+        found: dict[str, NDArray[Any]] = {"type": self._types(kind + 1, self.cells.kind_stop)}
+        if "at" in wanted:
+            found["at"], known = moments(self.words, heads.begin)
+            self.usual[~known] = False
+        if "thread" in wanted:
+            end = kind - len(" type")
+            found["thread"], known = whole_numbers(self.words, end, end - thread - 1)
+            self.usual[~known] = False
+        if "record" in wanted:
+            found["record"] = hashes(self.data, heads.begin, heads.stop - heads.begin)
+        found |= self._milliseconds(wanted) | self._counts(wanted) | self._flags(wanted)
+        named = {"task": (task + 1, thread - len(" thread"))} if "task" in wanted else {}
+        more, texts = self._names(wanted, named)
+        return found | more, texts
+
+    def _types(self, start: Positions, stop: Positions) -> NDArray[np.uint8]:
+        length = stop - start
+        first, last = words_at(self.words, start), self.words[stop - 8]
+        kinds = np.full(start.size, len(CALL_TYPES), np.uint8)
+        for number, kind in enumerate(map(str.encode, CALL_TYPES)):
+            same = (length == len(kind)) & (first == word(kind[:8])) & (last == word(kind[-8:]))
+            kinds[same] = number
+        self.usual[kinds == len(CALL_TYPES)] = False
+        return kinds
+
+    def _milliseconds(self, wanted: frozenset[str]) -> dict[str, NDArray[Any]]:
+        span = self.cells.span(MILLISECONDS)
+        stop = self.cells.stop[span]
+        numbers, known = two_decimals(self.words, stop, stop - self.cells.start[span])
         filled = self._filled(np.nan, MILLISECONDS, numbers, span)
         self._strike(span, known)
         self.usual[np.isnan(filled[0])] = False  # no duration
-        return {name: pl.Series(filled[number]) for number, name in enumerate(MILLISECONDS)}
+        return {name: filled[number] for number, name in enumerate(MILLISECONDS) if name in wanted}
 
-    def counts(self, span: slice) -> dict[str, pl.Series]:
-        whole, known = whole_numbers(self.words, self.stop[span], self.stop[span] - self.start[span])
+    def _counts(self, wanted: frozenset[str]) -> dict[str, NDArray[Any]]:
+        span = self.cells.span(COUNTS)
+        stop = self.cells.stop[span]
+        whole, known = whole_numbers(self.words, stop, stop - self.cells.start[span])
         filled = self._filled(-1, COUNTS, whole, span)
         self._strike(span, known)
-        return {name: pl.Series(filled[number]) for number, name in enumerate(COUNTS)}
+        return {name: filled[number] for number, name in enumerate(COUNTS) if name in wanted}
 
-    def flags(self, span: slice) -> dict[str, pl.Series]:
-        start, length = self.start[span], self.stop[span] - self.start[span]
-        said = ((length != 5) | (self.words[start] & FIRST[5] != word(b"False"))).astype(np.int8)
-        filled = self._filled(np.int8(-1), FLAGS, said, span)
-        return {name: pl.Series(filled[number]) for number, name in enumerate(FLAGS)}
+    def _flags(self, wanted: frozenset[str]) -> dict[str, NDArray[Any]]:
+        span = self.cells.span(FLAGS)
+        start, length = self.cells.start[span], self.cells.stop[span] - self.cells.start[span]
+        text = words_at(self.words, start)
+        true = (length == 4) & (text & FIRST[4] == word(b"True"))
+        known = true | ((length == 5) & (text & FIRST[5] == word(b"False")))
+        filled = self._filled(np.int8(-1), FLAGS, true.astype(np.int8), span)
+        self._strike(span, known)
+        return {name: filled[number] for number, name in enumerate(FLAGS) if name in wanted}
 
-    def names(self, span: slice, more: Mapping[str, tuple[Positions, Positions]]) -> dict[str, pl.Series]:
-        start = np.concatenate([self.start[span], *(start for start, _ in more.values())])
-        length = np.concatenate([self.stop[span] - self.start[span], *(length for _, length in more.values())])
+    def _names(
+        self, wanted: frozenset[str], named: Mapping[str, tuple[Positions, Positions]]
+    ) -> tuple[dict[str, NDArray[Any]], list[str]]:
+        """Those of NAMES, and the texts `named`, which are beginnings and ends for each line and may hold blanks."""
+        span = self.cells.span(NAMES)
+        start = np.concatenate([self.cells.start[span], *(start for start, _ in named.values())])
+        length = np.concatenate([self.cells.stop[span], *(stop for _, stop in named.values())]) - start
         known = length <= LONGEST_NAME
-        codes, texts = names(self.data, self.words, start, np.minimum(length, LONGEST_NAME, out=length))
+        codes, texts = names(self.data, self.words, start, np.minimum(length, LONGEST_NAME))
+        plain = np.array([text.isprintable() for text in texts], np.bool_)
+        known &= plain.take(codes)
+        one = np.array([" " not in text for text in texts], np.bool_)
         codes += np.uint32(1)
         inside, lines = span.stop - span.start, self.usual.size
-        self._strike(span, known[:inside])
+        self._strike(span, known[:inside] & one.take(codes[:inside] - 1))
         filled = self._filled(np.uint32(0), NAMES, codes[:inside], span)
-        all_texts = pl.Series([None, *texts], dtype=pl.Categorical)
-        found = {name: all_texts[pl.Series(filled[number])] for number, name in enumerate(NAMES)}
-        for number, name in enumerate(more):
+        found: dict[str, NDArray[Any]] = {name: filled[number] for number, name in enumerate(NAMES) if name in wanted}
+        for number, name in enumerate(named):
             part = slice(inside + number * lines, inside + (number + 1) * lines)
             self.usual[~known[part]] = False
-            if name == "type":
-                kind = np.array(
-                    [-1, *(CALL_TYPES.index(text) if text in CALL_TYPES else -1 for text in texts)], np.int8
-                )
-                kinds = kind.take(codes[part])
-                self.usual[kinds < 0] = False
-                found[name] = pl.Series(np.maximum(kinds, 0).astype(np.uint8)).cat.to(EVENTS["type"])
-            else:
-                found[name] = all_texts[pl.Series(codes[part])]
-        return found
+            found[name] = codes[part]
+        return found, texts
 
     def _filled(self, missing: Any, columns: tuple[str, ...], values: NDArray[Any], span: slice) -> NDArray[Any]:
         """The values by column and line."""
         lines = self.usual.size
         filled = np.full(len(columns) * lines, missing, values.dtype)
-        filled[self.cell[span] - COLUMNS.index(columns[0]) * lines] = values
+        filled[self.cells.cell[span] - COLUMNS.index(columns[0]) * lines] = values
         return filled.reshape(len(columns), lines)
 
     def _strike(self, span: slice, known: Flags) -> None:
         if not known.all():
-            self.usual[self.row[span][~known]] = False
+            self.usual[self.cells.row[span][~known]] = False
+
+
+def joined(parts: Sequence[UsualLines], begins: Sequence[int]) -> tuple[pl.DataFrame, list[str | None]]:
+    """The columns of lines that were read for the same wanted ones, and the texts whose numbers stand in some.
+
+    Besides those `judge`, and `line`: where a line begins, its part beginning where `begins` says.
+    """
+    texts: dict[str | None, int] = {None: 0}
+    numbers = [np.array([0, *(texts.setdefault(text, len(texts)) for text in part.texts)], np.uint32) for part in parts]
+
+    def column(name: str) -> pl.Series:
+        values = [part.columns[name] for part in parts]
+        if name == "task" or name in NAMES:
+            values = [number.take(code) for number, code in zip(numbers, values, strict=True)]
+        return pl.Series(name, np.concatenate(values))
+
+    line = np.concatenate([part.begin + begin for part, begin in zip(parts, begins, strict=True)])
+    judge = np.concatenate([part.judge for part in parts])
+    frame = pl.DataFrame([pl.Series("line", line), pl.Series("judge", judge), *map(column, parts[0].columns)])
+    return frame, list(texts)

@@ -6,6 +6,7 @@ multiplications (D. Lemire, "Quickly parsing eight digits", 2018), so no value b
 
 from __future__ import annotations
 
+import hashlib
 from typing import TypeAlias
 
 import numpy as np
@@ -14,13 +15,15 @@ from numpy.typing import NDArray
 Positions: TypeAlias = NDArray[np.int64]
 Words: TypeAlias = NDArray[np.uint64]
 Flags: TypeAlias = NDArray[np.bool_]
+Buffer: TypeAlias = bytes | bytearray | memoryview
 
-PADDING = 16
-"""Bytes that must stand before the first and behind the last value: words are read across its ends."""
 LONGEST_NAME = 256
 _LONGEST_NUMBER = 16
 _SLOT_BITS = 14
 _NAME_HASH = np.uint64(0x9E3779B97F4A7C15)
+_PIECE = 64
+_LONG = 4096
+_FACTORS = np.random.default_rng(0).integers(1, 2**63, _PIECE // 8, np.uint64) * np.uint64(2) + np.uint64(1)
 
 
 def _repeated(byte: int) -> np.uint64:
@@ -28,6 +31,7 @@ def _repeated(byte: int) -> np.uint64:
 
 
 _ZEROS, _HIGH_HALVES, _SIX = _repeated(0x30), _repeated(0xF0), _repeated(0x06)
+_BLANKS, _SEVENS = _repeated(0x20), _repeated(0x7F)
 FIRST = np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 """FIRST[n] & word: its first n bytes."""
 LAST = ~FIRST[::-1]
@@ -39,9 +43,86 @@ def word(text: bytes) -> np.uint64:
     return np.uint64(int.from_bytes(text, "little"))
 
 
-def words_of(data: bytes | bytearray | memoryview) -> Words:
-    """The word that begins at each byte."""
-    return np.ndarray((len(data) - 7,), np.dtype("<u8"), data, strides=(1,))
+def words_of(data: Buffer) -> Words:
+    """The word that begins at each byte but the last seven."""
+    return np.ndarray((max(0, len(data) - 7),), np.dtype("<u8"), data, strides=(1,))
+
+
+def words_at(words: Words, start: Positions) -> Words:
+    """The words that begin at these bytes; what would stand behind the end of the text is 0."""
+    last = words.size - 1
+    if not start.size or start.max() <= last:
+        return words[start]
+    if last < 0:
+        return np.zeros(start.size, np.uint64)
+    found = words[np.minimum(start, last)]
+    missing = np.clip(start - last, 0, 8)
+    found[missing == 8] = 0
+    found >>= np.where(missing < 8, 8 * missing, 0).astype(np.uint64)
+    return found
+
+
+def behind_last_blank(words: Words, end: Positions, longest: int) -> tuple[Positions, Words]:
+    """Bytes since the last blank before `end`, at most `longest`, and the last word; -1 where no blank is that near."""
+    length = np.full(end.size, -1, np.int64)
+    last = words[end - 8]
+    rest: Positions | None = None
+    for seen in range(0, longest, 8):
+        text = (last if rest is None else words[end[rest] - (seen + 8)]) ^ _BLANKS
+        # 0x80 in each byte that is 0 now, which are those that were blanks
+        text = ~(((text & _SEVENS) + _SEVENS) | text | _SEVENS)
+        # The exponent of the number is the place of its highest bit; all bits but that are too low to round it up.
+        exponent = (text >> np.uint64(7)).view(np.int64).astype(np.float64).view(np.int64) >> 52
+        number = (7 + seen) - ((exponent - 1023) >> 3)
+        if rest is None:
+            np.copyto(length, number, where=text != 0)
+            rest = np.flatnonzero(text == 0)
+        else:
+            here = np.flatnonzero(text)
+            length[rest.take(here)] = number.take(here)
+            rest = rest.take(np.flatnonzero(text == 0))
+        if not rest.size:
+            break
+    return length, last
+
+
+def hashes(data: Buffer, start: Positions, length: Positions) -> Words:
+    """A hash of 64 bits of each piece of text; it does not depend on what stands around it."""
+    found = length.astype(np.uint64) * _NAME_HASH
+    long = np.flatnonzero(length > _LONG)
+    for place in long:  # a rare one must not make the others wait
+        text = memoryview(data)[int(start[place]) :][: int(length[place])]
+        found[place] = word(hashlib.blake2b(text, digest_size=8).digest())
+    if long.size:
+        length = np.where(length > _LONG, 0, length)
+    for seen in range(0, int(length.max(initial=0)), _PIECE):
+        longer = np.flatnonzero(length > seen)
+        words = _pieces(data, start[longer] + seen)
+        rest = length[longer] - seen
+        if (last := np.flatnonzero(rest < _PIECE)).size:
+            words[last] &= FIRST.take(rest[last, np.newaxis] - 8 * np.arange(_PIECE // 8), mode="clip")
+        # Twice, so that bits of each place come into the lowest ones, before what differs in two words is added up.
+        words = _mixed(_mixed(words) * _NAME_HASH) * _FACTORS
+        found[longer] = _mixed((found[longer] + words.sum(axis=1, dtype=np.uint64)) * _NAME_HASH)
+    return found
+
+
+def _pieces(data: Buffer, start: Positions) -> Words:
+    """The _PIECE bytes from each place on, as words; what would stand behind the end of the text is 0."""
+    size = len(data) - _PIECE + 1
+    inside = start < size
+    found = np.zeros((start.size, _PIECE // 8), np.uint64)
+    if size > 0:
+        pieces = np.ndarray((size,), np.dtype(f"V{_PIECE}"), data, strides=(1,))
+        found[inside] = pieces[start[inside]].view("<u8").reshape(-1, _PIECE // 8)
+    for place in np.flatnonzero(~inside):
+        rest = bytes(memoryview(data)[int(start[place]) :][:_PIECE]).ljust(_PIECE, b"\0")
+        found[place] = np.frombuffer(rest, "<u8")
+    return found
+
+
+def _mixed(text: Words) -> Words:
+    return text ^ (text >> np.uint64(32))
 
 
 def whole_numbers(words: Words, end: Positions, length: Positions) -> tuple[Positions, Flags]:
@@ -73,17 +154,20 @@ def two_decimals(words: Words, end: Positions, length: Positions) -> tuple[NDArr
     return hundredths / 100.0, known
 
 
-def names(data: bytes, words: Words, start: Positions, length: Positions) -> tuple[NDArray[np.uint32], list[str]]:
+def names(data: Buffer, words: Words, start: Positions, length: Positions) -> tuple[NDArray[np.uint32], list[str]]:
     """For each piece of text the number of its name, and the names; texts are compared whole.
 
     Few names stand in many places, so each is found in a table by its hash, and only the first of a kind is decoded.
     """
-    pieces = [words[start] & FIRST.take(length, mode="clip")]
+    pieces = [words_at(words, start)]
+    pieces[0] &= FIRST.take(length, mode="clip")
     hashes = (pieces[0] ^ length.astype(np.uint64)) * _NAME_HASH
     last = np.maximum(length, 8)
     last += start
     last -= 8
-    pieces.append(words[last])  # of a name of less than eight bytes what stands behind it: its first word says all
+    pieces.append(
+        words_at(words, last)
+    )  # of a name of less than eight bytes what stands behind it: its first word says all
     pieces[1][length < 8] = 0
     hashes ^= hashes >> np.uint64(29)
     hashes += pieces[1]
@@ -91,7 +175,7 @@ def names(data: bytes, words: Words, start: Positions, length: Positions) -> tup
     longer: list[tuple[Positions, Words]] = []
     for begin in range(8, int(length.max(initial=0)) - 8, 8):
         inside = np.flatnonzero(length > begin + 8)
-        piece = words[start.take(inside) + begin]
+        piece = words_at(words, start.take(inside) + begin)
         longer.append((inside, piece))
         mixed = hashes.take(inside)
         mixed ^= mixed >> np.uint64(29)
@@ -105,10 +189,11 @@ def names(data: bytes, words: Words, start: Positions, length: Positions) -> tup
 
 
 def _numbered(
-    data: bytes, start: Positions, length: Positions, pieces: list[Words], hashes: Words
+    data: Buffer, start: Positions, length: Positions, pieces: list[Words], hashes: Words
 ) -> tuple[NDArray[np.uint32], list[str]]:
     """Number the names: in each slot of the table one name settles at a time, the others try again."""
     slots = (hashes >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
+    view = memoryview(data)
     numbers, found = np.zeros(length.size, np.uint32), list[str]()
     table, code = np.zeros(1 << _SLOT_BITS, np.int64), np.zeros(1 << _SLOT_BITS, np.uint32)
     rest: Positions | None = None
@@ -123,7 +208,8 @@ def _numbered(
         for piece in (length, *pieces):
             same &= piece.take(first) == (piece if rest is None else piece.take(rest))
         code[slots[kept]] = np.arange(len(found), len(found) + kept.size, dtype=np.uint32)
-        found += [data[begin : begin + size].decode() for begin, size in zip(start[kept], length[kept], strict=True)]
+        bounds = zip(start[kept].tolist(), length[kept].tolist(), strict=True)
+        found += [str(view[begin : begin + size], "utf-8", "replace") for begin, size in bounds]
         if same.all():
             numbers[every] = code.take(slot)
             break

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from tau2tui.cli.measuring import reading_side
-from tau2tui.cli.session import Session, json_option, put, put_json
+from tau2tui.cli.session import Session, cache_option, json_option, put, put_json
 
 _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
 
@@ -32,6 +32,7 @@ _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y
 @click.option(
     "--examples", type=click.IntRange(0), default=3, show_default=True, help="So many tracebacks are shown in full."
 )
+@cache_option
 @json_option
 @click.pass_obj
 def errors(
@@ -41,6 +42,7 @@ def errors(
     now: datetime | None,
     domain: str | None,
     examples: int,
+    use_cache: bool,
     as_json: bool,
 ) -> None:
     """What went wrong in a run, or in any logs.
@@ -50,9 +52,11 @@ def errors(
     traceback once; and the seed's counters as grep counts them. Classes of your own go into [error_patterns].
     """
     from tau2tui.analysis.errors.answers import budget_json, budget_text
-    from tau2tui.analysis.errors.budget import error_budget
+    from tau2tui.analysis.errors.budget import COLUMNS, error_budget
+    from tau2tui.analysis.wanted import Wanted
 
-    side = reading_side(session, paths, outcomes=False)
+    wanted = Wanted(COLUMNS, rare=False)
+    side = reading_side(session, paths, use_cache=use_cache, outcomes=False, wanted=wanted)
     patterns = side.files.config.error_patterns if side.files.config else None
     budget = error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
     if as_json:

@@ -18,6 +18,7 @@ from tau2tui.errors import CommandFailed, NothingToRead
 
 if TYPE_CHECKING:
     from tau2tui.analysis.run_files import Side
+    from tau2tui.analysis.wanted import Wanted
 
 METRICS = {
     "total": "duration_ms",
@@ -66,8 +67,8 @@ def latency(
 
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
-    side = reading_side(session, paths, use_cache=use_cache, outcomes="trial" in by)
     question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
+    side = reading_side(session, paths, use_cache=use_cache, outcomes="trial" in by, wanted=question.wanted)
     if as_json:
         put_json(answer_json(side.logs, side.files.outcomes, question))
         return
@@ -112,19 +113,28 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_
         put(to_text(comparison, flips))
 
 
-def reading_side(session: Session, paths: tuple[Path, ...], *, use_cache: bool = True, outcomes: bool = True) -> Side:
+def reading_side(
+    session: Session,
+    paths: tuple[Path, ...],
+    *,
+    use_cache: bool = True,
+    outcomes: bool = True,
+    wanted: Wanted | None = None,
+) -> Side:
     """The logs at these paths, or without any those of the run, with what is known beside them.
 
-    Without `outcomes` nobody wants to know how the tasks ended, for which all logs may have to be searched.
+    Without `outcomes` nobody wants to know how the tasks ended, for which all logs may have to be searched; `wanted` is
+    what is read where nothing goes into the cache.
     """
     from tau2tui import reporting
 
     if paths:
-        return reporting.side_of_paths(paths, session.known_config(), use_cache=use_cache, outcomes=outcomes)
+        known = session.known_config()
+        return reporting.side_of_paths(paths, known, use_cache=use_cache, outcomes=outcomes, wanted=wanted)
 
     async def look() -> Side:
         async with session.ops() as ops:
-            side = partial(reporting.side_of_directory, use_cache=use_cache, outcomes=outcomes)
+            side = partial(reporting.side_of_directory, use_cache=use_cache, outcomes=outcomes, wanted=wanted)
             return await asyncio.to_thread(side, await reporting.local_copy(ops), ops.config)
 
     return run_async(look)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
 
 if TYPE_CHECKING:
     from tau2tui.core.durations import Durations
@@ -30,6 +30,7 @@ _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y
     type=click.Path(path_type=Path),
     help="Logs of an earlier run, which say how long simulations take; may be repeated.",
 )
+@cache_option
 @json_option
 @click.pass_obj
 def progress(
@@ -38,6 +39,7 @@ def progress(
     now: datetime | None,
     concurrency: int | None,
     earlier_paths: tuple[Path, ...],
+    use_cache: bool,
     as_json: bool,
 ) -> None:
     """Say how far a run is, and how long it still takes.
@@ -50,14 +52,14 @@ def progress(
     from tau2tui.analysis.progress import durations_of, progress_of
     from tau2tui.analysis.scan import find_logs
 
-    earlier = durations_of(find_logs(earlier_paths)) if earlier_paths else ()
+    earlier = durations_of(find_logs(earlier_paths), use_cache=use_cache) if earlier_paths else ()
     if paths:
-        found = progress_of(find_logs(paths), now, concurrency, earlier)
+        found = progress_of(find_logs(paths), now, concurrency, earlier, use_cache=use_cache)
     else:
 
         async def of_the_run() -> Outlook:
             async with session.ops() as ops:
-                return await _of_run(ops, now, concurrency, earlier)
+                return await _of_run(ops, now, concurrency, earlier, use_cache)
 
         found = run_async(of_the_run)
     if as_json:
@@ -67,7 +69,9 @@ def progress(
             put(line)
 
 
-async def _of_run(ops: Ops, now: datetime | None, concurrency: int | None, earlier: Durations) -> Outlook:
+async def _of_run(
+    ops: Ops, now: datetime | None, concurrency: int | None, earlier: Durations, use_cache: bool
+) -> Outlook:
     """From the state that the driver keeps; as it was at another time, and without a state, from the run's logs."""
     from dataclasses import replace
 
@@ -82,7 +86,8 @@ async def _of_run(ops: Ops, now: datetime | None, concurrency: int | None, earli
     if now is None and state is not None and seen.value is not None:
         wanted = state if concurrency is None else replace(state, max_concurrency=concurrency)
         return outlook_of(wanted, seen.value.clock, earlier)
-    return progress_of(find_logs([await ops.logs.local()]), now, concurrency, earlier)
+    logs = find_logs([await ops.logs.local()])
+    return progress_of(logs, now, concurrency, earlier, use_cache=use_cache)
 
 
 def _as_json(found: Outlook) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from tau2tui.analysis.kept import LITTLE, SCHEMAS, Spill
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.samples import Samples
 from tau2tui.analysis.scan import read_logs
+from tau2tui.analysis.wanted import Wanted
 from tests.analysis.made_logs import LogMaker
 
 
@@ -143,3 +144,17 @@ def test_without_events_there_is_no_series() -> None:
     samples = Samples(by=("domain", "trial"))
     assert samples.table().is_empty()
     assert samples.values("orchestrator").is_empty()
+
+
+@pytest.mark.parametrize("columns", [("type", "duration_ms"), ("domain", "task_id"), ("at", "model", "step", "error")])
+def test_a_few_columns_are_what_they_are_among_all(
+    logs: tuple[list[Path], pl.DataFrame], in_small_parts: None, columns: tuple[str, ...]
+) -> None:
+    for files in (logs[0], logs[0][:1], logs[0][1:]):
+        everything, few = read_logs(files), read_logs(files, wanted=Wanted(columns, rare=False))
+        assert_frame_equal(pl.concat(few.event_parts(columns)), pl.concat(everything.event_parts(columns)))
+        assert few.skipped.profile_lines == everything.skipped.profile_lines
+        assert few.tasks.is_empty() and few.errors.is_empty() and few.driver.is_empty()
+        with_rare = read_logs(files, wanted=Wanted(columns))
+        for name in ("tasks", "driver", "errors"):
+            assert_frame_equal(getattr(with_rare, name), getattr(everything, name))

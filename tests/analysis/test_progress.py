@@ -132,3 +132,10 @@ def test_logs_in_which_nothing_of_an_evaluation_stands_are_said_to_be_so(tmp_pat
     (tmp_path / "a.log").write_text("nothing\n")
     with pytest.raises(NothingToRead):
         progress_of(find_logs([tmp_path]))
+
+
+def test_what_was_kept_of_the_logs_tells_the_same_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    logs = find_logs([write_logs(tmp_path / "logs", make_run("interleaved", 1))])
+    afresh = progress_of(logs, at(400))
+    assert progress_of(logs, at(400), use_cache=True) == progress_of(logs, at(400), use_cache=True) == afresh

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.events import parse_any_events, parse_events
+from tau2tui.analysis.events import join_profile_lines, parse_any_events, parse_events, read_profile_lines
 from tau2tui.analysis.line_keys import SPELLINGS
+from tau2tui.analysis.places import find_places
 from tau2tui.analysis.usual_lines import read_usual_lines
+from tau2tui.analysis.wanted import ALL
 from tests.analysis.made_logs import LogMaker
 
 DOMAINS = st.sampled_from(["retail", ""])
@@ -97,6 +99,20 @@ def test_both_readers_read_the_same(texts: list[str], domain: str) -> None:
     assert sorted(fast_unread["text"]) == sorted(slow_unread["text"])
 
 
+COLUMNS = st.lists(st.sampled_from(ALL.columns), min_size=1, unique=True).map(tuple)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=12), DOMAINS, COLUMNS)
+def test_what_is_wanted_is_read_as_if_everything_was(texts: list[str], domain: str, columns: tuple[str, ...]) -> None:
+    lines = pl.Series("line", texts)
+    places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("line")
+    everything, _ = parse_any_events(pl.DataFrame([lines.alias("text"), places]), domain)
+    found = find_places("\n".join(texts).encode())
+    events, _ = join_profile_lines([read_profile_lines(found, domain, columns)], domain, columns)
+    assert_frame_equal(events, everything.select(columns))
+
+
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_the_lines_of_the_writers_are_usual_whatever_the_order_of_their_keys(shuffled: bool) -> None:
     maker = LogMaker(1, shuffled=shuffled)
@@ -104,6 +120,5 @@ def test_the_lines_of_the_writers_are_usual_whatever_the_order_of_their_keys(shu
     dressed = [
         f"[tau2/cli.py STDERR] \x1b[36m{text}\x1b[0m\r" if place % 3 else text for place, text in enumerate(texts)
     ]
-    usual = read_usual_lines("\n".join(dressed).encode())
-    assert usual is not None
+    usual = read_usual_lines(find_places("\n".join(dressed).encode()))
     assert usual.line.tolist() == list(range(500))

@@ -22,6 +22,7 @@ import polars as pl
 from tau2tui.analysis.cache import IN_RUN
 from tau2tui.analysis.samples import Samples
 from tau2tui.analysis.scan import read_logs
+from tau2tui.analysis.wanted import Wanted
 from tests.analysis.made_logs import HARMONY, PREFIX, LogMaker
 from tests.bench import seed_way
 
@@ -128,7 +129,8 @@ def ours(path: Path) -> dict[str, dict[str, Statistics]]:
     samples = {metric: Samples(column) for metric, column in _METRICS.items()}
     columns = {name for each in samples.values() for name in each.columns}
     steps, steps_ms = 0, 0.0
-    for part in read_logs((path,)).event_parts(sorted(columns)):
+    wanted = Wanted(tuple(sorted(columns)), rare=False)  # as `tau2tui latency` asks
+    for part in read_logs((path,), wanted=wanted).event_parts(wanted.columns):
         for each in samples.values():
             each.add(part)
         took = part.filter(pl.col("type") == "step_complete")["duration_ms"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -44,7 +45,11 @@ FAILURES = pl.Schema(
 """One row for each error, in the order of time; what no line says is "" (or null), `line` counts from 1."""
 
 LAST_MIN = 5.0
-_COLUMNS = ("at", "domain", "task_id", "type", "model", "function", "error", "expert", "replica")
+_AT_ONCE = 20_000
+"""Rows that are put into a frame at once."""
+_LONG = ("text", "example")
+"""Columns of texts that many rows share."""
+COLUMNS = ("at", "domain", "task_id", "type", "model", "function", "error", "expert", "replica")
 """What is needed of the events."""
 UNITS = ("domain", "task_id", "trial")
 
@@ -98,7 +103,7 @@ def error_budget(
     last line; `domain`: of this one only. Raises NothingToRead for a file that cannot be opened.
     """
     found = _read_all(paths, Classifier(patterns))
-    events = add_series(pl.concat([EVENTS.to_frame().select(_COLUMNS), *logs.event_parts(_COLUMNS)]))
+    events = add_series(pl.concat([EVENTS.to_frame().select(COLUMNS), *logs.event_parts(COLUMNS)]))
     if now is not None:
         found = [_until(one, now) for one in found]
         events = events.filter(pl.col("at").is_null() | (pl.col("at") <= now))
@@ -152,11 +157,11 @@ def _failures(
     schema = pl.Schema({**FAILURES, **IDENTITY})
     parts = []
     for log in evaluation:
-        rows = [_row(log.path, one, fates.of(log.path, one), models) for one in log.errors]
+        rows = (_row(log.path, one, fates.of(log.path, one), models) for one in log.errors)
         parts.append((log.domain, _frame(rows, schema)))
     tools = [_row(Path(), one, fates.of(Path(), one), models) for one in _failed_tools(events)]
     known = without_copies(parts, FAILURES).vstack(_frame(tools, schema).select(FAILURES.names()))
-    servers = [_row(log.path, one, "", models) for log in found if log.origin != EVALUATION for one in log.errors]
+    servers = (_row(log.path, one, "", models) for log in found if log.origin != EVALUATION for one in log.errors)
     return known.sort("at", nulls_last=True, maintain_order=True), _frame(servers, schema).select(FAILURES.names())
 
 
@@ -197,9 +202,20 @@ def _row(path: Path, one: Found, fate: str, models: Mapping[str, str]) -> dict[s
     }
 
 
-def _frame(rows: Sequence[Mapping[str, object]], schema: pl.Schema) -> pl.DataFrame:
-    named = pl.DataFrame(rows, schema={**schema, "record": pl.String()})
-    return named.with_columns(pl.col("record").hash())
+def _frame(rows: Iterable[Mapping[str, object]], schema: pl.Schema) -> pl.DataFrame:
+    """Rows as a frame, some at a time; a text that stands in several of these is held once."""
+    rest, parts = iter(rows), [schema.to_frame()]
+    while some := list(islice(rest, _AT_ONCE)):
+        frame = pl.DataFrame(some, schema={**schema, "record": pl.String()})
+        parts.append(frame.with_columns(pl.col("record").hash(), *(_shared(some, name) for name in _LONG)))
+    return pl.concat(parts)
+
+
+def _shared(rows: Sequence[Mapping[str, object]], name: str) -> pl.Series:
+    """A column of texts as views of the different ones."""
+    numbers: dict[object, int] = {}
+    places = [numbers.setdefault(row[name], len(numbers)) for row in rows]
+    return pl.Series(name, list(numbers), dtype=pl.String).gather(places)
 
 
 def _models(events: pl.DataFrame) -> dict[str, str]:

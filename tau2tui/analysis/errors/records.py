@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import deque
 from dataclasses import replace
@@ -31,6 +32,8 @@ _NEAR = 6
 _NEAR_LINES = 12
 """How many lines it may be away, if neither names a task."""
 _MOST_TEXT = 300
+_LONGEST_IDENTITY = 64
+"""Characters; of a longer one the hash is kept."""
 
 
 def read_errors(path: Path, search: LineSearch, classifier: Classifier) -> LogErrors:
@@ -58,6 +61,7 @@ class _Reader:
         """Places of errors of which nothing has been said yet."""
         self._headed = -1
         """Number of the last line with an error's level: a traceback below it belongs to it."""
+        self._examples: dict[str, str] = {}
 
     def take(self, line: Line) -> None:
         if line.traceback is not None:
@@ -212,6 +216,10 @@ class _Reader:
         self._add(one)
 
     def _add(self, one: Found) -> None:
+        if len(one.identity) > _LONGEST_IDENTITY:
+            # The same traceback may stand in a log many thousand times: its text is held once.
+            identity = hashlib.sha256(one.identity.encode("utf-8", "replace")).hexdigest()
+            one = replace(one, identity=identity, example=self._examples.setdefault(one.example, one.example))
         if one.said in ("", "permanent"):  # a unit that fails of a permanent error is no other error
             self._recent.append(len(self._log.errors))
         self._log.errors.append(one)
