@@ -54,15 +54,14 @@ OBSERVATIONS = pl.Schema(
 LONGEST_GAP_S = 45.0
 """Between two samples of a server that is scraped every 10 s; with more, some are missing."""
 
-_NUMBERS = pl.List(pl.Float64)
-_LINES = pl.Schema(
-    {
-        **dict.fromkeys(("t", "at", *_OLD), pl.Float64),
-        **dict.fromkeys("vTEQI", _NUMBERS),
-        **dict.fromkeys(("e", "error"), pl.String),
-        "b": pl.Struct({"T": _NUMBERS, "E": _NUMBERS}),
-    }
-)
+_NUMBERS = pl.List(pl.Float64())
+_KINDS: dict[str, pl.DataType] = {
+    **dict.fromkeys(("t", "at", *_OLD), pl.Float64()),
+    **dict.fromkeys("vTEQI", _NUMBERS),
+    **dict.fromkeys(("e", "error"), pl.String()),
+    "b": pl.Struct({"T": _NUMBERS, "E": _NUMBERS}),
+}
+_LINES = pl.Schema(_KINDS)
 _UNIX_S = pl.col("t").is_between(0, 2**32)
 
 

@@ -14,6 +14,8 @@ _ASIDE = ".1"
 """What the node agent has put aside when a file was full."""
 _NEAR = 64 << 10
 """To so many bytes a time is found."""
+_REACH_S = 1800.0
+"""Within so many seconds a step most often ends."""
 _TIME = re.compile(rb'^\{"(?:t|at)": ?(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)[,}]')
 _BOUNDS = b',"b":{'
 """In a row that tells the bounds of the buckets; within a string the quotation marks would be escaped."""
@@ -59,6 +61,22 @@ def piece(path: Path, begin_s: float | None, end_s: float | None) -> tuple[bytes
             return text + (file.readline() if end < size else b""), begin
     except OSError:
         return b"", 0
+
+
+def step(directory: Path, replica: str, at_s: float, steps: int) -> float | None:
+    """The time of the sample so many samples after `at_s`, or before it if `steps` is negative, in Unix seconds.
+
+    Beyond the first sample it is the first; beyond the last, and without a sample, None.
+    """
+    paths = files_of(directory, (replica,)).get(replica, ())
+    for reach_s in (_REACH_S, None):
+        begin_s = at_s - reach_s if reach_s is not None and steps < 0 else at_s if steps > 0 else None
+        end_s = at_s + reach_s if reach_s is not None and steps > 0 else at_s if steps < 0 else None
+        known = sorted(at for path in paths for at in _times_in(piece(path, begin_s, end_s)[0]))
+        there = [at for at in known if (at < at_s if steps < 0 else at > at_s)]
+        if len(there) >= abs(steps):
+            return there[steps] if steps < 0 else there[steps - 1]
+    return there[0] if there and steps < 0 else None
 
 
 def newest_bounds(path: Path, offset: int) -> bytes:

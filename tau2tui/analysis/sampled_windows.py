@@ -9,6 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from tau2tui.analysis.history import LONGEST_GAP_S, OBSERVATIONS, SAMPLES, History, histories, read_history
+from tau2tui.core.model import Load
+from tau2tui.core.past import Sampled
 
 NO_HISTORY = History(SAMPLES.to_frame(), OBSERVATIONS.to_frame())
 LATELY_S = 65.0
@@ -134,12 +136,14 @@ def _quantiles(observations: pl.DataFrame, quantity: str) -> pl.DataFrame:
     )
 
 
-def on_a_grid(table: pl.DataFrame, metric: str, every: timedelta) -> dict[str, list[float | None]]:
-    """A metric of each replica in every window from the first to the last of all; None where there is a gap."""
+def on_a_grid(
+    table: pl.DataFrame, metric: str, every: timedelta, ends: tuple[datetime, datetime] | None = None
+) -> dict[str, list[float | None]]:
+    """A metric of each replica in every window from the first to the last of all, or of `ends`; None for a gap."""
     if table.is_empty():
         return {}
-    ends = (pl.col("window").min(), pl.col("window").max())
-    grid = table.select(window=pl.datetime_range(*ends, every, time_unit="ms"))
+    first, last = ends or (pl.col("window").min(), pl.col("window").max())
+    grid = table.select(window=pl.datetime_range(first, last, every, time_unit="ms"))
     return {
         str(replica): grid.join(rows, on="window", how="left", maintain_order="left")[metric].to_list()
         for (replica,), rows in table.group_by("replica", maintain_order=True)
@@ -170,3 +174,14 @@ def read_state(directory: Path, at: datetime, replicas: Collection[str] | None =
     """`state_at` of what lies in a directory: only a minute or two of it is read."""
     since = at - timedelta(seconds=max(LATELY_S, LONGEST_GAP_S))
     return state_at(read_history(directory, replicas=replicas, since=since, until=at), at)
+
+
+def sampled(state: pl.DataFrame) -> dict[str, Sampled]:
+    """The rows of a state by replica, in the words of the fleet."""
+    names = [name for name in Load.__dataclass_fields__ if name in state.columns]
+    return {
+        row["replica"]: Sampled(
+            row["age_s"], row["attempt"], Load(**{name: row[name] for name in names}), row["error"] or ""
+        )
+        for row in state.iter_rows(named=True)
+    }

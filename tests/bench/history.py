@@ -21,7 +21,7 @@ from tau2tui.node import agent
 from tests.core.metrics.texts import text
 
 HEAD = """\
-| load | replicas | hours | rows | bytes a row | MB a day of 32 | windows s | peak MiB | at first | moment ms | hour ms |
+| load | replicas | hours | rows | bytes a row | MB a day | windows s | peak MiB | at first | moment ms | hour ms |
 |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 REPLICAS = 32
 MADE = 4
