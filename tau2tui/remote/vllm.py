@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,10 @@ FRESH_CONNECTIONS = 3
 """Two servers may share a port through SO_REUSEPORT and answer by turns."""
 AT_ONCE = 64
 """Endpoints that a sweep asks at a time."""
+SILENT_AT_ONCE = 64
+"""Those that it waits for besides, because they have not answered at once. No more: it may be we who are slow."""
+PROMPT_S = 0.25
+"""An endpoint that takes longer for its answer gives its place to the next one."""
 
 
 def endpoint_url(text: str) -> str:
@@ -116,7 +120,10 @@ class Vllm:
 
     async def look(self, *, completion: bool = False, model: str = "") -> Probed:
         """Every level up to the identity, or the completion; who it is; and its metrics, whatever the levels say."""
-        seen = await self.health()
+        return await self.look_on(await self.health(), completion=completion, model=model)
+
+    async def look_on(self, seen: Probed, *, completion: bool = False, model: str = "") -> Probed:
+        """The same from what /health said on."""
         if not seen.answered:
             return seen
         if seen.level is Level.HEALTH:
@@ -311,8 +318,9 @@ Ask = Callable[[Vllm], Any]
 class Sweep:
     """Asks many endpoints at once, again and again: a few at a time, each within its own time-out.
 
-    One that fails three times in a row, or cannot be reached, is left out for ever longer, from a second to half a
-    minute, and told with what it said last: so it holds up nobody, and costs nothing.
+    Who does not answer promptly gives its place to the next one and is waited for aside, with a bound of its own: so
+    silent ones hold up nobody, however many there are. One that fails three times in a row, or cannot be reached, is
+    left out for ever longer, from a second to half a minute, and told with what it said last: so it costs nothing.
     """
 
     client: httpx2.AsyncClient
@@ -326,7 +334,7 @@ class Sweep:
         self, urls: Iterable[str], *, whole: bool = False, completion: bool = False
     ) -> AsyncIterator[Probed]:
         """What each endpoint said, as it comes: its health, or with `whole` everything up to its metrics."""
-        slots = asyncio.Semaphore(self.at_once)
+        prompt, aside = asyncio.Semaphore(self.at_once), asyncio.Semaphore(SILENT_AT_ONCE)
 
         async def ask(url: str) -> Probed:
             breaker = self.breakers.setdefault(url, Breaker())
@@ -334,10 +342,14 @@ class Sweep:
                 before = self.last[url]
                 left_s = max((breaker.open_until or 0.0) - self.clock(), 0.0)
                 return replace(before, notes=(f"not asked again for {left_s:.0f} s",))
-            async with slots:
+            await prompt.acquire()
+            async with _place(prompt, aside, self.timeout_s) as answered:
                 breaker.begin()
                 server = Vllm(self.client, url, self.timeout_s)
-                found = await (server.look(completion=completion) if whole else server.health())
+                found = await server.health()
+                answered.set()
+                if whole:
+                    found = await server.look_on(found, completion=completion)
             if found.ready:
                 breaker.succeeded()
             else:
@@ -353,3 +365,31 @@ class Sweep:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _place(
+    prompt: asyncio.Semaphore, aside: asyncio.Semaphore, patience_s: float
+) -> AsyncIterator[asyncio.Event]:
+    """A place among the prompt ones, which was taken; after a while one aside, as soon as one is free there.
+
+    Whoever has answered once, which is to be told, keeps it for `patience_s`: then it is our own machine that is slow.
+    """
+    held, answered = prompt, asyncio.Event()
+
+    async def move() -> None:
+        nonlocal held
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PROMPT_S):
+                await answered.wait()
+            await asyncio.sleep(patience_s)
+        await aside.acquire()
+        held = aside
+        prompt.release()
+
+    moving = asyncio.create_task(move())
+    try:
+        yield answered
+    finally:
+        moving.cancel()
+        held.release()
