@@ -610,7 +610,9 @@ class Meter:
             "restarted_at": self.restarted_at,
             "process_start": self.total(seen, "process_start"),
         }
-        for key in ("ttft", "e2e"):
+        for key in ("preemptions", "prefix_queries", "prefix_hits"):
+            figures["%s_total" % key] = self.total(seen, key)
+        for key in HISTOGRAMS:
             buckets = self.buckets(key)
             figures["%s_p50_s" % key], figures["%s_p99_s" % key] = quantile(buckets, 0.5), quantile(buckets, 0.99)
         return figures
