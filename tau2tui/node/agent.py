@@ -303,8 +303,12 @@ def probe_completion(address: str, port: int, model: str, kind: str) -> None:
         raise ProbeFailed("completion: answered, but not as a parsed tool call (tool-call parser?)")
 
 
+QUEUE_FULL = re.compile(r"HTTP (?:429|503 .*engine is currently busy)")
+"""How a server says that it has too much to do: vLLM's limit on its queue, or what stands before it."""
+
+
 class Busy(Exception):
-    """Another server of the model is asked in this moment."""
+    """It cannot be asked in this moment: another server of the model is, or it has work meanwhile."""
 
 
 def idle_completion(lock: Path, address: str, port: int, model: str, argv: List[str], timeout_s: float) -> None:
@@ -332,6 +336,10 @@ def idle_completion(lock: Path, address: str, port: int, model: str, argv: List[
         try:
             answer = json.loads(fetch(address, port, "/v1/chat/completions", body, timeout_s).decode())
             answer["choices"][0]["message"]
+        except ProbeFailed as error:
+            if QUEUE_FULL.search(str(error)):
+                raise Busy from None
+            raise
         except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ProbeFailed("completion: unreadable answer (%s)" % error) from None
 

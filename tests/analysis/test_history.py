@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis.history import read_history, span
-from tau2tui.analysis.sample_files import piece
+from tau2tui.analysis.sample_files import piece, step
 from tau2tui.analysis.sampled_windows import on_a_grid, read_state, read_windows, state_at, windows
 from tau2tui.analysis.sparkline import ASCII_BLOCKS, BLOCKS, sparkline
 from tests.analysis.made_samples import MadeServer
@@ -166,3 +166,15 @@ def test_a_state_has_the_rates_of_the_minute_before(server: MadeServer, tmp_path
     state = read_state(tmp_path, BEGIN + timedelta(seconds=65)).row(0, named=True)
     assert state["requests_s"] == pytest.approx(1.0) and state["generation_tokens_s"] == pytest.approx(100.0)
     assert 0.5 < state["e2e_p50_s"] < 1 and state["kv_cache"] == pytest.approx(0.36)
+
+
+def test_steps_go_from_sample_to_sample_and_end_at_the_first_and_behind_the_last(long: Path) -> None:
+    assert step(long, "e-0", at(15_005), -1) == at(15_000)
+    assert step(long, "e-0", at(15_000), -3) == at(14_970)
+    assert step(long, "e-0", at(15_000), 2) == at(15_020)
+    assert step(long, "e-0", at(11_995), 1) == at(12_000), "it is in the other file"
+    assert step(long, "e-0", at(12_005), -2) == at(11_990)
+    assert step(long, "e-0", at(25), -9) == at(0)
+    assert step(long, "e-0", at(35_990), 1) is None and step(long, "e-0", at(0), -1) is None
+    assert step(long, "e-0", at(90_000), -1) == at(35_990), "however long ago"
+    assert step(long, "nobody", at(90_000), -1) is None

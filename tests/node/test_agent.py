@@ -679,11 +679,13 @@ class Recorder(BaseHTTPRequestHandler):
     """Answers every completion, and keeps what was asked."""
 
     asked: ClassVar[list[dict[str, Any]]] = []
+    status: ClassVar[int] = 200
+    answer: ClassVar[str] = json.dumps({"choices": [{"message": {"content": "ok"}}]})
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        answer = json.dumps({"choices": [{"message": {"content": "ok"}}]}).encode()
-        self.send_response(200)
+        answer = self.answer.encode()
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -710,6 +712,27 @@ def test_one_server_of_a_model_is_asked_at_a_time_and_last_of_all_where_it_knows
     assert all(body["max_tokens"] <= 8 for body in Recorder.asked)
     with pytest.raises(agent.Busy):
         agent.idle_completion(tmp_path / "gone" / "lock", "127.0.0.1", port, "m", [], 5.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "expected"),
+    [
+        (503, '{"error":{"message":"The engine is currently busy and cannot accept new requests."}}', agent.Busy),
+        (429, "", agent.Busy),
+        (503, "Service Unavailable", agent.ProbeFailed),
+        (500, '{"error":{"message":"EngineCore encountered an issue."}}', agent.ProbeFailed),
+        (200, "{}", agent.ProbeFailed),
+    ],
+)
+def test_a_server_that_has_work_by_now_is_not_one_that_fails(
+    tmp_path: Path, status: int, answer: str, expected: type[Exception]
+) -> None:
+    kind = type("Told", (Recorder,), {"status": status, "answer": answer})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(expected):
+            agent.idle_completion(tmp_path / "lock", "127.0.0.1", server.server_port, "m", [], 5.0)
+        server.shutdown()
 
 
 def test_a_file_of_samples_is_put_aside_when_it_is_full(tmp_path: Path) -> None:
