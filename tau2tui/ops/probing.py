@@ -17,7 +17,8 @@ async def looks(
     urls: Sequence[str], key: str, seconds: float, timeout_s: float, *, probe: bool
 ) -> AsyncIterator[Probed]:
     """Everything of each server as it comes, with a second scrape some seconds after the first."""
-    from tau2tui.remote.vllm import Sweep, Vllm, http_client
+    from tau2tui.remote.sweep import Sweep
+    from tau2tui.remote.vllm import Vllm, http_client
 
     async with http_client(
         tls=any(url.startswith("https:") for url in urls), api_key=key, timeout_s=timeout_s

@@ -60,6 +60,10 @@ class KeptSamples:
         directory = await self._directory(replica, until)
 
         def read() -> Trends:
+            from tau2tui.analysis.sample_files import files_of
+
+            if not files_of(directory, (replica,)):
+                return Trends(replica, until, {})  # without a need the frames are not loaded
             from tau2tui.analysis.sampled_windows import on_a_grid, read_windows
 
             table = read_windows(directory, EVERY, replicas=(replica,), since=until - HOUR, until=until)

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tau2tui.core.endpoint import Probed
-from tau2tui.remote.vllm import Sweep, Vllm, http_client
+from tau2tui.remote.sweep import Sweep
+from tau2tui.remote.vllm import Vllm, http_client
 
 HEAD = """\
 | endpoints | broken | one after the other s | first s | good after s | next s | good after s | whole s | good after s |

@@ -13,7 +13,8 @@ from tau2tui.core.endpoint import Probed
 from tau2tui.core.metrics.names import Quantity
 from tau2tui.core.model import Level
 from tau2tui.errors import ConfigError
-from tau2tui.remote.vllm import EMPTY_METRICS, Sweep, Vllm, endpoint_url, http_client
+from tau2tui.remote.sweep import Sweep
+from tau2tui.remote.vllm import EMPTY_METRICS, Vllm, endpoint_url, http_client
 from tests.endpoints import Endpoint, start
 
 
