@@ -221,8 +221,9 @@ def test_after_a_restart_counters_are_counted_from_their_beginning(server: Serve
 @pytest.mark.usefixtures("restarted")
 def test_what_the_queue_refuses_is_counted_and_answered_with_503(server: Server) -> None:
     def status(number: int) -> int:
+        asked = [{"role": "user", "content": f"Count {number}"}]
         try:
-            server.ask(number)
+            server.complete(messages=asked, max_tokens=100, min_tokens=100, ignore_eos=True)
         except urllib.error.HTTPError as refused:
             with refused:
                 return refused.code
