@@ -586,6 +586,8 @@ class PollConfig(_Section):
     """The run directory: one command for all replicas and the evaluation."""
     metrics_s: Annotated[float, Field(ge=1)] = 10.0
     """Each server's /metrics, by the node agent: whether anybody looks or not."""
+    completion_s: Annotated[float, Field(ge=0)] = 600.0
+    """A completion of a few tokens, by the node agent, of a server that was idle for about so long; 0: never."""
     logs_s: Annotated[float, Field(ge=0.5)] = 3.0
     """The evaluation's logs, for latencies; only while they are looked at."""
 

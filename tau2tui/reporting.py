@@ -127,8 +127,8 @@ async def local_copy(ops: Ops) -> Path:
     logs = await ops.logs.local()
     root = logs.parents[len(Path(ops.config.run.logs).parts) - 1]
     names = [layout.RUN_CONFIG, layout.ACTIVITY, layout.EVAL_STATE]
-    for directory in (layout.REPLICAS, layout.METRICS):
-        names += [f"{directory}/{name}" for name in await ops.shell.names(str(ops.run.path / directory))]
+    names += [f"{layout.REPLICAS}/{name}" for name in await ops.shell.names(str(ops.run.path / layout.REPLICAS))]
+    await ops.logs.samples()
     for name in names:
         await _fetch(ops, name, root / name)
     return root

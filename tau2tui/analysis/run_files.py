@@ -92,7 +92,7 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
         progress=progress,
         replicas=replicas,
         outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
-        samples=read_history(path / layout.METRICS).samples,
+        samples=read_history(path / layout.METRICS, observed=False).samples,
         incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
     )

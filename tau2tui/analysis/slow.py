@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.history import History, windows
 from tau2tui.config import VerdictsConfig
 from tau2tui.core.slow_spells import Cause, Stretch, explain
 
@@ -37,13 +36,16 @@ class SlowSpell:
 
 def slow_spells(
     events: pl.DataFrame,
-    history: History,
+    table: pl.DataFrame,
     models: Mapping[str, str],
     every: timedelta,
     limits: VerdictsConfig | None = None,
     most: int = 10,
 ) -> list[SlowSpell]:
-    """The slowest windows, the worst first. `events`: EVENTS; `models`: replica → model, for who its equals are.
+    """The slowest windows, the worst first.
+
+    `events`: EVENTS; `table`: `sampled_windows.windows` of this length; `models`: replica → model, for who its
+    equals are.
 
     A call is counted where it ended: what the server says of that window is what made it late, as long as windows are
     longer than calls.
@@ -69,7 +71,6 @@ def slow_spells(
     )
     if slow.is_empty():
         return []
-    table = windows(history, every)
     seen = {(row["replica"], row["window"]): row for row in table.iter_rows(named=True)}
     habits = {
         row["replica"]: row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,20 +15,20 @@ import click
 from tau2tui.cli.endpoint import plain
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async
 from tau2tui.config import VerdictsConfig
+from tau2tui.core.times import seconds_of, time_of
 from tau2tui.errors import ConfigError, NothingToRead
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from tau2tui.analysis.history import History
     from tau2tui.analysis.slow import SlowSpell
 
 METRICS = (
     *("running", "waiting", "kv_cache", "generation_tokens_s", "prompt_tokens_s", "requests_s", "ttft_p50_s"),
     *("ttft_p99_s", "e2e_p50_s", "e2e_p99_s", "queue_s", "itl_s", "prefix_hit_share", "preemptions", "failed_share"),
+    "failed_per_min",
 )
-"""Those of `analysis.history.windows`, which is loaded only when it is needed."""
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Those of `analysis.sampled_windows`, which is loaded only when it is needed."""
 _LEAST_WIDTH, _MOST_WIDTH = 20, 120
 _MOST_WINDOWS = 100_000
 
@@ -60,28 +59,31 @@ def history(
     Of all replicas, or of REPLICAS (or experts): a line each, and the slowest stretches as the evaluation saw them,
     with the most likely cause. Sampled by the node agents, whether anybody looked or not; a gap is a gap.
     """
-    from tau2tui.analysis import history as sampled
+    from tau2tui.analysis.history import span
+    from tau2tui.analysis.sample_files import files_of
+    from tau2tui.analysis.sampled_windows import read_state, read_windows
     from tau2tui.core import layout
 
     directory, limits = _directory(session, path)
-    found = sampled.read_history(directory / layout.METRICS)
-    if found.samples.is_empty():
+    samples = directory / layout.METRICS
+    chosen = _chosen(tuple(files_of(samples)), replicas)
+    found = span(samples, chosen)
+    if found is None:
         raise NothingToRead(f"{directory}: no samples", "the node agents take them once a server is ready")
-    found = found.of(_chosen(found, replicas))
-    last: datetime = found.samples["at"].max()  # type: ignore[assignment]
+    begin, last = found
     if moment is not None:
-        _put_moment(sampled.state_at(found, _time(moment, last)), _time(moment, last), as_json=as_json)
+        at = time_of(moment, last)
+        _put_moment(read_state(samples, at, chosen), at, as_json=as_json)
         return
     if since is not None:
-        found = found.since(_time(since, last))
-        if found.samples.is_empty():
+        begin = max(begin, time_of(since, last))
+        if begin > last:
             raise NothingToRead(f"no samples since {since}")
-    window = timedelta(seconds=_seconds(every))
-    begin: datetime = found.samples["at"].min()  # type: ignore[assignment]
+    window = timedelta(seconds=seconds_of(every))
     if (last - begin) / window > _MOST_WINDOWS:
         raise ConfigError(f"--every {every}: more than {_MOST_WINDOWS} windows", "make them longer")
-    table = sampled.windows(found, window)
-    spells = _spells(directory, found, window, limits)
+    table = read_windows(samples, window, replicas=chosen, since=begin)
+    spells = _spells(directory, table, begin, window, limits)
     if as_json:
         put_json(
             {
@@ -117,17 +119,18 @@ def _directory(session: Session, path: Path | None) -> tuple[Path, VerdictsConfi
     return run_async(look)
 
 
-def _chosen(found: History, names: Sequence[str]) -> list[str]:
+def _chosen(known: Sequence[str], names: Sequence[str]) -> list[str]:
     """The replicas that are named, or that belong to an expert that is named. Raises NothingToRead."""
-    known = found.replicas
     chosen = [name for name in known if not names or name in names or name.rpartition("-")[0] in names]
     for name in names:
         if not any(name in (replica, replica.rpartition("-")[0]) for replica in known):
-            raise NothingToRead(f"{name}: no samples of it", f"there are some of {', '.join(known)}")
+            raise NothingToRead(f"{name}: no samples of it", f"there are some of {', '.join(known) or 'none'}")
     return chosen
 
 
-def _spells(directory: Path, found: History, window: timedelta, limits: VerdictsConfig) -> list[SlowSpell]:
+def _spells(
+    directory: Path, table: pl.DataFrame, begin: datetime, window: timedelta, limits: VerdictsConfig
+) -> list[SlowSpell]:
     """The slow stretches; none without logs of an evaluation."""
     from tau2tui import reporting
     from tau2tui.analysis.slow import slow_spells
@@ -137,31 +140,8 @@ def _spells(directory: Path, found: History, window: timedelta, limits: Verdicts
     except NothingToRead:
         return []
     models = {replica.name: replica.model for replica in side.files.replicas}
-    wanted = side.logs.events.filter(side.logs.events["at"] >= found.samples["at"].min())
-    return slow_spells(wanted, found, models, window, limits)
-
-
-def _time(text: str, last: datetime) -> datetime:
-    """A time of the logs' clock: a whole one, one of the day of the last sample or before, or so long before it."""
-    if re.fullmatch(r"\d+[smhd]", text):
-        return last - timedelta(seconds=_seconds(text))
-    if clock := re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text):
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        if hour < 24 and minute < 60 and second < 60:
-            at = last.replace(hour=hour, minute=minute, second=second, microsecond=0)
-            return at if at <= last else at - timedelta(days=1)
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{text!r} is no time", "for example 03:10, 2026-01-02 03:10, or 30m") from None
-    return at.astimezone().replace(tzinfo=None) if at.tzinfo else at
-
-
-def _seconds(text: str) -> float:
-    length = re.fullmatch(r"(\d+)([smhd])", text)
-    if not length or not int(length[1]):
-        raise ConfigError(f"{text!r} is no length of time", "for example 30s, 10m or 1h")
-    return int(length[1]) * _UNITS[length[2]]
+    wanted = side.logs.events.filter(side.logs.events["at"] >= begin)
+    return slow_spells(wanted, table, models, window, limits)
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +150,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bool) -> Iterator[str]:
     """A line for each replica: all on one scale, so that they can be compared."""
-    from tau2tui.analysis import history as sampled
+    from tau2tui.analysis import sampled_windows as sampled
     from tau2tui.analysis.sparkline import sparkline
 
     columns = shutil.get_terminal_size((80, 24)).columns
@@ -235,17 +215,14 @@ def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
 
 
 def _moment_words(row: dict[str, Any]) -> str:
-    """The figures of one sample."""
-    seconds = row["seconds"]
+    """The figures of one sample, and of the minute before it."""
 
     def number(value: float | None) -> str:
         return "–" if value is None else f"{value:.3g}"
 
-    def rate(name: str) -> str:
-        return number(row[name] / seconds if seconds and row[name] is not None else None)
-
     kv_cache = "–" if row["kv_cache"] is None else f"{row['kv_cache']:.0%}"
     return (
         f"running {number(row['running'])}  waiting {number(row['waiting'])}  KV {kv_cache}  "
-        f"{rate('generation_tokens')} tokens/s  {rate('finished')} requests/s  attempt {row['attempt'] or '–'}"
+        f"{number(row['generation_tokens_s'])} tokens/s  {number(row['requests_s'])} requests/s  "
+        f"attempt {row['attempt'] or '–'}"
     )

@@ -54,6 +54,8 @@ class FleetRow:
     """What the last error of one that failed amounts to; None: nothing that is known."""
     verdicts: tuple[LoadVerdict, ...] = ()
     """What its load says is the matter; their evidence is part of `why`."""
+    past: bool = False
+    """It is what was sampled at an earlier moment (`core.past`); what no sample tells is not known."""
 
 
 RATE_WINDOW_S = 300.0

@@ -115,6 +115,15 @@ class Load:
     """When the counters were last seen to have begun anew, without the node agent having started the server."""
     process_start: float | None = None
     """When the server's process began, as it says itself."""
+    queue_p50_s: float | None = None
+    queue_p99_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p99_s: float | None = None
+    """Of what `queue_s` and `itl_s` are the means; interpolated in buckets as well."""
+    preemptions_total: float | None = None
+    prefix_queries_total: float | None = None
+    prefix_hits_total: float | None = None
+    """Preemptions, and prompt tokens that were looked for and found in the prefix cache, since the server began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -230,6 +230,7 @@ def job_spec(config: Config, job: PlannedJob, run_dir: PurePosixPath, address: s
         },
         "logs": config.run.logs,
         "metrics_s": config.poll.metrics_s,
+        "completion_s": config.poll.completion_s,
         "verdicts": config.verdicts.agents_own,
         "host": config.serve.host,
         "address": address,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 REPLICA = ("run", "expert", "replica", "node")
+QUANTILES = (*REPLICA, "quantile")
 EVALUATION = ("run",)
 
 
@@ -49,6 +50,18 @@ EXPOSED = (
     _gauge("replica_requests_waiting", REPLICA, "Requests that wait for a place in them."),
     _gauge("replica_kv_cache_usage_ratio", REPLICA, "Share of the KV cache in use, 0 to 1."),
     _gauge("replica_generation_tokens_per_second", REPLICA, "Tokens generated per second, as last sampled."),
+    _gauge("replica_prompt_tokens_per_second", REPLICA, "Prompt tokens per second over the last minute."),
+    _gauge("replica_requests_per_second", REPLICA, "Requests that ended per second over the last minute."),
+    _gauge("replica_time_to_first_token_seconds", QUANTILES, "Of the last minute's requests: median and p99."),
+    _gauge("replica_inter_token_latency_seconds", QUANTILES, "Between two tokens, in the last minute: median and p99."),
+    _gauge("replica_queue_time_seconds", QUANTILES, "Before a request ran, in the last minute: median and p99."),
+    _gauge("replica_request_latency_seconds", QUANTILES, "End to end, in the last minute: median and p99."),
+    _gauge("replica_failed_responses_ratio", REPLICA, "Share of 5xx among the last minute's responses, 0 to 1."),
+    _counter(
+        "replica_preemptions", REPLICA, "Requests that gave up their place in the KV cache, since the server began."
+    ),
+    _counter("replica_prefix_cache_queried_tokens", REPLICA, "Prompt tokens looked for in the prefix cache."),
+    _counter("replica_prefix_cache_hit_tokens", REPLICA, "Those of them that were found there."),
     _gauge("replica_units_waiting", REPLICA, "Simulations of the evaluation that wait for this replica now."),
     _counter("replica_call_errors", REPLICA, "Failed calls of the evaluation to this replica."),
     # jobs and nodes

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tau2tui import __version__
-from tau2tui.core.model import EvalProgress, EvalState, JobState, Level, Reading, RunState, Snapshot
+from tau2tui.core.model import EvalProgress, EvalState, JobState, Level, Load, Reading, RunState, Snapshot
 from tau2tui.core.verdict import HEARTBEAT_TIMEOUT_S, Standing, Verdict
 from tau2tui.exporter.catalogue import EXPOSED, Exposed
 
@@ -135,10 +135,29 @@ def _replica(verdict: Verdict, run: RunState) -> Iterator[Said]:
     if silent_s > HEARTBEAT_TIMEOUT_S or verdict.standing is Standing.STOPPED:
         return  # what it was when its node agent last spoke is not what it is
     yield "replica_readiness_level", labels, 0 if report.level is None else _LEVELS[report.level]
-    yield "replica_requests_running", labels, report.load.running
-    yield "replica_requests_waiting", labels, report.load.waiting
-    yield "replica_kv_cache_usage_ratio", labels, report.load.kv_cache
-    yield "replica_generation_tokens_per_second", labels, report.load.generation_tokens_s
+    yield from _load(labels, report.load)
+
+
+def _load(labels: tuple[str, ...], load: Load) -> Iterator[Said]:
+    """What the server says of itself."""
+    yield "replica_requests_running", labels, load.running
+    yield "replica_requests_waiting", labels, load.waiting
+    yield "replica_kv_cache_usage_ratio", labels, load.kv_cache
+    yield "replica_generation_tokens_per_second", labels, load.generation_tokens_s
+    yield "replica_prompt_tokens_per_second", labels, load.prompt_tokens_s
+    yield "replica_requests_per_second", labels, load.requests_s
+    for name, half, most in (
+        ("time_to_first_token", load.ttft_p50_s, load.ttft_p99_s),
+        ("inter_token_latency", load.itl_p50_s, load.itl_p99_s),
+        ("queue_time", load.queue_p50_s, load.queue_p99_s),
+        ("request_latency", load.e2e_p50_s, load.e2e_p99_s),
+    ):
+        yield f"replica_{name}_seconds", (*labels, "0.5"), half
+        yield f"replica_{name}_seconds", (*labels, "0.99"), most
+    yield "replica_failed_responses_ratio", labels, load.failed_share
+    yield "replica_preemptions", labels, load.preemptions_total
+    yield "replica_prefix_cache_queried_tokens", labels, load.prefix_queries_total
+    yield "replica_prefix_cache_hit_tokens", labels, load.prefix_hits_total
 
 
 def _jobs(seen: Seen) -> Iterator[Said]:

@@ -22,6 +22,7 @@ import json
 import math
 import os
 import pwd
+import random
 import re
 import resource
 import signal
@@ -43,6 +44,13 @@ PROBE_READY_S = 5.0
 METRICS_S = 10.0
 PROBE_TIMEOUT_S = 5.0
 COMPLETION_TIMEOUT_S = 120.0
+IDLE_COMPLETION_TIMEOUT_S = 60.0
+"""For a few tokens of a server that has nothing else to do."""
+IDLE_TOKENS = 8
+FAILED_COMPLETIONS_DEGRADED = 2
+COMPLETION_AGAIN_S = 30.0
+"""After a completion that failed the next one comes so soon, if not sooner."""
+LOWEST_PRIORITY = 1 << 20
 ANSWER_LIMIT = 8 << 20
 FAILED_PROBES_DEGRADED = 3
 SILENT_S = 30.0
@@ -293,6 +301,47 @@ def probe_completion(address: str, port: int, model: str, kind: str) -> None:
         raise ProbeFailed("completion: unreadable answer (%s)" % error) from None
     if kind == "tools" and not message.get("tool_calls"):
         raise ProbeFailed("completion: answered, but not as a parsed tool call (tool-call parser?)")
+
+
+QUEUE_FULL = re.compile(r"HTTP (?:429|503 .*engine is currently busy)")
+"""How a server says that it has too much to do: vLLM's limit on its queue, or what stands before it."""
+
+
+class Busy(Exception):
+    """It cannot be asked in this moment: another server of the model is, or it has work meanwhile."""
+
+
+def idle_completion(lock: Path, address: str, port: int, model: str, argv: List[str], timeout_s: float) -> None:
+    """A completion of a few tokens, of one server of a model at a time, whatever node it is on.
+
+    It stands behind all other work where the server knows priorities. Raises ProbeFailed, Busy.
+    """
+    try:
+        file = lock.open("a")
+    except OSError:
+        raise Busy from None  # a run directory that has vanished says nothing of the server
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Busy from None
+        body: Dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "user", "content": "Say ok."}],
+            "max_tokens": IDLE_TOKENS,
+            "temperature": 0,
+        }
+        if "--scheduling-policy=priority" in "=".join(argv):  # older versions refuse a priority without it
+            body["priority"] = LOWEST_PRIORITY
+        try:
+            answer = json.loads(fetch(address, port, "/v1/chat/completions", body, timeout_s).decode())
+            answer["choices"][0]["message"]
+        except ProbeFailed as error:
+            if QUEUE_FULL.search(str(error)):
+                raise Busy from None
+            raise
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise ProbeFailed("completion: unreadable answer (%s)" % error) from None
 
 
 # --- what /metrics says ------------------------------------------------------------------------------------------
@@ -569,7 +618,9 @@ class Meter:
             "restarted_at": self.restarted_at,
             "process_start": self.total(seen, "process_start"),
         }
-        for key in ("ttft", "e2e"):
+        for key in ("preemptions", "prefix_queries", "prefix_hits"):
+            figures["%s_total" % key] = self.total(seen, key)
+        for key in HISTOGRAMS:
             buckets = self.buckets(key)
             figures["%s_p50_s" % key], figures["%s_p99_s" % key] = quantile(buckets, 0.5), quantile(buckets, 0.99)
         return figures
@@ -654,6 +705,10 @@ class Replica:
         self.failed_scrapes = 0
         self.load_at = self.scraped_at = 0.0
         self.metrics: Optional[Future[Series]] = None
+        self.completion: Optional[Future[None]] = None
+        self.next_completion = self.completion_later()
+        self.failed_completions = 0
+        self.completion_error = ""
         self.written = ""
         self.written_at = 0.0
         self.place = REPLICAS
@@ -751,7 +806,10 @@ class Replica:
         self.phases.clear()
         self.load, self.meter = {}, Meter(self.job.spec.get("verdicts") or {})
         self.next_metrics, self.failed_scrapes = 0.0, 0
-        self.probe = self.metrics = None  # what still runs of the last attempt says nothing about this one
+        self.failed_completions, self.next_completion = 0, self.completion_later()
+        self.probe = self.metrics = self.completion = (
+            None  # what still runs of the last attempt says nothing about this one
+        )
         self.started_at = now()
         try:
             Path(self.spec["cache"]).mkdir(parents=True, exist_ok=True)
@@ -893,6 +951,7 @@ class Replica:
                 self.level = self.level or "alive"
                 self.take_probe()
                 self.take_metrics()
+                self.take_completion()
                 if self.drain_until is not None and now() > self.drain_from:
                     idle = self.load.get("running") == 0 and self.load_at > self.drain_from
                     if idle or now() > self.drain_until:
@@ -976,7 +1035,7 @@ class Replica:
             return
         if reached == "completion":
             self.failed_probes = 0
-            self.level = reached
+            self.level = "identity" if self.unanswered() else reached
             self.ready_at = self.ready_at or now()
             self.enter_by_health()
             return
@@ -992,8 +1051,56 @@ class Replica:
 
     def enter_by_health(self) -> None:
         """Ready, or degraded if what the server counts says that it answers /health and does not work."""
-        unwell = self.meter.unwell()
+        unwell = self.meter.unwell() or self.unanswered()
         self.enter("degraded" if unwell else "ready", unwell)
+
+    def completion_later(self) -> float:
+        """When an idle server is asked for a completion: not all at the same time."""
+        return now() + self.job.completion_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+    def unanswered(self) -> str:
+        """What the last completions say against this server; nothing before several in a row have failed."""
+        if self.failed_completions < FAILED_COMPLETIONS_DEGRADED:
+            return ""
+        word = "failing" if "HTTP" in self.completion_error else "wedged"
+        said = "%s: %d completions in a row failed while /health answers: %s"
+        return said % (word, self.failed_completions, self.completion_error)
+
+    def take_completion(self) -> None:
+        """Ask a server that has served nobody for a while for a completion, and take its result when it is there."""
+        if self.completion is not None and self.completion.done():
+            completion, self.completion = self.completion, None
+            error = completion.exception()
+            if isinstance(error, Busy):
+                self.next_completion = now() + random.uniform(1.0, 5.0)  # noqa: S311 - no secret
+                return
+            if isinstance(error, ProbeFailed):
+                self.failed_completions += 1
+                self.completion_error = str(error)[:200]
+                self.next_completion = now() + min(COMPLETION_AGAIN_S, self.job.completion_s)
+            elif error is not None:
+                raise error
+            else:
+                self.served()
+            if self.phase in ("ready", "degraded") and self.failed_probes == 0:
+                self.enter_by_health()
+        elif self.completion is None and self.wants_completion():
+            lock = self.job.run_dir / "control" / (".completion-%s.lock" % re.sub(r"[^\w.-]", "_", self.spec["model"]))
+            timeout_s = min(IDLE_COMPLETION_TIMEOUT_S, self.job.completion_s)
+            where = self.job.probe_address, self.spec["port"], self.spec["model"], self.spec["argv"]
+            self.completion = self.pool.submit(idle_completion, lock, *where, timeout_s)
+
+    def wants_completion(self) -> bool:
+        """Whether it is time, and the server has nothing to do: what becomes of its work is seen by other means."""
+        if not self.job.completion_s or self.spec["probe"] == "none" or now() < self.next_completion:
+            return False
+        busy = self.load.get("running") or self.load.get("waiting")
+        return self.phase in ("ready", "degraded") and self.failed_probes == 0 and not busy
+
+    def served(self) -> None:
+        """It has answered a request, ours or somebody's."""
+        self.failed_completions = 0
+        self.next_completion = self.completion_later()
 
     def take_metrics(self) -> None:
         """Scrape /metrics now and then once the server answers; a scrape that fails leaves a gap with its reason."""
@@ -1014,6 +1121,8 @@ class Replica:
                 self.load_at = self.scraped_at
                 self.meter.take(self.scraped_at, scrape.result())
                 self.load = self.meter.load()
+                if self.meter.total(self.meter.grown, "generation_tokens"):
+                    self.served()
                 sample = self.meter.row(self.attempt)
                 # A probe that fails has its own say, and its own way back.
                 if self.phase in ("ready", "degraded") and self.failed_probes == 0:
@@ -1108,8 +1217,9 @@ class Agent:
         self.address = spec.get("address") or own_address()
         self.probe_address = self.address if spec["host"] in EVERY_ADDRESS else spec["host"]
         self.metrics_s = float(spec.get("metrics_s") or METRICS_S)
+        self.completion_s = float(spec.get("completion_s") or 0.0)
         self.stopping = ""
-        self.pool = ThreadPoolExecutor(max_workers=2 * len(spec["replicas"]) + 2)
+        self.pool = ThreadPoolExecutor(max_workers=3 * len(spec["replicas"]) + 2)
         self.cleaning: Dict[str, Future[str]] = {}
         self.registered: Optional[Tuple[str, ...]] = None
         self.replicas = [Replica(replica, self, self.pool) for replica in spec["replicas"]]

@@ -41,6 +41,8 @@ class Ops(Sight):
     """What a front end is given: one run, seen and changed through one shell."""
 
     read_only: bool = False
+    looks_back_to: str = ""
+    """The moment that whoever decides sees instead of now: nothing is changed by what was true then. Empty: now."""
     _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     def plan(self, command: Command) -> Plan:
@@ -94,6 +96,8 @@ class Ops(Sight):
         """Raise Refused if nothing must be changed: before somebody is asked to agree to something."""
         if self.read_only:
             raise Refused("read-only: nothing was changed", "start without --read-only, or switch it off: `:read-only`")
+        if self.looks_back_to:
+            raise Refused(f"you look at {self.looks_back_to}, not at now: nothing was changed", "back to now: `:now`")
 
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.

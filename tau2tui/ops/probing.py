@@ -16,23 +16,35 @@ _ASKED = (Phase.SERVING, Phase.READY, Phase.DEGRADED, Phase.DRAINING)
 async def looks(
     urls: Sequence[str], key: str, seconds: float, timeout_s: float, *, probe: bool
 ) -> AsyncIterator[Probed]:
-    """Everything of each server, with a second scrape some seconds after the first."""
-    from tau2tui.remote.vllm import Sweep, Vllm, http_client
+    """Everything of each server as it comes, with a second scrape some seconds after the first."""
+    from tau2tui.remote.sweep import Sweep
+    from tau2tui.remote.vllm import Vllm, http_client
 
     async with http_client(
         tls=any(url.startswith("https:") for url in urls), api_key=key, timeout_s=timeout_s
     ) as client:
-        first = [found async for found in Sweep(client, timeout_s).once(urls, whole=True, completion=probe)]
-        if any(found.scrapes for found in first):
-            await asyncio.sleep(seconds)
 
         async def again(found: Probed) -> Probed:
             if not found.scrapes or found.no_metrics:
                 return found
+            await asyncio.sleep(seconds)
             return await Vllm(client, found.url, timeout_s).scrape_again(found)
 
-        for found in await asyncio.gather(*map(again, first)):
-            yield found
+        # Each has its second scrape in its own time: who is silent holds up nobody.
+        waiting: set[asyncio.Task[Probed]] = set()
+        try:
+            async for found in Sweep(client, timeout_s).once(urls, whole=True, completion=probe):
+                waiting.add(asyncio.create_task(again(found)))
+                done = {task for task in waiting if task.done()}
+                waiting -= done
+                for task in done:
+                    yield task.result()
+            for finished in asyncio.as_completed(tuple(waiting)):
+                yield await finished
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def probe_run(

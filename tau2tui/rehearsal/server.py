@@ -486,7 +486,7 @@ def crash(status: int) -> NoReturn:
 
 # --- faults on request -----------------------------------------------------------------------------------------------
 
-FAULTS = ("none", "exit", "hang", "500", "harmony", "429", "cut", "empty", "mixed", "slow", "wrong-id")
+FAULTS = ("none", "exit", "hang", "wedge", "500", "harmony", "429", "cut", "empty", "mixed", "slow", "wrong-id")
 MIXED = ("500", "harmony", "429", "cut", "empty")
 """What `mixed` draws from: the kinds of errors that another attempt mends."""
 SLOW_FACTOR = 20
@@ -921,7 +921,7 @@ class Handler(BaseHTTPRequestHandler):
     def _chat(self) -> None:
         names = self._served_names()
         fault = self.server.faults.take(in_task=UNIT_HEADER in self.headers)
-        if fault == "hang":
+        if fault in ("hang", "wedge"):  # a wedged engine: the server answers everything else
             self._hang()
             return
         request = checked_request(self._body)

@@ -1,4 +1,4 @@
-"""Local copies of logs that grow elsewhere: only new bytes travel, and a file that is another one now is noticed."""
+"""Local copies of logs and samples that grow elsewhere: only new bytes travel; a file that is another is noticed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
 STATE = ".copied.json"
 """In the directory of the copies: what each of them is a copy of."""
 _STATUS = re.compile(r"(?P<inode>\d+) (?P<size>\d+) (?P<path>/.+)")
-_LOG = re.compile(r"(?:fullrun|(?:tau2|eval)_.+)\.log(?:\.\d+)?(?:\.(?:gz|zst))?")
+LOGS = re.compile(r"(?:fullrun|(?:tau2|eval)_.+)\.log(?:\.\d+)?(?:\.(?:gz|zst))?")
+SAMPLES = re.compile(r"[^/]+\.jsonl(?:\.1)?")
 _ANCHOR = 64
 _ARCHIVES = (".gz", ".zst")
 
@@ -31,14 +33,16 @@ class _Copied:
 
 @dataclass(frozen=True, slots=True)
 class LogCopies:
-    """The logs of an evaluation in one directory, and the directory of their copies."""
+    """The logs of an evaluation in one directory, or other files that grow, and the directory of their copies."""
 
     shell: Shell
     source: str
     target: Path
+    kind: re.Pattern[str] = LOGS
+    """The names of what is copied at all."""
 
-    async def update(self) -> tuple[str, ...]:
-        """Copy what is new; returns what happened besides, in words. Raises Unreachable.
+    async def update(self, only: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
+        """Copy what is new of those `only` accepts; returns what happened besides, in words. Raises Unreachable.
 
         A file that was renamed is renamed here too; one that was replaced, shortened or overwritten is copied anew; one
         that is not there any more stays.
@@ -59,6 +63,8 @@ class LogCopies:
             await asyncio.to_thread(self._remember, known)
         said = [f"{old}: is {name} now" for old, name in moved.items()]
         for name, (inode, size) in sorted(there.items()):
+            if not only(name):
+                continue
             copied = known.get(name)
             if copied is not None and (copied.inode, copied.size) == (inode, size):
                 continue
@@ -69,7 +75,7 @@ class LogCopies:
 
     async def _there(self) -> dict[str, tuple[int, int]]:
         """Inode and size of each log, by name."""
-        names = [name for name in await self.shell.names(self.source) if _LOG.fullmatch(name)]
+        names = [name for name in await self.shell.names(self.source) if self.kind.fullmatch(name)]
         if not names:
             return {}
         paths = [f"{self.source}/{name}" for name in names]
@@ -137,7 +143,7 @@ class LogCopies:
             return {
                 name: _Copied(int(copied["inode"]), int(copied["size"]), str(copied["anchor"]))
                 for name, copied in known.items()
-                if _LOG.fullmatch(name)
+                if self.kind.fullmatch(name)
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}

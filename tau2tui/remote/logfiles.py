@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -75,12 +76,26 @@ class RunLogs:
     async def local(self) -> Path:
         if isinstance(self.run.shell, LocalShell):
             return Path(str(self.run.path / self.directory))
+        copy = await self._copy_of_the_run() / self.directory
+        await self.run.copy_logs(self.directory, copy)
+        return copy
+
+    async def samples(self, replicas: Collection[str] | None = None) -> Path:
+        """A directory on this machine with what the node agents sampled of these servers, or of all, up to now.
+
+        Raises Unreachable.
+        """
+        if isinstance(self.run.shell, LocalShell):
+            return Path(str(self.run.path / layout.METRICS))
+        copy = await self._copy_of_the_run() / layout.METRICS
+        await self.run.copy_samples(copy, replicas)
+        return copy
+
+    async def _copy_of_the_run(self) -> Path:
         run = user_cache_path("tau2tui") / self.run.shell.name / self.run.run_id
         # What only its owner can read there must not become readable for others here.
         await asyncio.to_thread(run.mkdir, mode=0o700, parents=True, exist_ok=True)
-        copy = run / self.directory
-        await self.run.copy_logs(self.directory, copy)
-        return copy
+        return run
 
 
 @dataclass(frozen=True, slots=True)

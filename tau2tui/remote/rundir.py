@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
 from tau2tui.core.model import DirtyNode, RunState
 from tau2tui.errors import CommandFailed, ConfigError, GaveUp, NothingToRead
-from tau2tui.remote.logcopies import LogCopies
+from tau2tui.remote.logcopies import SAMPLES, LogCopies
 from tau2tui.remote.shell import Shell
 
 T = TypeVar("T")
@@ -96,6 +96,14 @@ class RunDirectory:
         Returns what happened besides, in words. Raises Unreachable.
         """
         return await LogCopies(self.shell, str(self.path / logs), target).update()
+
+    async def copy_samples(self, target: Path, replicas: Collection[str] | None = None) -> None:
+        """The same with the samples of these replicas, or of all. Raises Unreachable."""
+
+        def wanted(name: str) -> bool:
+            return replicas is None or name.partition(".jsonl")[0] in replicas
+
+        await LogCopies(self.shell, str(self.path / layout.METRICS), target, SAMPLES).update(wanted)
 
 
 async def run_ids(shell: Shell, parent: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A vLLM server over HTTP: its readiness level by level, who it is, its metrics; and a sweep over many servers."""
+"""A vLLM server over HTTP: its readiness level by level, who it is, and its metrics."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
-from tau2tui.core.breaker import Breaker
 from tau2tui.core.endpoint import Probed, ServedModel
 from tau2tui.core.metrics.scrape import Scrape, parse
 from tau2tui.core.model import Level
@@ -26,8 +25,6 @@ COMPLETION_TIMEOUT_S = 120.0
 BODY_LIMIT = 8 << 20
 FRESH_CONNECTIONS = 3
 """Two servers may share a port through SO_REUSEPORT and answer by turns."""
-AT_ONCE = 64
-"""Endpoints that a sweep asks at a time."""
 
 
 def endpoint_url(text: str) -> str:
@@ -116,7 +113,10 @@ class Vllm:
 
     async def look(self, *, completion: bool = False, model: str = "") -> Probed:
         """Every level up to the identity, or the completion; who it is; and its metrics, whatever the levels say."""
-        seen = await self.health()
+        return await self.look_on(await self.health(), completion=completion, model=model)
+
+    async def look_on(self, seen: Probed, *, completion: bool = False, model: str = "") -> Probed:
+        """The same from what /health said on."""
         if not seen.answered:
             return seen
         if seen.level is Level.HEALTH:
@@ -300,56 +300,3 @@ def _broken(path: str, error: httpx2.RequestError, url: str) -> str:
     if url.startswith("http://") and isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError):
         return f"{path}: it does not answer in HTTP ({said}): if it speaks TLS, try https://"
     return f"{path}: {said}"
-
-
-# --- many --------------------------------------------------------------------------------------------------------
-
-Ask = Callable[[Vllm], Any]
-
-
-@dataclass
-class Sweep:
-    """Asks many endpoints at once, again and again: a few at a time, each within its own time-out.
-
-    One that fails three times in a row, or cannot be reached, is left out for ever longer, from a second to half a
-    minute, and told with what it said last: so it holds up nobody, and costs nothing.
-    """
-
-    client: httpx2.AsyncClient
-    timeout_s: float = TIMEOUT_S
-    at_once: int = AT_ONCE
-    clock: Callable[[], float] = time.monotonic
-    breakers: dict[str, Breaker] = field(default_factory=dict)
-    last: dict[str, Probed] = field(default_factory=dict)
-
-    async def once(
-        self, urls: Iterable[str], *, whole: bool = False, completion: bool = False
-    ) -> AsyncIterator[Probed]:
-        """What each endpoint said, as it comes: its health, or with `whole` everything up to its metrics."""
-        slots = asyncio.Semaphore(self.at_once)
-
-        async def ask(url: str) -> Probed:
-            breaker = self.breakers.setdefault(url, Breaker())
-            if not breaker.lets_through(self.clock()):
-                before = self.last[url]
-                left_s = max((breaker.open_until or 0.0) - self.clock(), 0.0)
-                return replace(before, notes=(f"not asked again for {left_s:.0f} s",))
-            async with slots:
-                breaker.begin()
-                server = Vllm(self.client, url, self.timeout_s)
-                found = await (server.look(completion=completion) if whole else server.health())
-            if found.ready:
-                breaker.succeeded()
-            else:
-                breaker.failed(self.clock(), at_once=not found.answered)
-            self.last[url] = found
-            return found
-
-        tasks = [asyncio.create_task(ask(url)) for url in urls]
-        try:
-            for finished in asyncio.as_completed(tasks):
-                yield await finished
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)

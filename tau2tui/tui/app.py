@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -25,6 +26,7 @@ from tau2tui.config import NoticesConfig, ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
 from tau2tui.core.notices import Notice
+from tau2tui.core.times import time_of
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
@@ -39,6 +41,7 @@ from tau2tui.tui.messages import (
     DetailAsked,
     JumpAsked,
     LogAsked,
+    MomentShown,
     ProbeAsked,
     RefreshAsked,
     ShellAsked,
@@ -49,6 +52,7 @@ from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.reach import Reached, named, reachable
 from tau2tui.tui.remembering import SessionFile, SessionLook, TableLook, write_crash
 from tau2tui.tui.screens.detail import DetailScreen
+from tau2tui.tui.screens.fleet import FleetScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.inbox import InboxScreen
@@ -58,7 +62,7 @@ from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.summary import window_name
 from tau2tui.tui.telling import Inbox, Watcher, alarming, loud, name_window, post, tell_tmux
-from tau2tui.tui.views import LOGS, VIEWS, make_screens
+from tau2tui.tui.views import FLEET, LOGS, VIEWS, make_screens
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.windows import open_window
 
@@ -98,6 +102,8 @@ class Tau2App(App[None], inherit_bindings=False):
     """Whether all that changes something is refused."""
     news: reactive[int] = reactive(0, repaint=False)
     """Notices that nobody has looked at yet."""
+    moment: reactive[datetime | None] = reactive(None, repaint=False)
+    """As of when the fleet is shown, by local time; None: now. While it is not now, nothing can be changed."""
 
     def __init__(
         self,
@@ -141,7 +147,9 @@ class Tau2App(App[None], inherit_bindings=False):
 
     async def on_mount(self) -> None:
         for name, screen in self._framed.items():
-            bound = screen.data_bind(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only, Tau2App.news)
+            bound = screen.data_bind(
+                *(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only, Tau2App.news, Tau2App.moment)
+            )
             self.install_screen(bound, name)
             self.add_mode(name, name)
         self._tick()
@@ -307,6 +315,32 @@ class Tau2App(App[None], inherit_bindings=False):
             self.post_message(Told("it was started with --read-only", trouble=True))
             return
         self._ops.read_only = self.read_only = not self.read_only
+
+    async def action_at(self, words: str) -> None:
+        """The fleet as of a time that was typed, as `tau2tui history --at` takes it."""
+        if self._ops is None:
+            return
+        now = datetime.fromtimestamp(self._ops.clock())
+        try:
+            at = time_of(words.strip(), now)
+        except Tau2TuiError as error:
+            self.post_message(Told(str(error), trouble=True))
+            return
+        if at > now:
+            self.post_message(Told(f"{at:%Y-%m-%d %H:%M:%S} is still to come", trouble=True))
+            return
+        await self.action_view(FLEET.name)
+        self.get_screen(FLEET.name, FleetScreen).go_to(at)
+
+    def action_to_now(self) -> None:
+        if self._ops is not None:
+            self.get_screen(FLEET.name, FleetScreen).go_to(None)
+
+    @on(MomentShown)
+    def _shown(self, event: MomentShown) -> None:
+        if self._ops is not None:
+            self._ops.looks_back_to = f"{event.at:%Y-%m-%d %H:%M:%S}" if event.at else ""
+        self.moment = event.at
 
     def action_save_screenshot(self) -> None:
         directory = user_cache_path("tau2tui") / "screenshots"

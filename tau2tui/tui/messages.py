@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from textual.message import Message
 
@@ -76,3 +77,10 @@ class ProbeAsked(Message):
     """The operator asked for servers to be proved once more, by a real completion."""
 
     replicas: tuple[str, ...]
+
+
+@dataclass
+class MomentShown(Message):
+    """The fleet is shown as it was at an earlier moment, or as it is now (None)."""
+
+    at: datetime | None

@@ -48,5 +48,6 @@ def _acts(node: DOMNode) -> Iterator[Reached]:
         _, name, parameters = parse_action(action.does)
         allowed = node.check_action(name, parameters or ("",) if action.takes else parameters)
         if allowed is not False:
-            refused = action.changes and getattr(node.app, "read_only", False)
+            app = node.app
+            refused = action.changes and (getattr(app, "read_only", False) or getattr(app, "moment", None) is not None)
             yield Reached(action, group, node, allowed is True and not refused)

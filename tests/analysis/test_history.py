@@ -6,9 +6,13 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.history import on_a_grid, read_history, state_at, windows
+from tau2tui.analysis.history import read_history, span
+from tau2tui.analysis.sample_files import piece, step
+from tau2tui.analysis.sampled_windows import on_a_grid, read_state, read_windows, state_at, windows
 from tau2tui.analysis.sparkline import ASCII_BLOCKS, BLOCKS, sparkline
 from tests.analysis.made_samples import MadeServer
 
@@ -109,3 +113,68 @@ def test_a_sparkline_shows_gaps_as_gaps_and_keeps_peaks() -> None:
     many = [0.0] * 999 + [8.0]
     assert sparkline(many, 10, 0.0, 8.0) == "▁" * 9 + "█"
     assert sparkline([3.0], 10, 3.0, 3.0) == "▁" and len(BLOCKS) == len(ASCII_BLOCKS)
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Path:
+    """Ten hours of two servers, in files that are large enough to be halved; each tells its bounds now and then."""
+    bounds = {"T": [], "E": [0.5, 1.0, 2.0]}
+    for name in ("e-0", "e-1"):
+        rows = [
+            {"t": at(10 * row), "v": [1, 2, row, 0.4, 10, 900, 50, 3], "E": [1, 2, 3, 1]}
+            | ({"b": bounds} if row % 500 == 0 or row == 1200 else {})
+            for row in range(3600)
+        ]
+        lines = [json.dumps(row, separators=(",", ":")) + "\n" for row in rows]
+        (tmp_path / f"{name}.jsonl.1").write_text("".join(lines[:1200]))
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines[1200:]))
+    assert (tmp_path / "e-0.jsonl").stat().st_size > 2 * (64 << 10)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("begin", "end"), [(0, 60), (5000, 5600), (9950, 10080), (12_000, 12_000), (21_000, 99_000)])
+def test_a_stretch_is_what_all_has_between_these_times(long: Path, begin: int, end: int) -> None:
+    since, until = BEGIN + timedelta(seconds=begin), BEGIN + timedelta(seconds=end)
+    whole, part = read_history(long), read_history(long, since=since, until=until)
+    inside = pl.col("at").is_between(since, until)
+    assert_frame_equal(part.samples, whole.samples.filter(inside))
+    assert_frame_equal(part.observations, whole.observations.filter(inside))
+    assert part.samples.height > 0
+
+
+def test_a_stretch_is_found_without_reading_what_is_before_and_behind(long: Path) -> None:
+    path = long / "e-0.jsonl"
+    text, offset = piece(path, at(30_000), at(30_600))
+    assert offset > 0 and len(text) < path.stat().st_size / 2
+    assert text.startswith(b'{"t"') and text.endswith(b"\n")
+
+
+def test_windows_of_a_directory_are_those_of_its_whole_history(long: Path) -> None:
+    assert_frame_equal(read_windows(long, MINUTE), windows(read_history(long), MINUTE), check_row_order=False)
+    one = read_windows(long, MINUTE, replicas=("e-1",), since=BEGIN + timedelta(hours=9))
+    assert set(one["replica"]) == {"e-1"} and one["window"].min() == BEGIN + timedelta(hours=9)
+    assert read_windows(long / "nowhere", MINUTE).is_empty()
+
+
+def test_the_first_and_the_last_sample_are_told_without_reading_the_rest(long: Path) -> None:
+    assert span(long) == (BEGIN, BEGIN + timedelta(seconds=35_990))
+    assert span(long, ("nobody",)) is None and span(long / "nowhere") is None
+
+
+def test_a_state_has_the_rates_of_the_minute_before(server: MadeServer, tmp_path: Path) -> None:
+    server.write(tmp_path)
+    state = read_state(tmp_path, BEGIN + timedelta(seconds=65)).row(0, named=True)
+    assert state["requests_s"] == pytest.approx(1.0) and state["generation_tokens_s"] == pytest.approx(100.0)
+    assert 0.5 < state["e2e_p50_s"] < 1 and state["kv_cache"] == pytest.approx(0.36)
+
+
+def test_steps_go_from_sample_to_sample_and_end_at_the_first_and_behind_the_last(long: Path) -> None:
+    assert step(long, "e-0", at(15_005), -1) == at(15_000)
+    assert step(long, "e-0", at(15_000), -3) == at(14_970)
+    assert step(long, "e-0", at(15_000), 2) == at(15_020)
+    assert step(long, "e-0", at(11_995), 1) == at(12_000), "it is in the other file"
+    assert step(long, "e-0", at(12_005), -2) == at(11_990)
+    assert step(long, "e-0", at(25), -9) == at(0)
+    assert step(long, "e-0", at(35_990), 1) is None and step(long, "e-0", at(0), -1) is None
+    assert step(long, "e-0", at(90_000), -1) == at(35_990), "however long ago"
+    assert step(long, "nobody", at(90_000), -1) is None

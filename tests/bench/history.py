@@ -1,25 +1,28 @@
-"""What a day of samples costs: bytes, and the time to read them and to look at them in windows."""
+"""What a day of samples costs: bytes, the time to make windows of them and to look at one moment, and memory."""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 import resource
 import shutil
 import time
-from datetime import timedelta
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
-from tau2tui.analysis.history import read_history, windows
+from tau2tui.analysis.sampled_windows import read_state, read_windows
 from tau2tui.core.metrics.names import Quantity
 from tau2tui.core.metrics.scrape import parse
 from tau2tui.node import agent
 from tests.core.metrics.texts import text
 
 HEAD = """\
-| load | replicas | hours | rows | bytes a row | MB a day of 32 | read s | windows of a minute s | peak MiB |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|"""
+| load | replicas | hours | rows | bytes a row | MB a day | windows s | peak MiB | at first | moment ms | hour ms |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 REPLICAS = 32
 MADE = 4
 """Replicas whose samples are made; the others are copies of theirs."""
@@ -87,17 +90,48 @@ def measure(directory: Path, load: str, requests: float, hours: float) -> str:
     """A row of results."""
     rows = write_day(directory / load, requests, hours)
     size = sum(file.stat().st_size for file in (directory / load).iterdir())
-    began = time.perf_counter()
-    history = read_history(directory / load)
-    read_s = time.perf_counter() - began
-    assert history.samples.height == rows
-    began = time.perf_counter()
-    table = windows(history, timedelta(minutes=1))
-    windows_s = time.perf_counter() - began
-    assert table.height >= REPLICAS * hours * 60
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+        costs = fresh.submit(read_costs, directory / load, hours).result()
+    assert costs.windows >= REPLICAS * hours * 60
     day_mb = size / hours * 24 / 1e6
     return (
-        f"| {load} | {REPLICAS} | {hours:g} | {rows} | {size / rows:.0f} | **{day_mb:.0f}** | {read_s:.1f} | "
-        f"{windows_s:.2f} | {peak_mib:.0f} |"
+        f"| {load} | {REPLICAS} | {hours:g} | {rows} | {size / rows:.0f} | **{day_mb:.0f}** | {costs.windows_s:.1f} | "
+        f"**{costs.peak_mib:.0f}** | {costs.before_mib:.0f} | {costs.moment_ms:.0f} | {costs.hour_ms:.0f} |"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What reading took, in a process that does nothing else."""
+
+    windows: int
+    windows_s: float
+    peak_mib: float
+    before_mib: float
+    moment_ms: float
+    hour_ms: float
+
+
+def read_costs(directory: Path, hours: float) -> Costs:
+    """Windows of all that is there, then one moment in the middle, then the hour before it of one replica."""
+    before_mib = peak_mib()
+    began = time.perf_counter()
+    table = read_windows(directory, timedelta(minutes=1))
+    windows_s = time.perf_counter() - began
+    most_mib = peak_mib()
+    middle = datetime.fromtimestamp(1.8e9 + hours * 1800)
+    began = time.perf_counter()
+    assert read_state(directory, middle).height == REPLICAS
+    moment_ms = 1000 * (time.perf_counter() - began)
+    began = time.perf_counter()
+    since = middle - timedelta(hours=min(1.0, hours / 2))
+    assert not read_windows(
+        directory, timedelta(minutes=1), replicas=("expert-0-0",), since=since, until=middle
+    ).is_empty()
+    hour_ms = 1000 * (time.perf_counter() - began)
+    return Costs(table.height, windows_s, most_mib, before_mib, moment_ms, hour_ms)
+
+
+def peak_mib() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

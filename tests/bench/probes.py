@@ -13,13 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tau2tui.core.endpoint import Probed
-from tau2tui.remote.vllm import Sweep, Vllm, http_client
+from tau2tui.remote.sweep import Sweep
+from tau2tui.remote.vllm import Vllm, http_client
 
 HEAD = """\
-| endpoints | broken | one after the other s | first sweep s | all good ones after s | next sweeps s | whole looks s |
-|--:|--:|--:|--:|--:|--:|--:|"""
+| endpoints | broken | one after the other s | first s | good after s | next s | good after s | whole s | good after s |
+|--:|--:|--:|--:|--:|--:|--:|--:|--:|"""
 BROKEN = ("refused", "black-hole", "500", "slow", "garbage", "silent")
 PROCESSES = 2
+Swept = tuple[float, float]
+"""Seconds of a sweep: to its end, and until all good ones had been told."""
 ROUNDS = 5
 
 
@@ -58,8 +61,10 @@ async def one_by_one(urls: list[str], timeout_s: float) -> float:
         return time.perf_counter() - began
 
 
-async def sweeps(kinds: dict[str, list[str]], timeout_s: float, at_once: int) -> tuple[float, float, float, float]:
-    """Seconds of the first sweep, until all good ones had answered in it, of those after it, and of whole looks."""
+async def sweeps(kinds: dict[str, list[str]], timeout_s: float, at_once: int) -> tuple[Swept, Swept, Swept]:
+    """The first sweep, the median of those after it, and whole looks: each to its end, and until all good ones were
+    told.
+    """
     # The broken ones stand between the good ones, as they do on a cluster.
     every = [url for urls in kinds.values() for url in urls]
     every = [url for step in range(17) for url in every[step::17]]
@@ -67,7 +72,7 @@ async def sweeps(kinds: dict[str, list[str]], timeout_s: float, at_once: int) ->
     async with http_client(tls=False) as client:
         sweep = Sweep(client, timeout_s, at_once)
 
-        async def once(*, whole: bool = False) -> tuple[float, float]:
+        async def once(*, whole: bool = False) -> Swept:
             began, good_s, found = time.perf_counter(), 0.0, dict[str, Probed]()
             async for each in sweep.once(every, whole=whole):
                 found[each.url] = each
@@ -76,10 +81,10 @@ async def sweeps(kinds: dict[str, list[str]], timeout_s: float, at_once: int) ->
             assert set(found) == set(every) and {url for url, each in found.items() if each.ready} == good
             return time.perf_counter() - began, good_s
 
-        first_s, good_s = await once()
-        later = [(await once())[0] for _ in range(ROUNDS)]
-        whole_s, _ = await once(whole=True)
-        return first_s, good_s, statistics.median(later), whole_s
+        first = await once()
+        later = [await once() for _ in range(ROUNDS)]
+        median = statistics.median(each[0] for each in later), statistics.median(each[1] for each in later)
+        return first, median, await once(whole=True)
 
 
 def measure(count: int, broken: int, timeout_s: float, at_once: int) -> str:
@@ -87,9 +92,8 @@ def measure(count: int, broken: int, timeout_s: float, at_once: int) -> str:
     with served(count, broken) as kinds:
         every = [url for urls in kinds.values() for url in urls]
         loop_s = asyncio.run(one_by_one(every, timeout_s))
-        first_s, good_s, later_s, whole_s = asyncio.run(sweeps(kinds, timeout_s, at_once))
-    ratio = f"**{loop_s / first_s:.0f}×**"
+        first, later, whole = asyncio.run(sweeps(kinds, timeout_s, at_once))
     return (
-        f"| {len(every)} | {broken} | {loop_s:.1f} | {first_s:.2f} ({ratio}) | {good_s:.2f} | {later_s:.2f} "
-        f"({loop_s / later_s:.0f}×) | {whole_s:.1f} |"
+        f"| {len(every)} | {broken} | {loop_s:.1f} | {first[0]:.2f} ({loop_s / first[0]:.0f}×) | **{first[1]:.2f}** | "
+        f"{later[0]:.2f} | **{later[1]:.2f}** | {whole[0]:.1f} | **{whole[1]:.1f}** |"
     )

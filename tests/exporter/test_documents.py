@@ -23,7 +23,7 @@ STATES = {
     "standing": {one.value for one in Standing},
     "state": {one.value for one in EvalState} | {one.value for one in JobState},
     "source": {"jobs", "run"},
-    "quantile": {"0.1", "0.5", "0.9"},
+    "quantile": {"0.1", "0.5", "0.9", "0.99"},
 }
 
 

@@ -67,6 +67,32 @@ async def test_a_fleet_that_is_ready_is_shown_with_its_load(cluster: FakeCluster
     assert found["tau2tui_dirty_nodes"] == {(): 0}
 
 
+async def test_latencies_are_quantiles_and_caches_and_preemptions_are_counters(cluster: FakeCluster) -> None:
+    told = Load(
+        ttft_p50_s=0.2, ttft_p99_s=1.5, itl_p50_s=0.02, itl_p99_s=0.09, queue_p50_s=0.0, queue_p99_s=0.7,
+        e2e_p50_s=4.0, e2e_p99_s=31.0, preemptions_total=7.0, prefix_queries_total=9000.0, prefix_hits_total=4500.0,
+        failed_share=0.25, requests_s=0.5, prompt_tokens_s=1200.0,
+    )  # fmt: skip
+    cluster.change("expert-1-1", load=told)
+    found = await scraped(cluster)
+    labels = ("expert-1", "expert-1-1", cluster.replicas["expert-1-1"].node)
+    for name, half, most in (
+        ("time_to_first_token", 0.2, 1.5),
+        ("inter_token_latency", 0.02, 0.09),
+        ("queue_time", 0.0, 0.7),
+        ("request_latency", 4.0, 31.0),
+    ):
+        series = found[f"tau2tui_replica_{name}_seconds"]
+        assert (series[*labels, "0.5"], series[*labels, "0.99"]) == (half, most)
+        assert set(series) == {(*labels, "0.5"), (*labels, "0.99")}, "the others report none: no 0"
+    assert found["tau2tui_replica_preemptions_total"] == {labels: 7}
+    assert found["tau2tui_replica_prefix_cache_queried_tokens_total"] == {labels: 9000}
+    assert found["tau2tui_replica_prefix_cache_hit_tokens_total"] == {labels: 4500}
+    assert found["tau2tui_replica_failed_responses_ratio"] == {labels: 0.25}
+    assert found["tau2tui_replica_requests_per_second"] == {labels: 0.5}
+    assert found["tau2tui_replica_prompt_tokens_per_second"] == {labels: 1200}
+
+
 async def test_what_the_evaluation_counts_is_exposed_as_it_counts_it(cluster: FakeCluster) -> None:
     cluster.evaluation = progress = replace(
         running_evaluation(cluster.clock()), tokens={"user": 12}, cost_usd={"user": 0.25}, budget_usd=20.0

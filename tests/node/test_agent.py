@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ast
+import fcntl
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -587,6 +592,147 @@ def test_a_server_that_makes_no_token_is_degraded_and_one_without_metrics_is_ask
     wait_for(lambda: '"e":"/metrics: HTTP 404' in lines.read_text(), "the gap in the samples")
     wait_for(lambda: node.state("expert-1-0")["load"] == {}, "a load that is not known any more")
     assert node.state("expert-1-0")["phase"] == "degraded", "nothing says that it is well again"
+
+
+@pytest.mark.slow
+def test_an_idle_server_whose_engine_is_wedged_is_degraded_until_a_completion_succeeds(node: Node) -> None:
+    port = node.add("expert-1-0")
+    well = node.add("expert-1-1")
+    node.start(metrics_s=0.5, completion_s=1.0)
+    node.wait_phase("expert-1-0", "ready")
+    ask_rehearsal(port, "/rehearsal/fault", {"fault": "wedge"})
+    state = node.wait_phase("expert-1-0", "degraded")
+    evidence = re.fullmatch(
+        r"wedged: (\d+) completions in a row failed while /health answers: /v1/chat/completions: .*timed out.*",
+        state["why"],
+    )
+    assert evidence and int(evidence[1]) >= 2, state["why"]
+    wait_for(lambda: node.state("expert-1-0")["level"] == "identity", "what is no longer proved")
+    assert node.wait_phase("expert-1-1", "ready")["why"] == ""
+    ask_rehearsal(port, "/rehearsal/fault", {"fault": "none"})
+    state = node.wait_phase("expert-1-0", "ready")
+    assert state["why"] == ""
+    wait_for(lambda: node.state("expert-1-0")["level"] == "completion", "what is proved again")
+    assert well != port
+
+
+@dataclass
+class FakeJob:
+    """What a replica needs of its agent."""
+
+    run_dir: Path
+    completion_s: float = 600.0
+    spec: dict[str, Any] = field(default_factory=dict)
+    job_id: str = "42"
+
+
+def idle_replica(run_dir: Path, completion_s: float = 600.0, **spec: Any) -> agent.Replica:
+    """A replica that is ready, has nothing to do, and whose time for a completion has come."""
+    (run_dir / "replicas").mkdir(exist_ok=True)
+    named = {"name": "expert-1-0", "delay_s": 0, "probe": "tools", **spec}
+    replica = agent.Replica(named, FakeJob(run_dir, completion_s), None)  # type: ignore[arg-type]
+    replica.phase, replica.load, replica.next_completion = "ready", {"running": 0.0, "waiting": 0.0}, 0.0
+    return replica
+
+
+def test_only_a_server_that_is_idle_and_well_is_asked_for_a_completion(tmp_path: Path) -> None:
+    assert idle_replica(tmp_path).wants_completion()
+    assert not idle_replica(tmp_path, 0.0).wants_completion(), "switched off"
+    assert not idle_replica(tmp_path, probe="none").wants_completion()
+    for name, value in (
+        ("load", {"running": 1.0}),
+        ("load", {"running": 0.0, "waiting": 2.0}),
+        ("phase", "draining"),
+        ("failed_probes", 1),
+        ("next_completion", time.time() + 60),
+    ):
+        replica = idle_replica(tmp_path)
+        setattr(replica, name, value)
+        assert not replica.wants_completion(), name
+    replica = idle_replica(tmp_path)
+    replica.load = {}
+    assert replica.wants_completion(), "one that reports no metrics is asked by the clock alone"
+
+
+def test_a_server_that_has_served_is_left_alone_for_about_as_long_as_is_said(tmp_path: Path) -> None:
+    replica = idle_replica(tmp_path)
+    replica.failed_completions = 1
+    delays = []
+    for _ in range(50):
+        replica.served()
+        delays.append(replica.next_completion - time.time())
+    assert replica.failed_completions == 0
+    assert min(delays) > 295 and max(delays) <= 900 and max(delays) - min(delays) > 100, "they do not come together"
+
+
+def test_one_failed_completion_says_nothing_yet_and_two_say_what_failed(tmp_path: Path) -> None:
+    replica = idle_replica(tmp_path)
+    replica.failed_completions, replica.completion_error = 1, "/v1/chat/completions: timed out"
+    assert replica.unanswered() == ""
+    replica.failed_completions = 2
+    assert replica.unanswered().startswith("wedged: 2 completions in a row")
+    replica.completion_error = "/v1/chat/completions: HTTP 500 EngineCore encountered an issue"
+    assert replica.unanswered().startswith("failing: 2 completions") and "EngineCore" in replica.unanswered()
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Answers every completion, and keeps what was asked."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+    status: ClassVar[int] = 200
+    answer: ClassVar[str] = json.dumps({"choices": [{"message": {"content": "ok"}}]})
+
+    def do_POST(self) -> None:
+        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        answer = self.answer.encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on the terminal."""
+
+
+def test_one_server_of_a_model_is_asked_at_a_time_and_last_of_all_where_it_knows_priorities(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with HTTPServer(("127.0.0.1", 0), Recorder) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_port
+        with lock.open("a") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(agent.Busy):
+                agent.idle_completion(lock, "127.0.0.1", port, "m", [], 5.0)
+        assert Recorder.asked == []
+        for argv in ([], ["--scheduling-policy", "fcfs"], ["--scheduling-policy", "priority"]):
+            agent.idle_completion(lock, "127.0.0.1", port, "m", argv, 5.0)
+        agent.idle_completion(lock, "127.0.0.1", port, "m", ["--scheduling-policy=priority"], 5.0)
+        server.shutdown()
+    assert ["priority" in body for body in Recorder.asked] == [False, False, True, True]
+    assert all(body["max_tokens"] <= 8 for body in Recorder.asked)
+    with pytest.raises(agent.Busy):
+        agent.idle_completion(tmp_path / "gone" / "lock", "127.0.0.1", port, "m", [], 5.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "expected"),
+    [
+        (503, '{"error":{"message":"The engine is currently busy and cannot accept new requests."}}', agent.Busy),
+        (429, "", agent.Busy),
+        (503, "Service Unavailable", agent.ProbeFailed),
+        (500, '{"error":{"message":"EngineCore encountered an issue."}}', agent.ProbeFailed),
+        (200, "{}", agent.ProbeFailed),
+    ],
+)
+def test_a_server_that_has_work_by_now_is_not_one_that_fails(
+    tmp_path: Path, status: int, answer: str, expected: type[Exception]
+) -> None:
+    kind = type("Told", (Recorder,), {"status": status, "answer": answer})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(expected):
+            agent.idle_completion(tmp_path / "lock", "127.0.0.1", server.server_port, "m", [], 5.0)
+        server.shutdown()
 
 
 def test_a_file_of_samples_is_put_aside_when_it_is_full(tmp_path: Path) -> None:

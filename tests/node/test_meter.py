@@ -89,7 +89,11 @@ def test_the_load_of_ten_recorded_requests_is_what_was_sent() -> None:
     assert load["preemptions_per_min"] > 0 and load["failed_share"] == 0
     whole = between(parse(idle, 0.0), parse(after, 44.0))
     assert whole is not None
-    for key, quantity in (("ttft", Quantity.TTFT), ("e2e", Quantity.E2E)):
+    scrape = parse(after, 44.0)
+    for name in ("preemptions", "prefix_queries", "prefix_hits"):
+        assert load[f"{name}_total"] == scrape.total(Quantity(name)) is not None
+    for key in ("ttft", "e2e", "queue", "itl"):
+        quantity = Quantity(key)
         for q in (50, 99):
             found = whole.histograms[quantity].quantile(q / 100)
             assert found is not None and load[f"{key}_p{q}_s"] == pytest.approx(found.value)

@@ -118,3 +118,20 @@ class Elsewhere:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(LocalShell(), name)
+
+
+async def test_of_the_samples_only_those_that_are_wanted_are_copied_and_then_only_what_is_new(
+    run: RunDirectory, tmp_path: Path
+) -> None:
+    source, copy = Path(str(run.path)) / "metrics", tmp_path / "copy"
+    source.mkdir(exist_ok=True)
+    for name in ("e-0.jsonl", "e-0.jsonl.1", "e-1.jsonl", "notes.txt"):
+        (source / name).write_bytes(b"one\n")
+    await run.copy_samples(copy, ("e-0",))
+    assert sorted(path.name for path in copy.iterdir() if path.name[0] != ".") == ["e-0.jsonl", "e-0.jsonl.1"]
+    (copy / "e-0.jsonl").write_bytes(b"ONE\n")
+    with (source / "e-0.jsonl").open("ab") as file:
+        file.write(b"two\n")
+    await run.copy_samples(copy)
+    assert (copy / "e-0.jsonl").read_bytes() == b"ONE\ntwo\n" and (copy / "e-1.jsonl").read_bytes() == b"one\n"
+    assert not (copy / "notes.txt").exists()

@@ -13,7 +13,8 @@ from tau2tui.core.endpoint import Probed
 from tau2tui.core.metrics.names import Quantity
 from tau2tui.core.model import Level
 from tau2tui.errors import ConfigError
-from tau2tui.remote.vllm import EMPTY_METRICS, Sweep, Vllm, endpoint_url, http_client
+from tau2tui.remote.sweep import Sweep
+from tau2tui.remote.vllm import EMPTY_METRICS, Vllm, endpoint_url, http_client
 from tests.endpoints import Endpoint, start
 
 
@@ -160,6 +161,15 @@ async def test_a_sweep_tells_of_each_and_of_the_good_ones_before_the_black_hole(
     good = [place for place, each in enumerate(found) if each.ready]
     silent = [place for place, each in enumerate(found) if each.url in urls[:2]]
     assert len(good) == 12 and max(good) < min(silent), "two of the four slots are held, and the rest goes on"
+
+
+async def test_more_silent_ones_than_are_asked_at_once_hold_up_no_good_one(stack: AsyncExitStack) -> None:
+    kinds = [*["silent"] * 3, *["black-hole"] * 3, *["good"] * 8]
+    urls = [f"http://127.0.0.1:{(await start(stack, kind))[1]}" for kind in kinds]
+    client = await stack.enter_async_context(http_client(tls=False))
+    for whole in (False, True):
+        found = [each async for each in Sweep(client, timeout_s=6.0, at_once=2).once(urls, whole=whole)]
+        assert [each.ready for each in found] == [True] * 8 + [False] * 6
 
 
 async def test_who_cannot_be_reached_is_not_asked_again_for_a_while_and_then_once(stack: AsyncExitStack) -> None:

@@ -289,6 +289,23 @@ def make_ops(cluster: FakeCluster, *, launched: bool = True, read_only: bool = F
     return Ops(cluster.config, shell, FakeQueue(cluster), run, launched, clock=cluster.clock, read_only=read_only)
 
 
+def keep_samples(cluster: FakeCluster, hours: float = 2.0) -> None:
+    """Two replicas were sampled every ten seconds; the second one did not answer for ten minutes, half an hour ago."""
+    for name in ("orchestrator-0", "orchestrator-1"):
+        rows: list[dict[str, object]] = []
+        for ago_s in range(int(hours * 3600), 0, -10):
+            at = cluster.clock() - ago_s
+            if name == "orchestrator-1" and 1800 < ago_s <= 2400:
+                rows.append({"t": at, "e": "/metrics: timed out"})
+                continue
+            # How many waited says how long ago it was, in tens of seconds.
+            figures = [1, 5, ago_s / 10, 0.25, 10, 900, 5000, 4, 0, 5000, 2500, 4, 0]
+            rows.append({"t": at, "v": figures, "E": [1, 4]})
+        rows[0]["b"] = {"T": [], "E": [0.5, 1.0, 2.0]}
+        text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+        cluster.files[f"{RUN}/{layout.METRICS}/{name}.jsonl"] = text.encode()
+
+
 def running_evaluation(now: float = NOW) -> EvalProgress:
     """In the middle of the seed's run, one simulation stuck."""
     units = [

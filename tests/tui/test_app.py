@@ -130,7 +130,7 @@ async def test_a_small_terminal_gets_one_plain_sentence_and_does_nothing_unseen(
 
 
 async def test_help_names_the_keys_that_apply_here_and_closes_with_the_same_key() -> None:
-    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(fleet()), size=(120, 50)) as (app, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         shown = screen_text(app)

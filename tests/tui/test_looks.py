@@ -21,7 +21,7 @@ from tau2tui.tui.widgets.replica_pane import LogEnd
 from tests.analysis.made_logs import LogMaker
 from tests.sample import NOW
 from tests.tui.driving import screen_text, until
-from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import RUN, FakeCluster, keep_samples, make_ops, running_evaluation, seed_config
 
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[Any]], Awaitable[None]]
@@ -133,6 +133,19 @@ TO_THE_FAILED_ONE = ("j",) * 10
 @ALL_SIZES
 def test_fleet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing(*TO_THE_FAILED_ONE, shows="remedy"))
+
+
+@SIZES
+def test_fleet_as_of_an_hour_ago(
+    snap_compare: SnapCompare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cluster = troubled_cluster()
+    keep_samples(cluster)
+    ops = make_ops(cluster)
+    keys = ("colon", *"at 12:46:40", "enter")
+    before = pressing(*keys, shows="AS OF 12:46:40, 1h00m ago" if size[1] < 32 else "362 max 716")
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
 
 
 @SIZES

@@ -9,7 +9,9 @@ import json
 import os
 import signal
 import subprocess
+import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,8 +32,10 @@ from tests.vllm.serving import MODEL, PROGRAM, environment
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.xdist_group("vllm")]
 
 KEY = "open-sesame"
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 AT_ONCE, TOKENS = 10, 600
+ADMITTED, DRAFTED = 3, 3
+"""Requests that the restarted server takes at once, and tokens that it drafts at a time."""
 
 
 @dataclass
@@ -46,14 +50,14 @@ class Server:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         template = self.directory / "hermes.jinja"
         template.write_text(template_text("hermes"))
         self.process = subprocess.Popen(
             [PROGRAM, "serve", self.directory / "model", "--served-model-name", MODEL, "--host", "127.0.0.1",
              "--port", str(self.port), "--max-model-len", "2048", "--enforce-eager", "--max-num-seqs", "6",
              "--kv-cache-memory-bytes", "1200000", "--distributed-executor-backend", "uni",
-             "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--chat-template", template],
+             "--enable-auto-tool-choice", "--tool-call-parser", "hermes", "--chat-template", template, *more],
             env={**os.environ, **environment(self.directory), "VLLM_API_KEY": KEY},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
@@ -79,10 +83,12 @@ class Server:
 
     def ask(self, number: int) -> dict[str, Any]:
         """One request for exactly TOKENS tokens; returns its usage."""
-        body = {
-            "model": MODEL, "messages": [{"role": "user", "content": f"Count {number} " + "word " * 40}],
-            "max_tokens": TOKENS, "min_tokens": TOKENS, "ignore_eos": True,
-        }  # fmt: skip
+        messages = [{"role": "user", "content": f"Count {number} " + "word " * 40}]
+        return self.complete(messages=messages, max_tokens=TOKENS, min_tokens=TOKENS, ignore_eos=True)
+
+    def complete(self, **fields: Any) -> dict[str, Any]:
+        """One request; returns its usage. Raises urllib.error.HTTPError."""
+        body = {"model": MODEL, **fields}
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
         request = urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
@@ -93,9 +99,11 @@ class Server:
 @pytest.fixture(scope="module")
 def server(vllm_directory: Path) -> Iterator[Server]:
     server = Server(vllm_directory)
-    server.start()
-    yield server
-    server.stop()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -188,11 +196,68 @@ def test_the_word_shows_the_levels_with_the_key_and_without_it_401_and_open_metr
     assert report["models"][0]["max_model_len"] == 2048 and KEY not in told.stdout + told.stderr
 
 
-def test_after_a_restart_counters_are_counted_from_their_beginning(server: Server) -> None:
+@pytest.fixture(scope="module")
+def restarted(server: Server) -> Scrape:
+    """The same server anew, which now takes few requests at once and lets its model draft for itself; and what it had
+    counted before.
+    """
     before = parse(server.text(), 0.0)
     server.stop()
-    server.start()
+    drafting = {"method": "draft_model", "model": str(server.directory / "model"), "num_speculative_tokens": DRAFTED}
+    server.start(
+        "--max-num-queued-reqs", str(ADMITTED), "--speculative-config", json.dumps(drafting),
+        "--kv-cache-memory-bytes", "2600000",
+    )  # fmt: skip
+    return before
+
+
+def test_after_a_restart_counters_are_counted_from_their_beginning(server: Server, restarted: Scrape) -> None:
     server.ask(1)
-    found = between(before, parse(server.text(), 60.0))
+    found = between(restarted, parse(server.text(), 60.0))
     assert found is not None and found.restarted
     assert found.increase(Quantity.GENERATION_TOKENS) == TOKENS and found.increase(Quantity.FINISHED) == 1
+
+
+@pytest.mark.usefixtures("restarted")
+def test_what_the_queue_refuses_is_counted_and_answered_with_503(server: Server) -> None:
+    def status(number: int) -> int:
+        asked = [{"role": "user", "content": f"Count {number}"}]
+        try:
+            server.complete(messages=asked, max_tokens=100, min_tokens=100, ignore_eos=True)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code
+        return 200
+
+    before = parse(server.text(), 0.0)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        told = Counter(pool.map(status, range(AT_ONCE)))
+    after = parse(server.text(), 60.0)
+    found = between(before, after)
+    assert found is not None and told[200] >= ADMITTED and told[503] > 0 and told.total() == AT_ONCE
+    assert found.increase(Quantity.REJECTED) == told[503] and found.increase(Quantity.FINISHED) == told[200]
+    assert after.by(Quantity.REJECTED, "reason") == {"max_num_queued_reqs": told[503], "max_num_queued_tokens": 0}
+    assert found.failed_share == told[503] / AT_ONCE
+
+
+@pytest.mark.usefixtures("restarted")
+def test_drafts_and_what_is_accepted_of_them_are_those_of_the_server(server: Server) -> None:
+    before = server.text()
+    asked = [{"role": "user", "content": "Call report_ready with ready=true."}]
+    usage = server.complete(messages=asked, max_tokens=400, temperature=0, tools=[agent.PROBE_TOOL])
+    after = server.text()
+    found = between(parse(before, 0.0), parse(after, 10.0))
+    drafts, drafted, accepted = (
+        total(after, f"vllm:spec_decode_num_{name}_total") - total(before, f"vllm:spec_decode_num_{name}_total")
+        for name in ("drafts", "draft_tokens", "accepted_tokens")
+    )
+    assert found is not None and drafts > 0
+    assert found.acceptance == accepted / drafted and found.accepted_length == 1 + accepted / drafts
+    # It drafts with its own weights, and both take the likeliest token.
+    assert found.acceptance > 0.5 and 1 < found.accepted_length <= 1 + DRAFTED
+    assert drafts + accepted + 1 >= usage["completion_tokens"]
+
+
+def total(text: str, name: str) -> float:
+    """A counter as it stands in a text, over all engines."""
+    return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name + "{"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from textual import on
 from textual.app import ComposeResult
@@ -41,6 +42,8 @@ class Framed(Screen[None]):
     activity: reactive[tuple[str, ...]] = reactive((), repaint=False)
     read_only: reactive[bool] = reactive(False, init=False, repaint=False)
     news: reactive[int] = reactive(0, init=False, repaint=False)
+    moment: reactive[datetime | None] = reactive(None, init=False, repaint=False)
+    """As of when the fleet is shown; None: now."""
     old: reactive[bool] = reactive(False, init=False, repaint=False)
     """Whether what is known of the run may no longer be true."""
 
@@ -118,6 +121,12 @@ class Framed(Screen[None]):
         self._note()
         self.refresh_bindings()
 
+    def watch_moment(self) -> None:
+        self.set_class(self.moment is not None, "-past")
+        self.refresh_bindings()
+        self._behind = True
+        self._bring_up_to_date()
+
     def watch_news(self) -> None:
         self._note()
 
@@ -163,7 +172,9 @@ class Framed(Screen[None]):
         """Bring the body up to date."""
 
     def _summarise(self) -> None:
-        self.query_one(StatusLine).summary = summarise(self._run_title, self._run, self.now)
+        self.query_one(StatusLine).summary = summarise(
+            self._run_title, self._run, self.now, self.moment, fleet=self.view.name == "fleet"
+        )
         if self._run is not None:
             seen = sources(self._run.config, self.snapshot, self.now)
             self.query_one(TroubleLines).troubled = tuple(source for source in seen if source.trouble)

@@ -30,6 +30,9 @@ _KEY_NAMES = {
     "right_square_bracket": "]",
     "less_than_sign": "<",
     "greater_than_sign": ">",
+    "left_parenthesis": "(",
+    "right_parenthesis": ")",
+    "full_stop": ".",
     "ampersand": "&",
 }
 

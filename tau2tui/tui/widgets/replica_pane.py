@@ -18,14 +18,18 @@ from tau2tui.core.fleet import FleetRow
 from tau2tui.errors import Tau2TuiError
 from tau2tui.remote.logfiles import LogFiles
 from tau2tui.tui.format import STANDINGS, Tone, text
+from tau2tui.tui.kept_samples import Trends
 from tau2tui.tui.log_lines import readable
 from tau2tui.tui.widgets.replica_strip import detail
+from tau2tui.tui.widgets.trend_lines import trend_rows
 
 SETTLED_S = 0.2
 """The cursor rests on a row for so long before its log is read: who scrolls past reads nothing."""
 FOLLOW_S = 2.0
 """How often the log is looked at."""
 TAIL_BYTES = 16 << 10
+_EDGES = 3
+"""Columns that the border and the padding take."""
 
 
 class ReplicaPane(Vertical):
@@ -35,11 +39,14 @@ class ReplicaPane(Vertical):
     old: reactive[bool] = reactive(False, repaint=False)
     """Whether what is known of it may no longer be true."""
 
+    trends: reactive[Trends | None] = reactive(None, repaint=False)
+    """Its last hour, if that was sampled."""
+
     def __init__(self, logs: LogFiles) -> None:
         super().__init__()
         self._logs = logs
         self._looked_at = asyncio.Event()
-        self._name = ""
+        self._shown = ("", False)
 
     def compose(self) -> ComposeResult:
         yield Static(id="replica-facts")
@@ -59,19 +66,28 @@ class ReplicaPane(Vertical):
 
     def watch_row(self, row: FleetRow | None) -> None:
         self._show_facts()
-        name = row.log if row else ""
-        if name != self._name:
-            self._name = name
+        name, past = (row.log, row.past) if row else ("", False)
+        if (name, past) != self._shown:
+            self._shown = name, past
             end = self.query_one(LogEnd)
-            end.lines, end.name_shown, end.said = (), name, "" if name else "no log yet"
-            self._follow(name)
+            said = "how it ends now is not of that time" if past else "" if name else "no log yet"
+            end.lines, end.name_shown, end.said = (), name, said
+            self._follow("" if past else name)
 
     def watch_old(self) -> None:
         self._show_facts()
 
+    def watch_trends(self) -> None:
+        self._show_facts()
+
     def _show_facts(self) -> None:
         row = self.row
-        self.query_one("#replica-facts", Static).update(Group(*_facts(row, old=self.old)) if row else "")
+        if row is None:
+            self.query_one("#replica-facts", Static).update("")
+            return
+        trends = self.trends if self.trends is not None and self.trends.replica == row.replica else None
+        lines = trend_rows(trends, max(0, self.size.width - _EDGES)) if trends else []
+        self.query_one("#replica-facts", Static).update(Group(*_facts(row, old=self.old), *lines))
 
     @work(group="replica-log", exclusive=True)
     async def _follow(self, name: str) -> None:

@@ -9,6 +9,8 @@ from textual.widget import Widget
 from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import STANDINGS, UNKNOWN, Tone, duration, numbers, percent, text, whole
+from tau2tui.tui.kept_samples import Trends
+from tau2tui.tui.widgets.trend_lines import trend_rows
 
 _REMEDIES = {
     Standing.ABSENT: "launch the fleet: tau2tui launch",
@@ -24,6 +26,8 @@ class ReplicaStrip(Widget):
     row: reactive[FleetRow | None] = reactive(None)
     old: reactive[bool] = reactive(False)
     """Whether what is known of it may no longer be true."""
+    trends: reactive[Trends | None] = reactive(None)
+    """Its last hour, if that was sampled."""
 
     def render(self) -> Group:
         row = self.row
@@ -32,17 +36,18 @@ class ReplicaStrip(Widget):
         glyph, tone = STANDINGS[row.standing]
         was = ("last seen ", Tone.DOUBT) if self.old else ""
         head = text((row.replica, Tone.STRONG), "  ", was, (f"{glyph} {row.standing}", tone), "  ", _why(row))
-        lines = [
-            head,
-            text(("affects  ", Tone.MUTED), _affects(row)),
-            text(("where    ", Tone.MUTED), _where(row)),
-        ]
+        where = text(("where    ", Tone.MUTED), _where(row))
+        lines = [head, where] if row.past else [head, text(("affects  ", Tone.MUTED), _affects(row)), where]
         if remedy := _remedy(row):
             lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
-        if self.size.height >= _ROOM_TO_WRAP:
-            for line in lines:
-                line.no_wrap = False
-        return Group(*lines)
+        trends = self.trends if self.trends is not None and self.trends.replica == row.replica else None
+        over_time = trend_rows(trends, self.content_size.width) if trends else []
+        if self.size.height < _ROOM_TO_WRAP:
+            # Whoever looks back wants to know how it came about.
+            return Group(*([head, *over_time] if row.past else lines))
+        for line in lines:
+            line.no_wrap = False
+        return Group(*lines, *over_time)
 
 
 def detail(row: FleetRow) -> list[tuple[str, str]]:
@@ -96,6 +101,8 @@ def _why(row: FleetRow) -> tuple[str, Tone]:
 
 
 def _affects(row: FleetRow) -> str:
+    if row.past:
+        return "not known of that time"
     if row.in_flight is None:
         return "no evaluation"
     calls = "1 failed call" if row.errors == 1 else f"{row.errors} failed calls"
@@ -104,6 +111,8 @@ def _affects(row: FleetRow) -> str:
 
 
 def _where(row: FleetRow) -> str:
+    if row.past and not row.job_id:
+        return f"{row.log or 'no log yet'} · another attempt than that of now" if row.log else "not known of that time"
     job = f"job {row.job_id} {row.job_state}".rstrip() if row.job_id else "no job"
     endpoint = f"http://{row.address}:{row.port}" if row.address else f"port {row.port}"
     return f"{row.log or 'no log yet'} · {endpoint} · {job} ({row.job})"

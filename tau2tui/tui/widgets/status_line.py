@@ -26,7 +26,9 @@ class StatusLine(Widget):
             for standing, number in summary.standings
             for glyph, tone in [STANDINGS[standing]]
         ]
-        parts = [text((summary.title, Tone.STRONG)), Text(" ").join(counts), text(summary.evaluation)]
+        mark = text((f" {summary.as_of} ", Tone.MATCH)) if summary.as_of else Text()
+        back = text((". goes back to now" if summary.as_of and words else "", Tone.MUTED))
+        parts = [mark, back, text((summary.title, Tone.STRONG)), Text(" ").join(counts), text(summary.evaluation)]
         if words:
             parts.append(text((summary.ages, Tone.MUTED)))
         line = Text("  ").join(part for part in parts if part)
