@@ -703,7 +703,7 @@ def parse(raw: bytes, where: str, environ: Mapping[str, str]) -> Config:
         data = tomli.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}: not UTF-8 at byte {error.start}") from None
-    except tomli.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep, to be read
         raise ConfigError(f"{where}: not TOML: {error}") from None
     return validate(data, where, environ)
 
@@ -712,7 +712,7 @@ def load_submitted(path: Path) -> Config:
     """Read the `run.toml` of a run: a config as it was submitted, its paths expanded then and not again."""
     try:
         data = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not readable as the configuration of a run: {error}") from None
     return submitted(data, str(path))
 
