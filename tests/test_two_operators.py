@@ -22,7 +22,7 @@ Ended = subprocess.CompletedProcess[str]
 
 
 class OnTheCluster:
-    """The second operator: of the same user, on a compute node, without SSH, with a configuration and a state of its own."""
+    """The second operator: the same user on a compute node, without SSH, with a configuration of their own."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -32,7 +32,9 @@ class OnTheCluster:
         (lab.home / "bob.toml").chmod(0o644)
 
     def run(self, *words: str) -> Ended:
-        return self._lab.as_user("node3", *PROGRAM, "--config", f"{self._lab.home}/bob.toml", *words, check=False)
+        return self._lab.as_user(
+            "node3", *PROGRAM, "--config", f"{self._lab.home}/bob.toml", *words, check=False, timeout_s=300
+        )
 
 
 def at_once(*calls: Callable[[], Ended]) -> list[Ended]:

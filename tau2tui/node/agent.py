@@ -621,7 +621,10 @@ class Meter:
             answers,
             failed,
         ]
-        row: Dict[str, Any] = {"t": rounded(self.at + step_s, 1), "v": [rounded(figure, 3) for figure in figures]}
+        row: Dict[str, Any] = {
+            "t": rounded((self.at or 0.0) + step_s, 1),
+            "v": [rounded(figure, 3) for figure in figures],
+        }
         bounds = {}
         for key, letter in (("ttft", "T"), ("e2e", "E")):
             seen = map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))

@@ -68,7 +68,7 @@ def _newest(claims: str) -> int:
 def _told(claims: str, number: int) -> dict[str, Any]:
     """Who holds a claim, how long ago that was confirmed, and whether it is over."""
     here = os.path.join(claims, "%06d" % number)
-    told = {"number": number, "holder": "", "age_s": 0.0, "over": True}
+    told: dict[str, Any] = {"number": number, "holder": "", "age_s": 0.0, "over": True}
     if not number:
         return told
     clock = os.path.join(claims, ".clock-%d" % os.getpid())
