@@ -89,20 +89,23 @@ class PracticeRun:
         temporary.write_text(json.dumps(data))
         temporary.replace(file)
 
-    def fault(self, name: str, fault: str) -> None:
-        """Ask a server for a fault."""
+    def fault(self, name: str, fault: str, rate: float = 1.0) -> None:
+        """Ask a server for a fault, in that share of the requests."""
         url = f"http://127.0.0.1:{self.ports[name]}/rehearsal/fault"
-        httpx.post(url, json={"fault": fault}, timeout=10).raise_for_status()
+        httpx.post(url, json={"fault": fault, "rate": rate}, timeout=10).raise_for_status()
 
     def ask_for(self, **evaluation: Any) -> None:
         """Write what is to be evaluated."""
         (self.directory / EVAL_REQUEST).write_text(json.dumps(evaluation))
 
-    def start_driver(self, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start an evaluation."""
+    def start_driver(
+        self, environment: Mapping[str, str] | None = None, *, program: list[str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start an evaluation; `program` in another way than usual."""
+        usual = [sys.executable, "-m", "tau2tui.evaluation", str(self.directory)]
         with (self.directory / "eval/driver.out").open("ab") as output:
             driver = subprocess.Popen(
-                [sys.executable, "-m", "tau2tui.evaluation", str(self.directory)],
+                program or usual,
                 stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})},
             )  # fmt: skip
         self.drivers.append(driver)
