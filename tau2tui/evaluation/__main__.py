@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = _request(run_dir)
         taken = f"{run_dir}: this run is being evaluated already"
         with _sole(run_dir / LOCK, taken):
-            _refuse_beside_another(run_dir / EVAL_STATE, taken)
+            refuse_beside_another(run_dir / EVAL_STATE, taken)
             progress = _evaluate(run_dir, config, evaluation)
     except Tau2TuiError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -177,7 +177,7 @@ def _sole(path: Path, taken: str) -> Iterator[None]:
         yield
 
 
-def _refuse_beside_another(path: Path, taken: str) -> None:
+def refuse_beside_another(path: Path, taken: str) -> None:
     """Raise Refused if a driver on another machine shows signs of life: a lock may hold on one machine alone.
 
     Its age is between two times of the file system, so that clocks of machines are not compared.

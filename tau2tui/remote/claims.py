@@ -144,4 +144,4 @@ async def _ask(run: RunDirectory, word: str, *words: str) -> _Answer:
 
 async def _run(run: RunDirectory, word: str, *words: str) -> str:
     program = resources.files("tau2tui.remote").joinpath("claim_program.py").read_bytes()
-    return (await run.shell.run((run.python, "-", word, str(run.path), *words), 60.0, program)).check().stdout
+    return (await run.shell.run((run.python, "-", word, str(run.path), *words), 60.0, program)).check().answer

@@ -57,7 +57,7 @@ class RunDirectory:
         completed = (await self.shell.run(argv)).check()
         try:
             # In a thread: a large fleet takes tens of milliseconds, and a screen waits on the event loop.
-            return await asyncio.to_thread(lambda: parse_state(json.loads(completed.stdout)))
+            return await asyncio.to_thread(lambda: parse_state(json.loads(completed.answer)))
         except (ValueError, RecursionError) as error:
             raise CommandFailed(f"the state of {self.path} is not readable: {error}") from None
 

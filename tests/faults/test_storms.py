@@ -1,42 +1,30 @@
-"""Storms in small, for every run of the suite; `scripts/faults` lets them rage for minutes."""
+"""Storms in small; `scripts/faults` lets them rage for minutes, see long.py."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.bench.kills import kill_and_compare
 from tests.clock import SteppedClock
 from tests.evaluation.practice import PATIENCE_S, practice_run
 from tests.faults.storms import kills_and_refusals, stepping, weather
 
 pytestmark = pytest.mark.slow
 Record = Callable[[str, object], None]
-LONG = bool(os.environ.get("TAU2TUI_LONG_FAULTS"))
-"""Set by `scripts/faults`: minutes, not seconds."""
 
 
 def test_replicas_that_die_and_a_user_simulator_that_refuses_and_goes_change_no_result(
     tmp_path: Path, record_property: Record
 ) -> None:
-    weathered = weather(tmp_path, kills_and_refusals, 600.0 if LONG else 8.0, seed=11)
+    weathered = weather(tmp_path, kills_and_refusals, 8.0, seed=11)
     for name, figure in weathered.figures.items():
         record_property(name, figure)
     findings = weathered.findings
     assert not findings.differing and not findings.not_once and not findings.counted_twice, findings
     assert weathered.retries > 0 and weathered.errors["rate_limit"] > 0, "the storm was felt"
-    assert weathered.harm["replicas killed"] >= (5 if LONG else 2)
-
-
-@pytest.mark.skipif(not LONG, reason="tests/evaluation/test_kills.py is its short form")
-def test_a_driver_killed_a_hundred_times_changes_no_result(tmp_path: Path, record_property: Record) -> None:
-    findings = kill_and_compare(tmp_path, kills=100, trials=25, seed=7)
-    for name, figure in (("kills", findings.kills), ("units", findings.units), ("torn lines", len(findings.torn))):
-        record_property(name, figure)
-    assert findings.good, findings
+    assert weathered.harm["replicas killed"] >= 2
 
 
 def test_a_clock_that_is_set_two_hours_to_and_fro_gives_up_no_simulation(
