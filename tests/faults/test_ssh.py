@@ -29,7 +29,9 @@ class Asking(asyncssh.SSHServer):
     def kbdint_auth_supported(self) -> bool:
         return True
 
-    def get_kbdint_challenge(self, username: str, lang: str, submethods: str) -> tuple[str, str, str, list[object]]:
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
         return "", "One-time password", "", [("Code: ", False)]
 
     def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:

@@ -44,7 +44,13 @@ def opened(config: Path, state: Path, size: tuple[int, int] = (100, 30), **more:
 def quits(terminal: PseudoTerminal) -> None:
     """It still listens to keys: q closes it."""
     terminal.press(b"q")
-    wait_for(lambda: not terminal.read_for(0.05) and not is_alive(terminal.pid), "its end")
+    wait_for(lambda: ended(terminal), "its end")
+
+
+def ended(terminal: PseudoTerminal) -> bool:
+    """Whether the program has ended; what it draws is taken, so that it can."""
+    terminal.read_for(0.05)
+    return not is_alive(terminal.pid)
 
 
 def test_a_storm_of_sizes_down_to_one_column_ends_nothing(config: Path, tmp_path: Path) -> None:
@@ -73,7 +79,7 @@ def test_a_signal_to_end_ends_it_and_nothing_else(config: Path, tmp_path: Path, 
     with opened(config, tmp_path) as terminal:
         terminal.wait_for(READY)
         os.kill(terminal.pid, number)
-        wait_for(lambda: not terminal.read_for(0.05) and not is_alive(terminal.pid), f"its end after {number.name}")
+        wait_for(lambda: ended(terminal), f"its end after {number.name}")
     assert not list((config.parent / "runs/one/control").glob("*-*.json")), "nothing of the run was touched"
 
 
@@ -97,7 +103,7 @@ def test_whatever_the_terminal_calls_itself_the_fleet_is_shown(config: Path, tmp
 
 def test_without_utf_8_the_fleet_is_shown(config: Path, tmp_path: Path) -> None:
     more = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-    with opened(config, tmp_path, **more) as terminal:
+    with opened(config, tmp_path, (100, 30), **more) as terminal:
         terminal.wait_for(READY)
         quits(terminal)
 
