@@ -24,7 +24,7 @@ from tau2tui.core.wire import progress_from
 from tau2tui.rehearsal import server
 from tau2tui.rehearsal.script import build_script
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 SCRIPT = "script.json"
 
 

@@ -72,7 +72,7 @@ def results_of(report: str, proofs: Sequence[str]) -> dict[str, Result]:
     """Read a report of pytest: the cases of each proof, whatever their parameters, and the figures that they told."""
     results = {proof: Result() for proof in proofs}
     for case in ElementTree.fromstring(report).iter("testcase"):  # our own pytest wrote it
-        name = case.get("name", "")
+        name = case.get("name", "").partition("@")[0]  # xdist adds the group of a test
         proof = f"{case.get('classname', '').replace('.', '/')}.py::{name.partition('[')[0]}"
         if proof not in results:
             continue

@@ -43,7 +43,7 @@ def test_a_case_that_fails_or_is_skipped_is_no_proof() -> None:
     report = """<testsuites><testsuite>
         <testcase classname="tests.test_a" name="test_x[1]"><properties><property name="kills" value="7"/></properties>
         </testcase>
-        <testcase classname="tests.test_a" name="test_x[2]"><failure/></testcase>
+        <testcase classname="tests.test_a" name="test_x[2]@screen"><failure/></testcase>
         <testcase classname="tests.test_a" name="test_y"><skipped/></testcase></testsuite></testsuites>"""
     x, y, z = (f"tests/test_a.py::test_{name}" for name in "xyz")
     results = results_of(report, [x, y, z])
