@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -632,7 +633,9 @@ class Config(_Section):
     def _patterns_compile(cls, patterns: dict[str, str]) -> dict[str, str]:
         for name, pattern in patterns.items():
             try:
-                re.compile(pattern)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)  # what Python may do some day concerns nobody here
+                    re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{name}: not a regular expression: {error}") from None
         return patterns

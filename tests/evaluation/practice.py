@@ -111,9 +111,9 @@ class PracticeRun:
         self.drivers.append(driver)
         return driver
 
-    def evaluate(self, environment: Mapping[str, str] | None = None) -> int:
+    def evaluate(self, environment: Mapping[str, str] | None = None, *, patience_s: float = PATIENCE_S) -> int:
         """Run an evaluation to its end; its exit code."""
-        return self.start_driver(environment).wait(PATIENCE_S)
+        return self.start_driver(environment).wait(patience_s)
 
     def request(self, verb: str, value: object = None) -> dict[str, Any]:
         """Ask the driver for something and wait for the answer."""

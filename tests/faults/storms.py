@@ -60,13 +60,14 @@ def weather(directory: Path, storm: Storm, seconds: float, seed: int, *, trials:
         finally:
             over.set()
             worker.join()
-        if driver.wait(PATIENCE_S) != 0:
-            assert stormy.evaluate() == 0, stormy.output  # what ended in an error is run again
+        patience_s = PATIENCE_S + 2 * seconds
+        if driver.wait(patience_s) != 0:
+            assert stormy.evaluate(patience_s=patience_s) == 0, stormy.output  # what ended in an error is run again
         progress = stormy.progress()
         assert progress is not None
         with practice_run(directory / "calm", speed=1000) as calm:
             calm.ask_for(**{**WANTED, "max_concurrency": 16}, trials=trials)
-            assert calm.evaluate() == 0, calm.output
+            assert calm.evaluate(patience_s=patience_s) == 0, calm.output
             findings = compare(stormy, calm, Findings())
         return Weathered(harm, findings, progress.retries, dict(progress.errors))
 
