@@ -102,7 +102,8 @@ def _seen(fault: Fault, results: dict[str, Result], *, fast: bool) -> tuple[str,
         return f"**not as expected**: {', '.join(failed)}", False
     cases = sum(result.passed for result in mine)
     told = ", ".join(f"{name}: {figure}" for name, figure in figures.items())
-    return f"as expected in {cases} case{'s' if cases > 1 else ''}" + (f"; {told}" if told else ""), True
+    form = " of the short form" if fault.longer is not None and fast else ""
+    return f"as expected in {cases} case{'s' if cases > 1 else ''}{form}" + (f"; {told}" if told else ""), True
 
 
 if __name__ == "__main__":
