@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -691,7 +692,9 @@ class Config(_Section):
     def _patterns_compile(cls, patterns: dict[str, str]) -> dict[str, str]:
         for name, pattern in patterns.items():
             try:
-                re.compile(pattern)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", FutureWarning)  # what Python may do some day concerns nobody here
+                    re.compile(pattern)
             except re.error as error:
                 raise ValueError(f"{name}: not a regular expression: {error}") from None
         return patterns
@@ -762,7 +765,7 @@ def parse(raw: bytes, where: str, environ: Mapping[str, str]) -> Config:
         data = tomli.loads(raw.decode())
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}: not UTF-8 at byte {error.start}") from None
-    except tomli.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep, to be read
         raise ConfigError(f"{where}: not TOML: {error}") from None
     return validate(data, where, environ)
 
@@ -771,7 +774,7 @@ def load_submitted(path: Path) -> Config:
     """Read the `run.toml` of a run: a config as it was submitted, its paths expanded then and not again."""
     try:
         data = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not readable as the configuration of a run: {error}") from None
     return submitted(data, str(path))
 

@@ -78,7 +78,8 @@ def require_terminal(hint: str) -> None:
     """
     if "TEXTUAL_DRIVER" in os.environ:
         return
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+    # A stream that was closed before the start is None.
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise ConfigError("this is not a terminal, so there is no screen", hint)
 
 

@@ -203,8 +203,11 @@ def _relaunch(command: Relaunch, situation: Situation) -> Plan:
             )
     serve = situation.config.serve
     steps: list[Step] = [*_changed_files(command, situation)]
+    seen = tuple((verdict.wanted.name, verdict.seen.attempt) for verdict in verdicts if verdict.seen is not None)
+    # With changed settings any attempt is the wrong one: it may have begun without them.
+    attempts = () if command.experts else seen
     steps += [
-        Request("restart", command.replicas, timeout_s=serve.stop_timeout_s + 60),
+        Request("restart", command.replicas, timeout_s=serve.stop_timeout_s + 60, attempts=attempts),
         Await(command.replicas, Standing.READY, serve.start_timeout_s),
     ]
     alive = any(v.standing in (Standing.READY, Standing.DEGRADED, Standing.STARTING) for v in verdicts)

@@ -93,6 +93,13 @@ class Request:
     """Jobs, replicas, or "eval"; they are asked at the same time."""
     value: RequestValue = None
     timeout_s: float = 90.0
+    attempts: tuple[tuple[str, int], ...] = ()
+    """Of replicas that are to be started again, the attempt that was seen: if another operator was quicker it is
+    another one by now, and is left alone."""
+
+    def attempt(self, target: str) -> int | None:
+        """The one that is meant; None for any."""
+        return dict(self.attempts).get(target)
 
     def __str__(self) -> str:
         return f"request {self.verb} {' '.join(self.targets)}" + ("" if self.value is None else f" {self.value}")

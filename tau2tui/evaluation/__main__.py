@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import gc
 import json
@@ -10,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,8 +23,9 @@ from types import FrameType
 from pydantic import ValidationError
 
 from tau2tui.config import Config, EvaluationConfig, load_submitted
-from tau2tui.core.layout import EVAL, EVAL_REQUEST, RUN_CONFIG, SMOKE_REPORT, SMOKE_REQUEST
+from tau2tui.core.layout import EVAL, EVAL_REQUEST, EVAL_STATE, RUN_CONFIG, SMOKE_REPORT, SMOKE_REQUEST
 from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.smoke import is_gated
 from tau2tui.errors import CommandFailed, ConfigError, Refused, Tau2TuiError
 from tau2tui.evaluation.control import Reply, Request, RequestBox
@@ -30,6 +33,8 @@ from tau2tui.evaluation.progress import StateFile
 
 LOCK = f"{EVAL}/driver.lock"
 SMOKE_LOCK = f"{EVAL}/smoke.lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""A file system that does not lock says one of these; then the signs of life of the other driver have to do."""
 UNITS_FAILED = 4
 """Exit code: everything was run, but some units ended in infrastructure errors; a new start runs these again."""
 
@@ -48,7 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.smoke:
             return _smoke(run_dir, config)
         evaluation = _request(run_dir)
-        with _sole(run_dir / LOCK, f"{run_dir}: this run is being evaluated already"):
+        taken = f"{run_dir}: this run is being evaluated already"
+        with _sole(run_dir / LOCK, taken):
+            refuse_beside_another(run_dir / EVAL_STATE, taken)
             progress = _evaluate(run_dir, config, evaluation)
     except Tau2TuiError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -161,10 +168,30 @@ def _sole(path: Path, taken: str) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             raise Refused(f"{taken}, by {file.read().strip()}") from None
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         file.flush()
         yield
+
+
+def refuse_beside_another(path: Path, taken: str) -> None:
+    """Raise Refused if a driver on another machine shows signs of life: a lock may hold on one machine alone.
+
+    Its age is between two times of the file system, so that clocks of machines are not compared.
+    """
+    state = StateFile(path.parents[1]).read()
+    if state is None or state.state.over or state.host == socket.gethostname():
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".clock-") as now:
+        age_s = Path(now.name).stat().st_mtime - path.stat().st_mtime
+    if age_s < DRIVER_TIMEOUT_S:
+        raise Refused(
+            f"{taken}, by process {state.pid} on {state.host}, {max(0.0, age_s):.0f} s ago",
+            f"if that is dead: start again when it has been silent for {DRIVER_TIMEOUT_S:.0f} s",
+        )
 
 
 def _stop_on_signals() -> threading.Event:

@@ -13,6 +13,7 @@ from tau2tui.config import Config, EvaluationConfig
 from tau2tui.core.eta import seed_eta_s
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
+from tau2tui.core.steady import steady_time
 from tau2tui.evaluation.budget import budget_of, kept_costs
 from tau2tui.evaluation.calls import Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient
@@ -170,7 +171,7 @@ class Driver:
 
     def _run_unit(self, unit: Unit, abandoned: threading.Event) -> Outcome:
         """Run one unit, in its own thread. Raises Abandoned."""
-        started_at = time.time()
+        began = steady_time()
         self._tally.started(unit)
         self._journal.say(f"{unit.name} starts", unit.domain)
         log = UnitLog(unit, self._journal, self._tally)
@@ -183,15 +184,15 @@ class Driver:
             self._schedule.conversed(unit)
             evaluate = self._evaluator.evaluate if domain.costly else evaluated
             result = evaluate(unit.domain, domain.tasks[unit.task_id], simulation)
-            return Outcome(unit, started_at, time.time(), result)
+            return Outcome(unit, *_from(began), result)
         except Abandoned:
             raise
         except CallError as error:
-            return Outcome(unit, started_at, time.time(), error_class=error.kind, error=error.message)
+            return Outcome(unit, *_from(began), error_class=error.kind, error=error.message)
         except Exception as error:  # noqa: BLE001 - whatever tau2 raises in one unit must not end the others
             self._tally.failed(type(error).__name__, replica="", retried=False)
             self._journal.trace(unit.domain, traceback.format_exc())
-            return Outcome(unit, started_at, time.time(), error_class=type(error).__name__, error=str(error))
+            return Outcome(unit, *_from(began), error_class=type(error).__name__, error=str(error))
         finally:
             self._exchange.router.forget(unit.name)
 
@@ -216,7 +217,7 @@ class Driver:
     def _give_up(self, running: RunningUnit, error_class: str, error: str) -> None:
         """Let go of a unit that runs, and record that no model failed in it."""
         if unit := self._schedule.give_up(running.name):
-            self._settle(Outcome(unit, running.started_at, time.time(), error_class=error_class, error=error))
+            self._settle(Outcome(unit, *_from(running.started_at), error_class=error_class, error=error))
 
     def _give_up_running(self) -> None:
         """Let go of what runs, but not of what is finished in this moment."""
@@ -268,3 +269,9 @@ class Driver:
             budget_tokens=budget.tokens,
             budget_counts=budget.counts,
         )
+
+
+def _from(began: float) -> tuple[float, float]:
+    """Begin and end of what ends now, by the clock of now: it lasted as long as it did, whatever was set meanwhile."""
+    ended = time.time()
+    return ended - (steady_time() - began), ended

@@ -13,6 +13,7 @@ from typing import Any
 
 from tau2tui.core.layout import EVAL_STATE
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
+from tau2tui.core.steady import steady_time, stepped_s
 from tau2tui.core.wire import progress_from, progress_to
 from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome
@@ -69,7 +70,7 @@ class Tally:
 
     def started(self, unit: Unit) -> None:
         """The unit runs."""
-        now = time.time()
+        now = steady_time()
         with self._lock:
             self._running[unit] = RunningUnit(unit.domain, unit.task_id, unit.trial, started_at=now, last_event_at=now)
 
@@ -154,7 +155,7 @@ class Tally:
 
     def progress(self, state: EvalState, max_concurrency: int) -> EvalProgress:
         """The counts of this moment."""
-        now = time.time()
+        now, step_s = time.time(), stepped_s()
         with self._lock:
             running = Counter(unit.domain for unit in self._running)
             return replace(
@@ -162,7 +163,7 @@ class Tally:
                 state=state,
                 updated_at=now,
                 domains=tuple(self._domain(name, running) for name in self._domains),
-                running=tuple(self._running.values()),
+                running=tuple(_told(unit, step_s) for unit in self._running.values()),
                 durations_s=tuple(self._durations_s),
                 duration_domains=tuple(self._duration_domains),
                 unit_starts=tuple(self._unit_starts),
@@ -196,7 +197,7 @@ class Tally:
     def _event(self, unit: Unit, **changes: Any) -> None:
         with self._lock:
             if running := self._running.get(unit):
-                self._running[unit] = replace(running, last_event_at=time.time(), stalled=False, **changes)
+                self._running[unit] = replace(running, last_event_at=steady_time(), stalled=False, **changes)
 
 
 class StateFile:
@@ -233,3 +234,10 @@ class StateFile:
 
     def _same(self, progress: EvalProgress) -> bool:
         return self._written is not None and replace(self._written, updated_at=progress.updated_at) == progress
+
+
+def _told(unit: RunningUnit, step_s: float) -> RunningUnit:
+    """A unit with its times by the clock as it is now: who reads the state compares them with that."""
+    if not step_s:
+        return unit
+    return replace(unit, started_at=unit.started_at + step_s, last_event_at=unit.last_event_at + step_s)

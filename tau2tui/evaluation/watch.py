@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from tau2tui.core.model import RunningUnit
+from tau2tui.core.steady import steady_time
 from tau2tui.evaluation.journal import Journal
 from tau2tui.evaluation.progress import Tally
 
@@ -22,7 +22,7 @@ class Watch:
         *,
         stall_s: float,
         unit_timeout_s: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = steady_time,
     ) -> None:
         self._tally = tally
         self._journal = journal

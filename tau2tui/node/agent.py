@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import errno
 import fcntl
 import http.client
 import json
@@ -39,6 +40,8 @@ TOLD_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """How the job script tells of the end. They wait while the agent starts: by default each of them would end it."""
 TICK_S = 0.5
 HEARTBEAT_S = 5.0
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""A file system that does not lock says one of these."""
 PROBE_STARTING_S = 1.0
 PROBE_READY_S = 5.0
 METRICS_S = 10.0
@@ -104,9 +107,23 @@ WRAPPER = re.compile(r"See root cause above|EngineDeadError|Engine core initiali
 """Lines that only repeat that something failed; the cause stands before them."""
 
 
-def now() -> float:
-    """Unix seconds of this node's clock."""
+def clock() -> float:
+    """Unix seconds of this node's clock, which may be set: for what others compare with theirs."""
     return time.time()
+
+
+BEGAN = clock() - time.monotonic()
+
+
+def now() -> float:
+    """Unix seconds as they pass, by the clock as it was when this program began: for waits and durations."""
+    return BEGAN + time.monotonic()
+
+
+def stepped_s() -> float:
+    """By how much the clock was set since then; what it was slewed by is less than a second, and nothing."""
+    step_s = clock() - now()
+    return step_s if abs(step_s) >= 1.0 else 0.0
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -372,6 +389,8 @@ METRICS = {
 GAUGES = ("running", "waiting", "waiting_by_reason", "kv_cache", "process_start")
 HISTOGRAMS = ("ttft", "e2e", "queue", "itl")
 METRIC_LINES = 20000
+MOST = 1e18
+"""What is beyond is no count and no time; sums of numbers below it stay finite."""
 METRIC = re.compile(
     r"^(%s)(_bucket|_sum|_count)?(?:\{(.*)\})?[ \t]+([^\s#]+)(?:[ \t]+-?\d+)?[ \t]*\r?$"
     % "|".join(sorted(map(re.escape, METRICS), key=len, reverse=True)),
@@ -394,6 +413,7 @@ METRICS_FILE_LIMIT = 8 << 20
 """Bytes of such a file before it is put aside, in place of the one that was put aside before: days of samples."""
 METRICS_PATIENCE_S = 120.0
 """A server that does not answer for its metrics is asked ever more rarely, up to this."""
+TIMES_OF_LOAD = ("waiting_since", "restarted_at")
 NO_LIMITS = {"stuck_s": 60.0, "wedged_s": 60.0, "failing_share": 0.5, "failing_least": 5}
 """What makes a server that answers /health degraded all the same, unless the job says otherwise."""
 
@@ -413,7 +433,9 @@ def read_metrics(text: str) -> Series:
         except ValueError:
             continue
         key = METRICS[name]
-        if math.isfinite(read) and (key in HISTOGRAMS) == bool(part):
+        if part == "_bucket" and not is_bound(labels_of(labels or "").get("le", "")):
+            continue
+        if abs(read) < MOST and (key in HISTOGRAMS) == bool(part):
             found.setdefault(name, {}).setdefault(key + (part or ""), {})[labels or ""] = read
     chosen: Series = {}
     told: Set[str] = set()
@@ -424,6 +446,14 @@ def read_metrics(text: str) -> Series:
     if NO_HTTP_YET.search(text):
         chosen.setdefault("http", {})
     return chosen
+
+
+def is_bound(text: str) -> bool:
+    """Whether this is the upper bound of a bucket: a server that names none, or no number, must end nobody."""
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
 
 
 def labels_of(text: str) -> Dict[str, str]:
@@ -457,7 +487,7 @@ def quantile(buckets: Dict[str, float], q: float) -> Optional[float]:
 
 def rounded(value: Optional[float], digits: int) -> Optional[float]:
     """Short in a file: whole numbers without a point."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return None
     value = round(value, digits)
     return int(value) if value == int(value) else value
@@ -625,8 +655,11 @@ class Meter:
             figures["%s_p50_s" % key], figures["%s_p99_s" % key] = quantile(buckets, 0.5), quantile(buckets, 0.99)
         return figures
 
-    def row(self, attempt: int) -> Dict[str, Any]:
-        """One line of the history: numbers in the order of ROW, and what each bucket observed if it did."""
+    def row(self, attempt: int, step_s: float = 0.0) -> Dict[str, Any]:
+        """One line of the history: numbers in the order of ROW, and what each bucket observed if it did.
+
+        `step_s`: by how much the clock was set meanwhile.
+        """
         kv_cache = self.seen.get("kv_cache")
         answers, failed = self.http(self.grown)
         figures: List[Optional[float]] = [
@@ -639,7 +672,10 @@ class Meter:
             answers,
             failed,
         ]
-        row: Dict[str, Any] = {"t": rounded(self.at, 1), "v": [rounded(figure, 3) for figure in figures]}
+        row: Dict[str, Any] = {
+            "t": rounded((self.at or 0.0) + step_s, 1),
+            "v": [rounded(figure, 3) for figure in figures],
+        }
         bounds = {}
         for key, letter in (("ttft", "T"), ("e2e", "E")):
             seen = map(float, by_label(self.seen.get(key + "_bucket", {}), "le"))
@@ -970,6 +1006,8 @@ class Replica:
         """Take the new bytes of the log: how far the start is, and lines that look like errors."""
         try:
             with self.log.open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self.log_offset:
+                    self.log_offset, self.log_rest = 0, b""  # truncated, or another file by now
                 file.seek(self.log_offset)
                 new = file.read(1 << 18)
         except OSError:
@@ -1113,7 +1151,7 @@ class Replica:
                 if self.drain_until is None:
                     wait_s = min(self.job.metrics_s * 2 ** min(self.failed_scrapes, 8), METRICS_PATIENCE_S)
                     self.next_metrics = self.scraped_at + wait_s
-                sample: Dict[str, Any] = {"t": rounded(self.scraped_at, 1), "e": str(error)[:200]}
+                sample: Dict[str, Any] = {"t": rounded(self.scraped_at + stepped_s(), 1), "e": str(error)[:200]}
             elif error is not None:
                 raise error
             else:
@@ -1123,7 +1161,7 @@ class Replica:
                 self.load = self.meter.load()
                 if self.meter.total(self.meter.grown, "generation_tokens"):
                     self.served()
-                sample = self.meter.row(self.attempt)
+                sample = self.meter.row(self.attempt, stepped_s())
                 # A probe that fails has its own say, and its own way back.
                 if self.phase in ("ready", "degraded") and self.failed_probes == 0:
                     self.enter_by_health()
@@ -1144,6 +1182,13 @@ class Replica:
 
     def write(self) -> None:
         """Write the state when it changed, and as a heartbeat."""
+        step_s = float(round(stepped_s()))
+
+        def told(at: Optional[float]) -> Optional[float]:
+            """A time of ours by the clock as it is now: who reads it has no other."""
+            return None if at is None else at + step_s
+
+        load = {key: told(value) if key in TIMES_OF_LOAD else value for key, value in self.load.items()}
         state = {
             "schema": 1,
             "name": self.name,
@@ -1156,36 +1201,36 @@ class Replica:
             "port": self.spec["port"],
             "gpus": self.spec["gpus"],
             "phase": self.phase,
-            "phase_since": self.phase_since,
-            "phases": self.phases[-20:],
+            "phase_since": told(self.phase_since),
+            "phases": [(phase, told(at)) for phase, at in self.phases[-20:]],
             "why": self.late + self.why,
             "level": self.level,
             "pid": self.server.pid if self.server else None,
             "started_ticks": self.server.started_ticks if self.server else None,
             "failure": self.failure,
-            "restart_at": self.start_at if self.phase == "failed" else None,
+            "restart_at": told(self.start_at) if self.phase == "failed" else None,
             "attempt": self.attempt,
             "exit_status": self.exit_status,
             "last_error": self.last_error(),
             "log": "%s/%s" % (self.job.spec["logs"], self.log.name) if self.attempt else "",
-            "started_at": self.started_at,
-            "ready_at": self.ready_at,
-            "load": self.load,
+            "started_at": told(self.started_at),
+            "ready_at": told(self.ready_at),
+            "load": load,
         }
         text = json.dumps(state)
         if text == self.written and now() - self.written_at < HEARTBEAT_S:
             return
         self.keep_place()
-        state["heartbeat_at"] = now()
+        state["heartbeat_at"] = clock()
         if self.job.write("%s/%s.json" % (self.place, self.name), state):
-            self.written, self.written_at = text, state["heartbeat_at"]
+            self.written, self.written_at = text, now()
 
 
 def alive(state: Dict[str, Any]) -> bool:
     """Whether the agent that wrote a replica's state still has something to do with it; unknown counts as yes."""
     try:
         over = state["phase"] in SETTLED and state.get("restart_at") is None
-        return not over and now() - state["heartbeat_at"] <= SILENT_S
+        return not over and clock() - state["heartbeat_at"] <= SILENT_S
     except (KeyError, TypeError):
         return True
 
@@ -1222,8 +1267,9 @@ class Agent:
         self.pool = ThreadPoolExecutor(max_workers=3 * len(spec["replicas"]) + 2)
         self.cleaning: Dict[str, Future[str]] = {}
         self.registered: Optional[Tuple[str, ...]] = None
+        self.look_at_endpoints_at = 0.0
         self.replicas = [Replica(replica, self, self.pool) for replica in spec["replicas"]]
-        self.pending: Dict[Path, List[Replica]] = {}
+        self.pending: Dict[Path, Tuple[str, List[Replica]]] = {}
         self.reports: Dict[Path, Future[Dict[str, Any]]] = {}
         self.answered: Set[str] = set()
         for path in self.requests():
@@ -1326,7 +1372,7 @@ class Agent:
                 path.unlink()
             if reason:
                 path.parent.mkdir(exist_ok=True)
-                at = before["at"] if before is not None and before.get("gpus") == gpus else now()
+                at = before["at"] if before is not None and before.get("gpus") == gpus else clock()
                 write_json(
                     path, {"node": self.node, "at": at, "reason": reason, "gpus": gpus, "run": self.run_dir.name}
                 )
@@ -1379,20 +1425,45 @@ class Agent:
             only = process_set(str(request.get("value") or ""))
             self.reports[path] = self.pool.submit(lambda: clean(own_jobs(), only))
             return
+        if verb not in ("stop", "restart"):
+            self.answer(path, False, "unknown verb %r" % (verb,))
+            return
+        if verb == "restart" and self.stopping:
+            self.answer(path, False, "the job ends: %s" % self.stopping)
+            return
+        if verb == "restart" and self.was_done(path, request, targets):
+            return
+        self.overrule(verb, targets, why)
         if verb == "stop" and whole:
             self.stop_all(why)
         elif verb == "stop":
             for replica in targets:
                 replica.stop(why)
-        elif verb == "restart":
+        else:
             specs = {spec["name"]: spec for spec in self.new_specs()}
             for replica in targets:
                 replica.spec = specs.get(replica.name, replica.spec)
                 replica.stop(why, start_again=True)
-        else:
-            self.answer(path, False, "unknown verb %r" % (verb,))
-            return
-        self.pending[path] = targets
+        self.pending[path] = (verb, targets)
+
+    def was_done(self, path: Path, request: Dict[str, Any], targets: List[Replica]) -> bool:
+        """Whether somebody else was quicker: the attempt that was to be restarted is not the one of now.
+
+        Two operators who ask for the same at the same time get one restart, and both hear of it.
+        """
+        meant = request.get("attempt")
+        if not isinstance(meant, int) or len(targets) != 1 or targets[0].attempt == meant:
+            return False
+        replica = targets[0]
+        said = "%s was started again meanwhile: attempt %d is %s" % (replica.name, replica.attempt, replica.phase)
+        return self.answer(path, True, said)
+
+    def overrule(self, verb: str, targets: List[Replica], why: str) -> None:
+        """Tell who asked for the opposite, and still waits for it, that somebody else has decided otherwise."""
+        for path, (asked, whom) in list(self.pending.items()):
+            both = [replica.name for replica in whom if replica in targets]
+            if asked != verb and both and self.answer(path, False, "overruled: %s, %s" % (", ".join(both), why)):
+                del self.pending[path]
 
     def new_specs(self) -> List[Dict[str, Any]]:
         """The replicas' specifications as they stand now: a changed flag takes effect with the next restart."""
@@ -1404,7 +1475,7 @@ class Agent:
 
     def answer_finished(self) -> None:
         """Answer each request whose replicas have all settled: started again, or provably stopped."""
-        for path, targets in list(self.pending.items()):
+        for path, (_, targets) in list(self.pending.items()):
             if all(replica.phase not in ("stopping", "cleaning", "waiting") for replica in targets):
                 message = "; ".join(
                     "%s %s%s" % (replica.name, replica.phase, " (%s)" % replica.why if replica.why else "")
@@ -1418,7 +1489,7 @@ class Agent:
 
     def answer(self, path: Path, done: bool, message: str, again: bool = False) -> bool:
         """Answer a request; `again` tells a client that still waits to ask once more. False: not written yet."""
-        result = {"ok": done, "message": message, "again": again, "at": now(), "node": self.node}
+        result = {"ok": done, "message": message, "again": again, "at": clock(), "node": self.node}
         if not self.write("control/" + path.with_suffix(".result.json").name, result):
             return False
         self.answered.add(path.name)
@@ -1453,18 +1524,36 @@ class Agent:
     def register(self) -> None:
         """Write the endpoints of all ready replicas of the run when those of this job have changed.
 
-        Agents of other jobs do the same: a lock keeps one from writing what it read before another's change.
+        Agents of other jobs do the same: a lock keeps one from writing what it read before another's change. On a file
+        system whose locks hold on one machine alone, or not at all, each looks again whether its own are still there.
         """
         ready = tuple(r.name for r in self.replicas if r.place == REPLICAS and r.phase in ("ready", "degraded"))
-        if ready == self.registered:
+        if ready == self.registered and now() < self.look_at_endpoints_at:
             return
+        path = self.run_dir / self.spec["endpoints"]["file"]
         try:
-            with (self.run_dir / "control" / ".endpoints.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                write_json(self.run_dir / self.spec["endpoints"]["file"], self.endpoints())
+            if ready != self.registered or not self.is_registered(read_json(path)):
+                with (self.run_dir / "control" / ".endpoints.lock").open("a") as lock:
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    except OSError as error:
+                        if error.errno not in NO_LOCKS:
+                            raise
+                    write_json(path, self.endpoints())
         except (OSError, ValueError, KeyError, TypeError):
             return  # locked, full or vanished: at the next tick again
-        self.registered = ready
+        self.registered, self.look_at_endpoints_at = ready, now() + HEARTBEAT_S
+
+    def is_registered(self, table: Dict[str, Any]) -> bool:
+        """Whether a table of endpoints holds the replicas of this job that are ready, and none that is not."""
+        for replica in self.replicas:
+            if replica.place != REPLICAS or replica.spec["model"] not in self.spec["endpoints"]["models"]:
+                continue
+            entry = {"ip_addr": self.address, "port": str(replica.spec["port"])}
+            is_there = entry in table.get(replica.spec["model"], [])
+            if is_there != (replica.phase in ("ready", "degraded")):
+                return False
+        return True
 
     def endpoints(self) -> Dict[str, Any]:
         """The seed's shape: model → address and port of each replica that is ready, ports as strings."""
@@ -1531,7 +1620,7 @@ def run_state(run_dir: Path) -> Dict[str, Any]:
 
     state = run_dir / "eval" / "state.json"
     return {
-        "clock": now(),
+        "clock": clock(),
         "replicas": all_of(run_dir / REPLICAS),
         "successors": all_of(run_dir / SUCCESSORS),
         "predecessors": all_of(run_dir / PREDECESSORS),
@@ -1558,18 +1647,39 @@ VLLM_TITLE = re.compile(r"^VLLM::")
 SHARED_MEMORY_DIR = Path("/dev/shm")  # noqa: S108 - where the engines put it
 SHARED_MEMORY = re.compile(r"^(?:vllm|psm_|torch_|nccl-|cuda\.shm|sem\.mp-)")
 SHARED_MEMORY_AGE_S = 60.0
+GPU_FIELDS = "index,uuid,name,memory.total,memory.used,utilization.gpu"
+PROCESS_FIELDS = "gpu_uuid,pid,used_memory,process_name"
+PID = re.compile(r"^[1-9][0-9]{0,9}$")
+"""`isdigit` is true of ² as well, which is no number."""
 
 
-def query(what: str, fields: str) -> List[List[str]]:
-    """Rows of one nvidia-smi query. Raises OSError or subprocess.SubprocessError."""
-    output = subprocess.run(
+def query(what: str, fields: str) -> str:
+    """What nvidia-smi answers to one query. Raises OSError or subprocess.SubprocessError."""
+    return subprocess.run(
         ["nvidia-smi", "--query-%s=%s" % (what, fields), "--format=csv,noheader,nounits"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         timeout=30,
         check=True,
     ).stdout.decode(errors="replace")
-    return [[cell.strip() for cell in line.split(",")] for line in output.splitlines() if line.strip()]
+
+
+def cells(text: str) -> List[List[str]]:
+    """Rows of an answer of nvidia-smi."""
+    return [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]
+
+
+def gpu_rows(text: str) -> List[Dict[str, Any]]:
+    """The GPUs in an answer to a query of GPU_FIELDS; a row of another form is none."""
+    keys = ("index", "uuid", "name", "total_mib", "used_mib", "utilization_percent")
+    rows = (row for row in cells(text) if len(row) == len(keys))
+    return [dict(zip(keys, row[:3] + [number(cell) for cell in row[3:]])) for row in rows]
+
+
+def process_rows(text: str) -> List[Tuple[str, int, float]]:
+    """UUID of the GPU, pid and MiB of each process in an answer to a query of PROCESS_FIELDS."""
+    rows = (row for row in cells(text) if len(row) == 4 and PID.match(row[1]))
+    return [(uuid, int(pid), number(used) or 0.0) for uuid, pid, used, _ in rows]
 
 
 def own_jobs() -> Optional[Set[str]]:
@@ -1587,19 +1697,17 @@ def gpu_state(live_jobs: Optional[Set[str]]) -> Dict[str, Any]:
 
     `live_jobs` are the user's jobs that still live; None if that is not known, and then nothing is stale.
     """
-    state: Dict[str, Any] = {"clock": now(), "node": socket.gethostname(), "uid": os.getuid(), "error": ""}
+    state: Dict[str, Any] = {"clock": clock(), "node": socket.gethostname(), "uid": os.getuid(), "error": ""}
     try:
-        gpus = query("gpu", "index,uuid,name,memory.total,memory.used,utilization.gpu")
-        apps = query("compute-apps", "gpu_uuid,pid,used_memory,process_name")
+        gpus = query("gpu", GPU_FIELDS)
+        processes = query("compute-apps", PROCESS_FIELDS)
     except (OSError, subprocess.SubprocessError) as error:
         state.update(error="nvidia-smi: %s" % error, gpus=[], processes=[], shared_memory=[])
         return state
-    keys = ("index", "uuid", "name", "total_mib", "used_mib", "utilization_percent")
-    rows = [row[:3] + [number(cell) for cell in row[3:]] for row in gpus if len(row) == len(keys)]
-    state["gpus"] = [dict(zip(keys, row)) for row in rows]
+    state["gpus"] = gpu_rows(gpus)
     state["processes"] = [
-        {"gpu_uuid": uuid, "used_mib": number(used) or 0.0, **describe(int(pid), live_jobs)}
-        for uuid, pid, used, _ in (row for row in apps if len(row) == 4 and row[1].isdigit())
+        {"gpu_uuid": uuid, "used_mib": used_mib, **describe(pid, live_jobs)}
+        for uuid, pid, used_mib in process_rows(processes)
     ]
     state["shared_memory"] = stale_shared_memory()
     return state
@@ -1610,7 +1718,7 @@ def memory_in_use(devices: str) -> Dict[str, float]:
     deadline = time.monotonic() + MEMORY_FREE_S
     while True:
         try:
-            rows = query("gpu", "index,memory.used")
+            rows = cells(query("gpu", "index,memory.used"))
         except (OSError, subprocess.SubprocessError):
             return {}
         used = {row[0]: number(row[1]) for row in rows if len(row) == 2 and row[0] in devices.split(",")}
@@ -1709,9 +1817,10 @@ def uptime_s() -> float:
 def number(cell: str) -> Optional[float]:
     """A cell of nvidia-smi as a number; `[N/A]` is unknown."""
     try:
-        return float(cell)
+        read = float(cell)
     except ValueError:
         return None
+    return read if math.isfinite(read) else None
 
 
 def stale_shared_memory() -> List[Dict[str, Any]]:
@@ -1723,7 +1832,7 @@ def stale_shared_memory() -> List[Dict[str, Any]]:
         except OSError:
             continue
         ours = stat.st_uid == os.getuid() and SHARED_MEMORY.match(path.name)
-        if ours and now() - stat.st_mtime > SHARED_MEMORY_AGE_S:
+        if ours and clock() - stat.st_mtime > SHARED_MEMORY_AGE_S:
             found.append({"name": path.name, "mib": stat.st_size / 2**20, "inode": stat.st_ino})
     in_use = open_inodes() if found else set()
     return [file for file in found if file["inode"] not in in_use]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
@@ -14,19 +14,24 @@ from typing import Any
 
 from tau2tui.config import Config, is_name
 from tau2tui.core import layout
-from tau2tui.core.command import Command, Launch, Relaunch, StartEval
+from tau2tui.core.command import Command, Launch, Relaunch, StartEval, Stop
 from tau2tui.core.plan import Plan, Situation, make_plan
 from tau2tui.core.smoke import PRACTICE_DOMAIN
 from tau2tui.core.step import (
     Await,
     AwaitEndpoints,
+    AwaitJobsGone,
+    Cancel,
+    Do,
     Step,
+    Submit,
     WriteFile,
 )
 from tau2tui.core.verdict import Standing
-from tau2tui.errors import ConfigError, Refused, Tau2TuiError
+from tau2tui.errors import CommandFailed, ConfigError, Refused, Tau2TuiError
 from tau2tui.ops.sight import BACKOFF_LIMIT_S, JobSource, Sight
 from tau2tui.ops.steps import Progress, Report, Steps
+from tau2tui.remote.claims import Claim, claimed
 from tau2tui.remote.local import SPOOL, Local
 from tau2tui.remote.render import changed_files, eval_job_file, launch_files
 from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
@@ -105,19 +110,68 @@ class Ops(Sight):
         A step that fails stops the plan; its error says what was not done. Each step is written to activity.jsonl.
         """
         self.refuse_if_read_only()
-        for number, step in enumerate(plan.steps, 1):
-            report(Progress(step, done=False))
-            began = self.clock()
+        last = _claimed_steps(plan)
+        async with AsyncExitStack() as held:
+            claim = None
+            if last:
+                claim, plan = await held.enter_async_context(self._claimed(plan, report))
+            for number, step in enumerate(plan.steps, 1):
+                check = claim.check if claim and number <= last and isinstance(step, Submit | Do) else None
+                await self._perform(step, len(plan.steps) - number, check, report)
+                if number == last:
+                    await held.aclose()
+
+    @asynccontextmanager
+    async def _claimed(self, plan: Plan, report: Report) -> AsyncIterator[tuple[Claim | None, Plan]]:
+        """Be the only operator who submits and ends jobs of this run, and look again if another was at it meanwhile.
+
+        To stop everything takes the claim from whoever holds it, who then submits nothing more, and is done without
+        one if the run directory takes none. Raises Refused if what was planned is not what would be planned now.
+        """
+        stops_all = isinstance(plan.command, Stop) and not plan.command.jobs
+
+        def tell(words: str) -> None:
+            report(Progress(plan.steps[0], done=False, message=words))
+
+        async with AsyncExitStack() as held:
             try:
-                message = await Steps(self).do(step, report)
-            except Tau2TuiError as error:
-                await self._log(step, began, error.message)
-                left = len(plan.steps) - number
-                if left:
-                    error.hint = "; ".join(filter(None, (error.hint, f"{left} further steps were not done")))
-                raise
-            await self._log(step, began, "")
-            report(Progress(step, done=True, message=message))
+                claiming = claimed(self.run, type(plan.command).__name__, tell, at_once=stops_all)
+                claim = await held.enter_async_context(claiming)
+            except CommandFailed:
+                if not stops_all:
+                    raise
+                yield None, plan
+                return
+            seen = self.snapshot.jobs
+            if claim.before_s is not None and (seen.at is None or claim.before_s <= self.clock() - seen.at):
+                await self.look()
+                again = self.plan(plan.command)
+                if stops_all:
+                    plan = again
+                elif _what_is_done(again) != _what_is_done(plan):
+                    raise Refused(
+                        f"another operator has changed the jobs of run {self.run.run_id} meanwhile",
+                        "see `tau2tui status`, and ask again for what is still wanted",
+                    )
+            yield claim, plan
+
+    async def _perform(
+        self, step: Step, left: int, check: Callable[[], Awaitable[None]] | None, report: Report
+    ) -> None:
+        """One step, if `check` lets it pass; `left`: how many there are after it."""
+        report(Progress(step, done=False))
+        began = self.clock()
+        try:
+            if check is not None:
+                await check()
+            message = await Steps(self).do(step, report)
+        except Tau2TuiError as error:
+            await self._log(step, began, error.message)
+            if left:
+                error.hint = "; ".join(filter(None, (error.hint, f"{left} further steps were not done")))
+            raise
+        await self._log(step, began, "")
+        report(Progress(step, done=True, message=message))
 
     async def await_ready(self, timeout_s: float, report: Report) -> None:
         """Wait for the whole fleet and its endpoints: the end of a launch that did not wait itself."""
@@ -141,6 +195,20 @@ class Ops(Sight):
         lines = "".join(json.dumps(entry) + "\n" for entry in self._unwritten)
         await self.shell.append(str(self.run.path / layout.ACTIVITY), lines.encode())
         self._unwritten.clear()
+
+
+def _claimed_steps(plan: Plan) -> int:
+    """Up to which step of a plan only one operator may be at work: the last that submits, ends or starts something."""
+    starts = isinstance(plan.command, StartEval)
+    ends = (Submit, Cancel, AwaitJobsGone, *((Do,) if starts else ()))
+    last = max((number for number, step in enumerate(plan.steps, 1) if isinstance(step, ends)), default=0)
+    # A driver on the login node shows itself within seconds; until then another start would not know of it.
+    return last + 1 if last and starts and isinstance(plan.steps[last - 1], Do) else last
+
+
+def _what_is_done(plan: Plan) -> list[str]:
+    """The steps but for the files, which bear the time at which they were made."""
+    return [str(step) for step in plan.steps if not isinstance(step, WriteFile)]
 
 
 def new_run_id(when: datetime) -> str:

@@ -25,6 +25,7 @@ from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState
 from tau2tui.core.placement import PlannedJob, plan_jobs
 from tau2tui.core.plan import DRIVER_TIMEOUT_S, Scheduler
 from tau2tui.core.smoke import SmokeReport, report_from
+from tau2tui.core.steady import steady_time
 from tau2tui.core.store import Store
 from tau2tui.core.verdict import Standing, Verdict, judge_all
 from tau2tui.errors import GaveUp, Tau2TuiError
@@ -79,7 +80,7 @@ class Sight:
     run: RunDirectory
     launched: bool
     """Whether the run directory exists."""
-    clock: Clock = time.time
+    clock: Clock = steady_time
     store: Store = field(default_factory=Store)
     _locks: dict[Part, asyncio.Lock] = field(default_factory=lambda: {"jobs": asyncio.Lock(), "run": asyncio.Lock()})
     polls: dict[Part, Poll] = field(default_factory=lambda: {"jobs": Poll("jobs"), "run": Poll("run")})

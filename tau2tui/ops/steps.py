@@ -96,7 +96,9 @@ class Steps:
         async def ask(target: str) -> str:
             user = getpass.getuser()
             try:
-                said = await self._seen.run.ask(target, step.verb, step.value, user, step.timeout_s)
+                said = await self._seen.run.ask(
+                    target, step.verb, step.value, user, step.timeout_s, attempt=step.attempt(target)
+                )
             except Tau2TuiError as error:
                 if len(step.targets) > 1:
                     report(Progress(step, done=False, message=error.message, target=target, failed=True))

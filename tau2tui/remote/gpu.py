@@ -79,7 +79,7 @@ class Nodes:
         else:
             argv = self._through(node, via, job, (self.run.python, "-", verb, *words))
             program = resources.files("tau2tui.node").joinpath("agent.py").read_bytes()
-            answer = (await self.run.shell.run(argv, _COMMAND_S, program)).check().stdout
+            answer = (await self.run.shell.run(argv, _COMMAND_S, program)).check().answer
         result: dict[str, Any] = json.loads(answer)
         return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class RunDirectory:
         where = str(self.path / layout.RUN_CONFIG)
         try:
             data = tomli.loads((await self.shell.read(where)).decode())
-        except (FileNotFoundError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+        except (FileNotFoundError, ValueError, RecursionError) as error:
             raise ConfigError(f"{where}: not readable as the configuration of a run: {error}") from None
         return submitted(data, where)
 
@@ -56,18 +57,29 @@ class RunDirectory:
         completed = (await self.shell.run(argv)).check()
         try:
             # In a thread: a large fleet takes tens of milliseconds, and a screen waits on the event loop.
-            return await asyncio.to_thread(lambda: parse_state(json.loads(completed.stdout)))
-        except ValueError as error:
+            return await asyncio.to_thread(lambda: parse_state(json.loads(completed.answer)))
+        except (ValueError, RecursionError) as error:
             raise CommandFailed(f"the state of {self.path} is not readable: {error}") from None
 
-    async def ask(self, target: str, verb: str, value: float | str | None, by: str, timeout_s: float) -> str:
-        """Drop a request and wait for the answer beside it; returns what it says.
+    async def ask(
+        self,
+        target: str,
+        verb: str,
+        value: float | str | None,
+        by: str,
+        timeout_s: float,
+        *,
+        attempt: int | None = None,
+    ) -> str:
+        """Drop a request and wait for the answer beside it; returns what it says. `attempt`: the one that is meant.
 
         An agent that only just started does not know whether a request was meant for it or for one before it; it asks
         to be asked again. Raises CommandFailed if the answer is no, GaveUp if there is none in time.
         """
         deadline = time.monotonic() + timeout_s
-        answer = await self._drop(target, verb, value, by)
+        asked = {"target": target, "verb": verb, "value": value, "by": by}
+        asked |= {} if attempt is None else {"attempt": attempt}
+        answer = await self._drop(asked)
         while time.monotonic() < deadline:
             try:
                 result = json.loads(await self.shell.read(answer))
@@ -79,14 +91,18 @@ class RunDirectory:
                 return message
             if not result.get("again"):
                 raise CommandFailed(f"{verb} {target}: {message}")
-            answer = await self._drop(target, verb, value, by)
+            answer = await self._drop(asked)
         raise GaveUp(f"{verb} {target}: no answer within {timeout_s:.0f} s", "is its job still running? tau2tui status")
 
-    async def _drop(self, target: str, verb: str, value: float | str | None, by: str) -> str:
-        """Write one request; returns where its answer will be."""
-        number = time.time_ns()
-        name = layout.eval_request_file(number, verb) if target == "eval" else layout.request_file(number, verb)
-        request = {"schema": 1, "target": target, "verb": verb, "value": value, "by": by, "at": time.time()}
+    async def _drop(self, asked: Mapping[str, Any]) -> str:
+        """Write one request; returns where its answer will be.
+
+        No clock tells nanoseconds: by chance in their place two operators never write the same file.
+        """
+        number = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+        file = layout.eval_request_file if asked["target"] == "eval" else layout.request_file
+        name = file(number, str(asked["verb"]))
+        request = {"schema": 1, **asked, "at": time.time()}
         await self.shell.write(str(self.path / name), json.dumps(request).encode())
         return str(self.path / layout.result_of(name))
 
@@ -144,23 +160,38 @@ async def find_run(shell: Shell, parent: str, run_id: str | None) -> str | None:
 
 
 def parse_state(data: Mapping[str, Any]) -> RunState:
-    """The answer of `node_agent.py state`; a file of a wrong shape is named among the unreadable ones."""
-    unreadable = [str(line) for line in data.get("unreadable", ())]
+    """The answer of `node_agent.py state`; a file of a wrong shape is named among the unreadable ones.
+
+    Raises ValueError if it is no such answer.
+    """
+    try:
+        clock = float(data["clock"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"it does not say what time it is there: {error!r}") from None
+    unreadable: list[str] = []
+
+    def entries(key: str) -> list[Any]:
+        found = data.get(key) or []
+        if not isinstance(found, list):
+            unreadable.append(f"the {key.replace('_', ' ')} are no list")
+            return []
+        return found
 
     def each(key: str, read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
         found = []
-        for entry in data.get(key) or ():
+        for entry in entries(key):
             try:
                 found.append(read(entry))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 unreadable.append(f"one of the {key.replace('_', ' ')}: {error!r}")
         return tuple(found)
 
+    unreadable += [str(line) for line in entries("unreadable")]
     evaluation = None
     if data.get("evaluation") is not None:
         try:
             evaluation = wire.progress_from(data["evaluation"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             unreadable.append(f"{layout.EVAL_STATE}: {error!r}")
     return RunState(
         replicas=each("replicas", wire.replica_from),
@@ -168,6 +199,6 @@ def parse_state(data: Mapping[str, Any]) -> RunState:
         predecessors=each("predecessors", wire.replica_from),
         dirty_nodes=each("dirty_nodes", wire.dirty_node_from),
         evaluation=evaluation,
-        clock=float(data["clock"]),
+        clock=clock,
         unreadable=tuple(unreadable),
     )

@@ -39,6 +39,11 @@ class Completed:
         raise CommandFailed(f"{self.argv[0]} ended with status {self.status}: {self.complaint}")
 
     @property
+    def answer(self) -> str:
+        """The last line of what it printed: start-up files of a login may print before a command does."""
+        return self.stdout.strip().rpartition("\n")[2]
+
+    @property
     def complaint(self) -> str:
         """The last lines that it said, in one: the first ones are often only what led there."""
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines() if line.strip()]

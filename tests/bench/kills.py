@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tau2tui.analysis.markers import parse_markers
-from tests.evaluation.practice import PracticeRun, practice_run
+from tests.evaluation.practice import PATIENCE_S, PracticeRun, practice_run
 
 HEAD = """\
 | kills | within 2 s of the start | units | the same results | once in results.json | counted twice | torn lines |
@@ -101,10 +101,11 @@ def kill_and_compare(directory: Path, kills: int, trials: int, seed: int) -> Fin
     """Run the same units twice, once with a driver that is killed `kills` times, and say what differs."""
     chance = random.Random(seed)
     findings = Findings()
+    patience_s = PATIENCE_S + 10 * kills
     wanted = {"domains": _DOMAINS, "num_tasks": _TASKS, "trials": trials, "schedule": "global"}
     with practice_run(directory / "undisturbed", speed=1000) as undisturbed:
         undisturbed.ask_for(**wanted, max_concurrency=16)
-        assert undisturbed.evaluate() == 0, undisturbed.output
+        assert undisturbed.evaluate(patience_s=patience_s) == 0, undisturbed.output
     with practice_run(directory / "killed", speed=60) as killed:
         killed.ask_for(**wanted, max_concurrency=_AT_ONCE)
         while findings.kills < kills and len(killed.units()) < len(undisturbed.units()):
@@ -112,7 +113,7 @@ def kill_and_compare(directory: Path, kills: int, trials: int, seed: int) -> Fin
             findings.kills += 1
         # A driver that is killed while it tells of its last result may have left nothing to do.
         killed.ask_for(**wanted, max_concurrency=16)
-        assert killed.evaluate() == 0, killed.output
+        assert killed.evaluate(patience_s=patience_s) == 0, killed.output
         return compare(killed, undisturbed, findings)
 
 

@@ -96,7 +96,7 @@ def test_a_launch_into_a_relative_directory_is_refused_before_anything_is_writte
 def test_a_failed_replica_is_relaunched_without_asking_twice() -> None:
     replica = make_replica(phase=Phase.FAILED)
     made = plan(Relaunch(("expert-1-0",)), make_snapshot((replica,), BOTH_JOBS, evaluation=evaluation()))
-    assert made.steps[0] == Request("restart", ("expert-1-0",), timeout_s=90.0)
+    assert made.steps[0] == Request("restart", ("expert-1-0",), timeout_s=90.0, attempts=(("expert-1-0", 0),))
     assert isinstance(made.steps[1], Await) and made.steps[1].standing is Standing.READY
     assert not made.destructive
 

@@ -22,6 +22,8 @@ class Reply:
     """Chunks of a stream instead, text as it is and everything else as JSON."""
     cut: bool = False
     """Close the connection after the last chunk, without an end."""
+    stalls: bool = False
+    """Say nothing more after the last chunk, until the server is closed."""
     headers: Mapping[str, str] = field(default_factory=dict)
     window: int | None = None
     """What /v1/models says of the context length; None: there is no such path."""
@@ -97,7 +99,10 @@ def chat_server(*replies: Reply) -> Iterator[ChatServer]:
             for event in reply.events:
                 data = f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            if reply.cut:
+            if reply.stalls:
+                self.wfile.flush()
+                state.closing.wait()
+            if reply.cut or reply.stalls:
                 self.close_connection = True
             else:
                 self.wfile.write(b"0\r\n\r\n")

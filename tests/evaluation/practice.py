@@ -22,9 +22,9 @@ from tau2tui.core.model import EvalProgress
 from tau2tui.core.wire import progress_from
 from tau2tui.rehearsal import server
 from tau2tui.rehearsal.script import build_script
-from tests.evaluation.prepared import PreparedDriver
+from tests.evaluation.prepared import Driver, PreparedDriver
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 SCRIPT = "script.json"
 
 
@@ -54,7 +54,7 @@ class PracticeRun:
     speed: float
     servers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
-    drivers: list[PreparedDriver] = field(default_factory=list)
+    drivers: list[Driver] = field(default_factory=list)
 
     def start_replica(self, name: str, attempt: int = 1) -> None:
         """Start a server and, once it answers, say so in its file."""
@@ -89,26 +89,31 @@ class PracticeRun:
         temporary.write_text(json.dumps(data))
         temporary.replace(file)
 
-    def fault(self, name: str, fault: str) -> None:
-        """Ask a server for a fault."""
+    def fault(self, name: str, fault: str, rate: float = 1.0) -> None:
+        """Ask a server for a fault, in that share of the requests."""
         url = f"http://127.0.0.1:{self.ports[name]}/rehearsal/fault"
-        httpx.post(url, json={"fault": fault}, timeout=10).raise_for_status()
+        httpx.post(url, json={"fault": fault, "rate": rate}, timeout=10).raise_for_status()
 
     def ask_for(self, **evaluation: Any) -> None:
         """Write what is to be evaluated."""
         (self.directory / EVAL_REQUEST).write_text(json.dumps(evaluation))
 
-    def start_driver(self, environment: Mapping[str, str] | None = None) -> PreparedDriver:
-        """Start an evaluation."""
-        driver = PreparedDriver(
-            self.directory, self.directory / "eval/driver.out", {**os.environ, **(environment or {})}
-        )
+    def start_driver(self, environment: Mapping[str, str] | None = None, *, program: list[str] | None = None) -> Driver:
+        """Start an evaluation; `program`: from the beginning, by this command line."""
+        output = self.directory / "eval/driver.out"
+        surroundings = {**os.environ, **(environment or {})}
+        driver: Driver
+        if program is None:
+            driver = PreparedDriver(self.directory, output, surroundings)
+        else:
+            with output.open("ab") as file:
+                driver = subprocess.Popen(program, stdout=file, stderr=subprocess.STDOUT, env=surroundings)
         self.drivers.append(driver)
         return driver
 
-    def evaluate(self, environment: Mapping[str, str] | None = None) -> int:
+    def evaluate(self, environment: Mapping[str, str] | None = None, *, patience_s: float = PATIENCE_S) -> int:
         """Run an evaluation to its end; its exit code."""
-        return self.start_driver(environment).wait(PATIENCE_S)
+        return self.start_driver(environment).wait(patience_s)
 
     def request(self, verb: str, value: object = None) -> dict[str, Any]:
         """Ask the driver for something and wait for the answer."""

@@ -1,7 +1,7 @@
 """Evaluation drivers as processes of their own that need not load tau2: that takes longer than what most tests do.
 
 They are forked from a server process in which tau2 is loaded already. `python -m tau2tui.evaluation`, which does the
-same from the beginning, is run by the tests of the words, of the cluster and of the smoke test.
+same from the beginning, is run by the tests of the words, of the cluster, of the clock and of the smoke test.
 """
 
 from __future__ import annotations
@@ -13,10 +13,21 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from subprocess import TimeoutExpired
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
+
+
+class Driver(Protocol):
+    """What a test does with a process that evaluates."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None, /) -> int: ...
+    def send_signal(self, sig: int, /) -> None: ...
+    def kill(self) -> None: ...
 
 
 class PreparedDriver:
@@ -34,6 +45,7 @@ class PreparedDriver:
         return self._process.pid
 
     def poll(self) -> int | None:
+        """The exit code, once there is one."""
         return self._process.exitcode
 
     def wait(self, timeout_s: float | None = None) -> int:

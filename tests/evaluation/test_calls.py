@@ -254,6 +254,12 @@ def test_what_no_repetition_would_help_ends_the_call(bench: Benches, status: int
     assert sum(fleet.progress().errors.values()) == 1
 
 
+def test_a_stream_that_falls_silent_in_its_middle_is_given_up_for_another_replica(bench: Benches) -> None:
+    fleet = bench(Reply(events=(delta(role="assistant"), delta(content="Hel")), stalls=True), GOOD, call_timeout_s=3)
+    assert fleet.ask().text == "Hello."
+    assert fleet.progress().errors == {"timeout": 1} and fleet.asked == [1, 1]
+
+
 def test_attempts_have_an_end(bench: Benches) -> None:
     fleet = bench(failure(429), max_attempts=3)
     with pytest.raises(CallError) as caught:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tau2tui.evaluation.__main__ import LOCK, main
+from tau2tui.core.model import EvalProgress, EvalState
+from tau2tui.core.wire import progress_to
+from tau2tui.evaluation.__main__ import LOCK, main, refuse_beside_another
 
 RUN_TOML = """
 [experts.orchestrator]
@@ -75,3 +79,16 @@ def test_reading_the_command_line_loads_neither_tau2_nor_openai() -> None:
     )
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_driver_on_another_machine_counts_while_it_shows_signs_of_life(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose lock may not hold here."""
+    now = time.time()
+    state = progress_to(EvalProgress(EvalState.RUNNING, now, now, pid=4711, host="login2"))
+    (run_dir / "eval/state.json").write_text(json.dumps(state))
+    assert main([str(run_dir)]) == 5
+    assert "is being evaluated already, by process 4711 on login2" in capsys.readouterr().err
+    os.utime(run_dir / "eval/state.json", (now - 60, now - 60))
+    refuse_beside_another(run_dir / "eval/state.json", "taken")  # silent for a minute: it is gone

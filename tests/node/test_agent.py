@@ -89,6 +89,7 @@ class Node:
         self.replicas: list[dict[str, Any]] = []
         self.process: subprocess.Popen[bytes] | None = None
         self.requests = 0
+        self.program = [sys.executable, str(AGENT)]
 
     def add(self, name: str, *arguments: str, **fields: Any) -> int:
         """One more replica; returns its port."""
@@ -108,9 +109,7 @@ class Node:
         path = self.run_dir / "jobs" / "job1.json"
         path.write_text(json.dumps({**self.spec(), **spec}))
         environment = {**os.environ, "SLURM_JOB_ID": job_id, "CUDA_VISIBLE_DEVICES": "4,5,6,7"}
-        self.process = subprocess.Popen(
-            [sys.executable, str(AGENT), "run", str(path)], stdout=subprocess.DEVNULL, env=environment
-        )
+        self.process = subprocess.Popen([*self.program, "run", str(path)], stdout=subprocess.DEVNULL, env=environment)
 
     def spec(self) -> dict[str, Any]:
         return {
@@ -146,12 +145,20 @@ class Node:
 
     def ask(self, verb: str, target: str) -> dict[str, Any]:
         """Drop a request and wait for its answer."""
+        return self.answer(self.drop(verb, target))
+
+    def drop(self, verb: str, target: str, **fields: Any) -> Path:
+        """Drop a request; returns where its answer will be."""
         self.requests += 1
         name = f"{time.time_ns():020d}-{verb}"
-        (self.run_dir / "control" / f".{name}").write_text(json.dumps({"verb": verb, "target": target, "by": "me"}))
+        request = {"verb": verb, "target": target, "by": "me", **fields}
+        (self.run_dir / "control" / f".{name}").write_text(json.dumps(request))
         (self.run_dir / "control" / f".{name}").rename(self.run_dir / "control" / f"{name}.json")
-        answer = self.run_dir / "control" / f"{name}.result.json"
-        wait_for(answer.exists, f"an answer to {verb} {target}")
+        return self.run_dir / "control" / f"{name}.result.json"
+
+    def answer(self, answer: Path) -> dict[str, Any]:
+        """Wait for an answer."""
+        wait_for(answer.exists, f"an answer in {answer.name}")
         result: dict[str, Any] = json.loads(answer.read_text())
         return result
 

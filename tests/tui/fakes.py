@@ -30,6 +30,7 @@ from tau2tui.ops import Ops
 from tau2tui.remote.command_log import CommandLog
 from tau2tui.remote.rundir import RunDirectory
 from tau2tui.remote.shell import READ_LIMIT, Completed, Shell
+from tests.claims import claim_granted
 from tests.sample import NOW
 
 RUN = PurePosixPath("/shared/runs/20251230-0900")
@@ -211,6 +212,8 @@ class FakeShell:
         self.commands = CommandLog()
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
+        if (granted := claim_granted(argv)) is not None:
+            return Completed(tuple(argv), 0, granted, "")
         if "state" in argv:
             if self._cluster.run_error:
                 raise Unreachable(self._cluster.run_error)

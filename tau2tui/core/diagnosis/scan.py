@@ -51,6 +51,8 @@ class LogScan:
     lines: int = 0
     """Whole lines so far."""
     _rest: bytes = b""
+    _above: bytes = b""
+    """How the blocks before this one end: a message may have begun there."""
     _seen: dict[str, _Seen] = field(default_factory=dict)
     _exceptions: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=_KEPT_EXCEPTIONS))
     _facts: dict[str, str] = field(default_factory=dict)
@@ -104,12 +106,19 @@ class LogScan:
         for start, stop in lines_with(anchors, block) if anchors else all_lines(block):
             self.lines += block.count(b"\n", counted, start)
             line = read_line(block[start:stop])
-            if not line.level and self.kind != "server" and _continues_information(block, start):
+            if not line.level and self.kind != "server" and self._continues_information(block, start):
                 line = Line(line.text, line.role, line.pid, "INFO")
             self.lines += 1
             self._line(line, self.lines)
             counted = stop + 1
         self.lines += block.count(b"\n", counted)
+        self._above = (self._above + block if len(block) < _LOOK_BACK_BYTES else block)[-_LOOK_BACK_BYTES:]
+
+    def _continues_information(self, block: bytes, start: int) -> bool:
+        above = block[max(0, start - _LOOK_BACK_BYTES) : start]
+        if start < _LOOK_BACK_BYTES:
+            above = (self._above + above)[-_LOOK_BACK_BYTES:]
+        return _continues_information(above, block[start : block.find(b"\n", start)])
 
     def _line(self, line: Line, number: int) -> None:
         if self._changes_state(line):
@@ -187,17 +196,15 @@ class LogScan:
         return (inner[-1][0], inner[-1][1]) if inner else None
 
 
-def _continues_information(block: bytes, start: int) -> bool:
+def _continues_information(above: bytes, own: bytes) -> bool:
     """Whether a line without a level of its own belongs to a message above it that was logged as information.
 
     A message of several lines, such as a quoted answer of a model, bears its level only in the first of them.
     """
-    above = block[max(0, start - _LOOK_BACK_BYTES) : start]
     heads = list(_HEAD.finditer(above))
     if not heads:
         return False
     head = heads[-1]
-    own = block[start : block.find(b"\n", start)]
     if _HEAD.match(own) or b"Traceback (most recent call last)" in above[head.end() :]:
         return False
     return head[1] in (b"DEBUG", b"PROFILE", b"USER_JUDGE", b"INFO")

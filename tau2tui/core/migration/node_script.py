@@ -13,7 +13,7 @@ from tau2tui.core.migration.leftover import Kind, Leftover, is_secret_name, look
 from tau2tui.core.migration.script import Block, Simple, commands
 from tau2tui.core.migration.server import Server, is_server, read_server
 from tau2tui.core.migration.shell_words import Word
-from tau2tui.errors import Refused
+from tau2tui.errors import ConfigError, Refused
 
 _CONDA = "/etc/profile.d/conda.sh"
 _OWN = ("VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR")
@@ -67,11 +67,14 @@ def read_node_script(file: str, text: str, defined: Mapping[str, str]) -> NodeSc
     text = text.replace("\r\n", "\n")
     header, left = read_header(file, text)
     reader = _Reader(NodeScript(file, header, left=left), text.split("\n"), dict(defined))
-    for item in commands(text, file):
-        if isinstance(item, Block):
-            reader.block(item)
-        else:
-            reader.command(item)
+    try:
+        for item in commands(text, file):
+            if isinstance(item, Block):
+                reader.block(item)
+            else:
+                reader.command(item)
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply to be read") from None
     return reader.finish()
 
 
@@ -287,7 +290,7 @@ class _Reader:
     def _refused(self, line: int, why: str) -> Refused:
         text = self._lines[line - 1].strip()[:120] if line <= len(self._lines) else ""
         return Refused(
-            f"{self._script.file}:{line}: {why}: {masked(text, self._script.secrets)}",
+            f"{self._script.file}:{line}: {' '.join(why.split())}: {masked(text, self._script.secrets)}",
             "scripts are read, never run: write out each `vllm serve`, or give the value of a variable by --define",
         )
 

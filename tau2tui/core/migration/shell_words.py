@@ -14,7 +14,7 @@ from tau2tui.errors import ConfigError
 
 _OPERATOR = re.compile(r"&>>|<<<|<<-|;;&|&&|\|\||;;|;&|>>|>\||<<|<>|<&|>&|&>|\|&|[;&|<>()\n]")
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_PLAIN_END = re.compile(r"[\s;&|<>()'\"$`\\]")
+_PLAIN_END = re.compile(r"[ \t\r\n;&|<>()'\"$`\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +83,23 @@ class Operator:
 Token = Word | Operator
 
 
-def tokens(text: str, where: str) -> Iterator[Token]:
-    """The words and operators of a script; comments and here-documents are left out. Raises ConfigError."""
-    return _Reader(text, where).tokens()
+_DEEPEST = 6
+"""Of `${a:-"${b:-…}"}`: each level is read twice, and nobody writes so many."""
+
+
+def tokens(text: str, where: str, depth: int = 0) -> Iterator[Token]:
+    """The words and operators of a script; comments and here-documents are left out. Raises ConfigError.
+
+    `depth`: of how many expansions it is the inner part.
+    """
+    return _Reader(text, where, depth).tokens()
 
 
 class _Reader:
     """A position in a script."""
 
-    def __init__(self, text: str, where: str) -> None:
-        self._text, self._where = text, where
+    def __init__(self, text: str, where: str, depth: int) -> None:
+        self._text, self._where, self._depth = text, where, depth
         self._at, self._line = 0, 1
         self._ends: list[tuple[str, bool]] = []
         """Of the here-documents whose text begins with the next line: the line that ends each, and whether tabs go."""
@@ -191,6 +198,15 @@ class _Reader:
         raise ConfigError(f'{self._where}:{begun}: a " is never closed')
 
     def _expansion(self, *, quoted: bool) -> Literal | Variable | Opaque:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConfigError(f"{self._where}:{self._line}: more than {_DEEPEST} expansions in each other")
+        try:
+            return self._expanded(quoted=quoted)
+        finally:
+            self._depth -= 1
+
+    def _expanded(self, *, quoted: bool) -> Literal | Variable | Opaque:
         begin = self._at
         if self._text[self._at] == "`":
             self._until("`", 1)
@@ -198,7 +214,7 @@ class _Reader:
             self._balanced("(", ")")
         elif self._text.startswith("${", self._at):
             self._balanced("{", "}")
-            return _parameter(self._text[begin + 2 : self._at - 1], quoted, self._where, self._line)
+            return _parameter(self._text[begin + 2 : self._at - 1], quoted, self._where, self._line, self._depth)
         elif self._text.startswith("$'", self._at) and not quoted:
             self._move(1)
             return Opaque(f"${self._until(chr(39), 1)}")
@@ -243,7 +259,7 @@ class _Reader:
         self._at += count
 
 
-def _parameter(inner: str, quoted: bool, where: str, line: int) -> Variable | Opaque:
+def _parameter(inner: str, quoted: bool, where: str, line: int, depth: int) -> Variable | Opaque:
     """What stands between `${` and `}`."""
     name = _NAME.match(inner)
     if name is None:
@@ -252,7 +268,7 @@ def _parameter(inner: str, quoted: bool, where: str, line: int) -> Variable | Op
     for sign in (":-", "-"):
         if rest.startswith(sign):
             quoting = f'"{rest[len(sign) :]}"' if quoted else rest[len(sign) :].replace(" ", "\\ ")
-            words = [token for token in tokens(quoting, where) if isinstance(token, Word)]
+            words = [token for token in tokens(quoting, where, depth) if isinstance(token, Word)]
             if len(words) > 1:
                 return Opaque(f"${{{inner}}}")
             return Variable(name[0], quoted, words[0] if words else Word((), "", line), sign == ":-")

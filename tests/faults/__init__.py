@@ -1,0 +1,1 @@
+"""Faults, made on purpose: the catalogue of all, and those that no other test makes."""
