@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
@@ -30,6 +31,8 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 20
 WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
 HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
 """From so many cells on, screens have this class."""
+_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news")
+"""What screens follow."""
 
 
 class Framed(Screen[None]):
@@ -64,6 +67,10 @@ class Framed(Screen[None]):
             "It goes on watching meanwhile; q closes it.",
             id="too-small",
         )
+
+    def on_mount(self) -> None:
+        for name in _OF_THE_APP:
+            self.watch(self.app, name, partial(setattr, self, name))
 
     def compose_body(self) -> ComposeResult:
         """What lies between the tabs and the keys."""
