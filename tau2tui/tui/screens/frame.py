@@ -11,7 +11,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tau2tui.core.filter import FilterError
 from tau2tui.core.model import Snapshot
@@ -22,6 +22,7 @@ from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.filter_line import FilterLine
+from tau2tui.tui.widgets.key_line import KeyLine
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.status_line import StatusLine
 from tau2tui.tui.widgets.tab_line import TabLine, View
@@ -61,7 +62,7 @@ class Framed(Screen[None]):
         yield FilterLine()
         yield CommandLine()
         yield ActivityLine().data_bind(Framed.activity)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
         yield Static(
             f"tau2tui needs a terminal of at least {LEAST_WIDTH} columns and {LEAST_HEIGHT} lines. "
             "It goes on watching meanwhile; q closes it.",
