@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from importlib import import_module
@@ -123,6 +124,8 @@ def open_screen(session: Session, logs: Path | None) -> None:
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
     from tau2tui.config import DiagnosisConfig
     from tau2tui.remote.logfiles import DirectoryLogs
+
+    gc.disable()  # until the screen has settled: what is loaded now stays
 
     async def show() -> int:
         if logs is not None:

@@ -93,6 +93,7 @@ async def watch(report: Path) -> None:
 
 async def in_memory(said: argparse.Namespace) -> None:
     """Our app on a fleet in memory."""
+    from tau2tui.cli.session import on_screen
     from tau2tui.tui.app import Tau2App
     from tests.bench.large_fleet import large_cluster
     from tests.tui.fakes import make_ops
@@ -105,19 +106,20 @@ async def in_memory(said: argparse.Namespace) -> None:
     if said.looks:
         ops.store.subscribe(lambda _: said.looks.write_text(str(cluster.looks)) if cluster.looks % 10 == 0 else None)
     watching = asyncio.create_task(watch(said.report)) if said.report else None
-    await Tau2App(ops, ops.logs).run_async()
+    await on_screen(Tau2App(ops, ops.logs))
     del watching
 
 
 async def on_a_run(said: argparse.Namespace) -> None:
     """Our app wired as the command does it, with a watch on its event loop."""
     from tau2tui import config
+    from tau2tui.cli.session import on_screen
     from tau2tui.ops import open_ops
     from tau2tui.tui.app import Tau2App
 
     watching = asyncio.create_task(watch(said.report))
     async with open_ops(config.load(said.config)) as ops:
-        await Tau2App(ops, ops.logs).run_async()
+        await on_screen(Tau2App(ops, ops.logs))
     del watching
 
 

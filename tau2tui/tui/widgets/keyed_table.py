@@ -105,6 +105,8 @@ class KeyedTable(ScrollView, can_focus=True):
         self._least = [max(column.least, cell_len(column.title)) for column in self.columns]
         self._widths = list(self._least)
         self._rows: dict[str, tuple[Cell, ...]] = {}
+        self._said: dict[str, str] = {}
+        """What rows say, in small letters: of those that a filter has looked through as they are now."""
         self._shown: list[str] = []
         self._layout: tuple[tuple[int, int], ...] = ()
         self._told: str | None = None
@@ -195,6 +197,7 @@ class KeyedTable(ScrollView, can_focus=True):
         if not changed and list(before) == list(self._rows):
             return
         self.marks = tuple(key for key in self.marks if key in self._rows)
+        self._forget(before, changed)
         self._measure(changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
@@ -203,6 +206,12 @@ class KeyedTable(ScrollView, can_focus=True):
             self._show(shown)
         if any(self._expected):
             self._meet()
+
+    def _forget(self, before: Iterable[str], changed: Iterable[str]) -> None:
+        """Rows that changed, or are not there any more, say something else than they did."""
+        if self._said:
+            for key in (*changed, *(key for key in before if key not in self._rows)):
+                self._said.pop(key, None)
 
     def filter_by(self, words: str) -> None:
         """Show only rows that match; empty: all. Raises FilterError."""
@@ -217,11 +226,23 @@ class KeyedTable(ScrollView, can_focus=True):
 
     def _arranged(self) -> list[str]:
         keys = list(self._rows)
-        if self.wanted.terms:
+        literals = self.wanted.literals
+        if literals:
+            said = self._sayings()
+            keys = [key for key in keys if all(word in said[key] for word in literals)]
+        elif self.wanted.terms:
             keys = [key for key in keys if self.wanted(self._rows[key])]
         if self.order.column is not None:
             keys = _sorted(keys, lambda key: self._rows[key][self.order.column or 0], reverse=self.order.reverse)
         return keys
+
+    def _sayings(self) -> Mapping[str, str]:
+        """What all rows say, in small letters: a filter is typed letter by letter, over the same rows."""
+        if len(self._said) < len(self._rows):
+            for key, cells in self._rows.items():
+                if key not in self._said:
+                    self._said[key] = "\0".join([cell.text for cell in cells]).lower()
+        return self._said
 
     def _show(self, shown: list[str]) -> None:
         """Show these; cursor and view keep to the row under the cursor."""
