@@ -38,8 +38,8 @@ MEMORY_HEAD = """\
 | refreshes of {replicas} replicas, one every {every_ms:.0f} ms | MiB |
 |--:|--:|"""
 STALL_HEAD = """\
-| longest stall of the event loop | ms |
-|---|--:|"""
+| longest stall of the event loop | ms | of CPU time, ms |
+|---|--:|--:|"""
 _BETWEEN_S = (0.05, 0.15)
 Took = tuple[float, float]
 """ms that passed, and ms of CPU time of the event loop in them."""
@@ -270,8 +270,9 @@ def _stall(name: str, terminal: PseudoTerminal, report: Path, seconds: float, ac
     terminal.read_for(max(0.0, since + seconds - time.monotonic()))
     terminal.drawn = b""
     lines = [line.split() for line in report.read_text().splitlines()]
-    longest = max(float(line[1]) for line in lines if len(line) == 2 and float(line[0]) >= since)
-    return f"| {name} | {longest:.0f} |"
+    seen = [(float(line[1]), float(line[2])) for line in lines if len(line) == 3 and float(line[0]) >= since]
+    longest_ms, cpu_ms = (max(values) for values in zip(*seen, strict=True))
+    return f"| {name} | {longest_ms:.0f} | {cpu_ms:.0f} |"
 
 
 def _hang(squeue: Path) -> None:

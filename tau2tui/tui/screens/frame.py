@@ -51,6 +51,7 @@ class Framed(Screen[None]):
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
+        self._was_too_small = False
         self._behind = False
         """Whether something came that it does not show yet."""
 
@@ -85,7 +86,9 @@ class Framed(Screen[None]):
     async def on_resize(self) -> None:
         """Let others in between: sizes that come faster than they can be drawn held up everything else for seconds."""
         await asyncio.sleep(0)
-        self.refresh_bindings()  # the keys come back when the terminal is large enough again
+        if self._was_too_small != self.too_small:
+            self._was_too_small = self.too_small
+            self.refresh_bindings()  # the keys come back when the terminal is large enough again
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is done to what cannot be seen."""

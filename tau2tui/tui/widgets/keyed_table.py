@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.timer import Timer
 
 from tau2tui.core.filter import Filter, FilterError, parse_filter
 from tau2tui.tui.actions import bindings
@@ -47,6 +48,7 @@ class Column:
 ALWAYS = 1000
 HEADER_LINES = 1
 _PADDING = 1
+_MEASURED_AFTER_S = 0.2
 Rows = Mapping[str, Sequence[Cell]]
 
 
@@ -110,6 +112,7 @@ class KeyedTable(ScrollView, can_focus=True):
         self._shown: list[str] = []
         self._layout: tuple[tuple[int, int], ...] = ()
         self._told: str | None = None
+        self._measuring: Timer | None = None
         self._expected: tuple[str, tuple[str, ...]] = ("", ())
 
     # what it holds
@@ -271,9 +274,18 @@ class KeyedTable(ScrollView, can_focus=True):
                     self._widths[index] = min(length, max(self.columns[index].most, self._least[index]))
 
     def on_resize(self, event: events.Resize) -> None:
+        """The columns as they are, in the room that there is now; what they need anew when nobody pulls any more."""
+        self._show(self._shown)
+        if self._measuring is not None:
+            self._measuring.stop()
+        self._measuring = self.set_timer(_MEASURED_AFTER_S, self._measure_anew)
+
+    def _measure_anew(self) -> None:
+        """Let columns shrink to what their rows need: a look at every cell, too long for each of many sizes."""
         self._widths = list(self._least)
         self._measure(self._rows)
-        self._show(self._arranged())
+        if self._fits() != self._layout:
+            self._show(self._shown)
 
     def _fits(self) -> tuple[tuple[int, int], ...]:
         """The columns that there is room for, by index, with their widths."""
