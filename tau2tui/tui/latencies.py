@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tau2tui.errors import NothingToRead
 from tau2tui.tui.format import latency, percent, threshold, whole
 from tau2tui.tui.latency_question import Question
 from tau2tui.tui.latency_source import LatencyRow, LatencySource
@@ -122,6 +123,18 @@ class Latencies:
         if known is None or known.path != path:
             known = self._sources[name] = LatencySource(path, self._patterns)
         return known, known.poll()
+
+
+def figures_of(events: pl.DataFrame, question: Question) -> Figures:
+    """What would be drawn of events that were read already, in numbers: for a file that a word writes.
+
+    Raises NothingToRead for a series that there is not.
+    """
+    source = LatencySource.of(events)
+    known = [row.series for row in source.rows(question)]
+    if question.series and question.series not in known:
+        raise NothingToRead(f"no series {question.series!r} in these logs", f"there are {', '.join(known[:12])}")
+    return _figures(source, None, question, None)
 
 
 def _answer(source: LatencySource, second: LatencySource | None, question: Question, other: Other | None) -> Answer:

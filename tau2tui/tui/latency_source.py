@@ -53,6 +53,15 @@ class LatencySource:
         self.skipped = 0
         self.tables: dict[tuple[object, ...], tuple[LatencyRow, ...]] = {}
 
+    @classmethod
+    def of(cls, events: pl.DataFrame) -> LatencySource:
+        """Events that were read already, and do not grow."""
+        from tau2tui.analysis.measures import add_series
+
+        source = cls(Path(), None)
+        source.events = add_series(events)
+        return source
+
     def poll(self) -> bool:
         """Read what is new; whether there was anything."""
         from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
@@ -80,19 +89,11 @@ class LatencySource:
 
     def selected(self, question: Question) -> pl.DataFrame | None:
         """The events of the domain and the window; calls without a time are in no window but the whole run."""
-        import polars as pl
+        from tau2tui.analysis.narrowing import calls_in
 
         if self.events is None:
             return None
-        events = self.events
-        if question.domain:
-            events = events.filter(pl.col("domain").cast(pl.String) == question.domain)
-        if not question.window.whole:
-            begin, end = self.bounds(question)
-            inside = pl.col("at").is_not_null()
-            inside = inside & (pl.col("at") >= begin) if begin else inside
-            events = events.filter(inside & (pl.col("at") < end) if end else inside)
-        return events
+        return self.events.filter(calls_in(question.domain, question.window, self.newest()))
 
     def rows(self, question: Question) -> tuple[LatencyRow, ...]:
         """A row for each series, also for one that has no call in the domain or the window."""

@@ -10,9 +10,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tau2tui.core.window import Window, parse_window
 from tau2tui.tui.chart import SECOND
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_question import Question, Window, parse_window
+from tau2tui.tui.latency_question import Question
 from tau2tui.tui.latency_source import LatencyRow
 from tests.analysis.made_logs import LogMaker
 
