@@ -59,6 +59,8 @@ class Answer:
     """The stretch of time of the calls; of all of them, or the window's."""
     skipped: int = 0
     """Lines that look like a record and could not be read."""
+    incidents: tuple[str, ...] = ()
+    """What happened to the logs while they were followed: rotated, truncated, replaced."""
 
     @property
     def series(self) -> str:
@@ -153,6 +155,7 @@ def _answer(source: LatencySource, second: LatencySource | None, question: Quest
         domains=tuple(name for name in source.events["domain"].unique().cast(pl.String).drop_nulls().sort() if name),
         span=_span(source, question),
         skipped=source.skipped,
+        incidents=source.incidents,
     )
     drawn, heat = figures.picture, figures.heat
     values = [sample.calls["value"] for sample in figures.samples]

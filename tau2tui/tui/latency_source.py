@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,12 @@ class LatencySource:
             self.events, self.skipped = add_series(logs.events), logs.skipped.total
             self.tables.clear()
         return logs is not None
+
+    @property
+    def incidents(self) -> tuple[str, ...]:
+        """What happened to the logs while they were followed, such as that one is shorter now, in words."""
+        seen = self._tail.incidents if self._tail else ()
+        return tuple(str(replace(one, path=Path(one.path.name))) for one in seen)
 
     def newest(self) -> datetime | None:
         """The time of the newest record that has one."""

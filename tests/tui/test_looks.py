@@ -75,9 +75,15 @@ def troubled_cluster() -> FakeCluster:
     return cluster
 
 
+@pytest.fixture(scope="module")
+def made_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("logs")
+    LogMaker(5).write(directory, 1500)
+    return directory
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> Tau2App:
-    LogMaker(5).write(tmp_path, 1500)
+def app(made_logs: Path) -> Tau2App:
     ops = make_ops(troubled_cluster())
 
     class Logs(DirectoryLogs):
@@ -97,7 +103,7 @@ def app(tmp_path: Path) -> Tau2App:
         async def read(self, name: str, offset: int, limit: int) -> bytes:
             return await ops.logs.read(name, offset, limit)
 
-    return Tau2App(ops, Logs(tmp_path))
+    return Tau2App(ops, Logs(made_logs))
 
 
 def pressing(*keys: str, shows: str) -> Before:
@@ -187,7 +193,7 @@ def test_no_report_yet(snap_compare: SnapCompare, size: tuple[int, int]) -> None
 @WIDTHS
 def test_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = (*TO_THE_FAILED_ONE, "l")
-    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="Traceback"))
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="└ Model, graphs"))
 
 
 @WIDTHS

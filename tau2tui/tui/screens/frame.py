@@ -29,8 +29,9 @@ from tau2tui.tui.widgets.tab_line import TabLine, View
 from tau2tui.tui.widgets.trouble_lines import TroubleLines
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 20
+TALL = 32
 WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
-HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
+HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (TALL, "-tall")]
 """From so many cells on, screens have this class."""
 _OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news")
 """What screens follow."""

@@ -11,7 +11,7 @@ from tau2tui.tui.widgets.kept_cells import KeptCells
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 
 COLUMNS = (
-    Column("STATE", 13, ALWAYS),
+    Column("STATE", 13, ALWAYS, flashes=True),
     Column("JOB", 7, ALWAYS),
     Column("NAME", 15, 90, most=40),
     Column("NODES", 6, 80, most=30),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len, set_cell_size
@@ -41,6 +42,8 @@ class Column:
     most: int = 60
     flexible: bool = False
     """Counts with `least` when room is shared out, and then takes what is left of it, up to what it needs."""
+    flashes: bool = False
+    """Whether a change is worth a moment's mark: of a state, not of a number that changes all the time."""
     names: bool = False
     """Too long ones are cut in the middle: names of models and tasks differ at both ends."""
 
@@ -49,6 +52,8 @@ ALWAYS = 1000
 HEADER_LINES = 1
 _PADDING = 1
 _MEASURED_AFTER_S = 0.2
+_FLASH_S = 1.0
+_FLASH = Style(reverse=True)
 Rows = Mapping[str, Sequence[Cell]]
 
 
@@ -113,6 +118,9 @@ class KeyedTable(ScrollView, can_focus=True):
         self._layout: tuple[tuple[int, int], ...] = ()
         self._told: str | None = None
         self._measuring: Timer | None = None
+        self._flashing = tuple(index for index, column in enumerate(self.columns) if column.flashes)
+        self._flashed: set[tuple[str, int]] = set()
+        """Cells that changed a moment ago, by row and column."""
         self._expected: tuple[str, tuple[str, ...]] = ("", ())
 
     # what it holds
@@ -201,6 +209,7 @@ class KeyedTable(ScrollView, can_focus=True):
             return
         self.marks = tuple(key for key in self.marks if key in self._rows)
         self._forget(before, changed)
+        self._flash(before, changed)
         self._measure(changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
@@ -209,6 +218,26 @@ class KeyedTable(ScrollView, can_focus=True):
             self._show(shown)
         if any(self._expected):
             self._meet()
+
+    def _flash(self, before: Mapping[str, Sequence[Cell]], changed: Iterable[str]) -> None:
+        """Mark for a moment what has changed where that matters; not without colours, nor for a screen reader."""
+        if not self._flashing or STYLES[Tone.OK].color is None or self.app.has_class("-reader"):
+            return
+        flashed = {
+            (key, index)
+            for key in changed
+            if key in before
+            for index in self._flashing
+            # What is muted is doubt, and not news.
+            if (cell := self._rows[key][index]).text != before[key][index].text and cell.tone is not Tone.MUTED
+        }
+        if flashed:
+            self._flashed |= flashed
+            self.set_timer(_FLASH_S, partial(self._calm, flashed))
+
+    def _calm(self, flashed: set[tuple[str, int]]) -> None:
+        self._flashed -= flashed
+        self._redraw([key for key, _ in flashed])
 
     def _forget(self, before: Iterable[str], changed: Iterable[str]) -> None:
         """Rows that changed, or are not there any more, say something else than they did."""
@@ -323,6 +352,7 @@ class KeyedTable(ScrollView, can_focus=True):
         for place, (index, column_width) in enumerate(self._layout):
             style = base + STYLES[cells[index].tone]
             style = style + over if over else style
+            style = style + _FLASH if (key, index) in self._flashed else style
             gutter = "*" if place == 0 and key in self.marks else " "
             segments.append(Segment(f"{gutter}{self._words(cells, index, column_width)} ", style))
         return Strip(segments).adjust_cell_length(width, base + over if over else base)
