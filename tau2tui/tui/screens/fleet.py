@@ -44,7 +44,7 @@ class FleetScreen(Framed):
     def show(self) -> None:
         rows = self._ops.fleet()
         self._rows = {row.replica: row for row in rows}
-        self.query_one(FleetTable).show_fleet(rows, old=self.old)
+        self.query_one(FleetTable).show_fleet(rows, old=self.old, news=self.know_both())
         self._show_strip()
 
     @on(FleetTable.RowHighlighted)

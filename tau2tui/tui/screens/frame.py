@@ -52,7 +52,7 @@ class Framed(Screen[None]):
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
-        self._was_too_small = False
+        self._was_too_small = self._knew = False
         self._behind = False
         """Whether something came that it does not show yet."""
 
@@ -173,6 +173,11 @@ class Framed(Screen[None]):
 
     def show(self) -> None:
         """Bring the body up to date."""
+
+    def know_both(self) -> bool:
+        """Whether queue and run directory had been read when this was asked last: only then is what changed news."""
+        knew, self._knew = self._knew, None not in (self.snapshot.jobs.at, self.snapshot.run.at)
+        return knew
 
     def _summarise(self) -> None:
         self.query_one(StatusLine).summary = summarise(self._run_title, self._run, self.now)

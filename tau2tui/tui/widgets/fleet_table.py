@@ -43,9 +43,9 @@ class FleetTable(KeyedTable):
         super().__init__(COLUMNS)
         self._cells = KeptCells(_cells)
 
-    def show_fleet(self, rows: Iterable[FleetRow], *, old: bool) -> None:
+    def show_fleet(self, rows: Iterable[FleetRow], *, old: bool, news: bool = True) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows(self._cells.of({row.replica: row for row in rows}, old=old))
+        self.show_rows(self._cells.of({row.replica: row for row in rows}, old=old), news=news)
 
 
 def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:

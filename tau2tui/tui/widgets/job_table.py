@@ -45,9 +45,9 @@ class JobTable(KeyedTable):
         super().__init__(COLUMNS)
         self._cells = KeptCells(_cells)
 
-    def show_jobs(self, rows: Iterable[JobRow], *, old: bool) -> None:
+    def show_jobs(self, rows: Iterable[JobRow], *, old: bool, news: bool = True) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows(self._cells.of({job_key(row): row for row in rows}, old=old))
+        self.show_rows(self._cells.of({job_key(row): row for row in rows}, old=old), news=news)
 
 
 def job_key(row: JobRow) -> str:

@@ -199,8 +199,11 @@ class KeyedTable(ScrollView, can_focus=True):
 
     # new rows, another order
 
-    def show_rows(self, rows: Rows) -> None:
-        """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves."""
+    def show_rows(self, rows: Rows, *, news: bool = True) -> None:
+        """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves.
+
+        What is different from before is `news`, unless before hardly anything was known.
+        """
         before, self._rows = self._rows, {key: tuple(cells) for key, cells in rows.items()}
         changed = [
             key for key, cells in self._rows.items() if before.get(key) is not cells and before.get(key) != cells
@@ -209,7 +212,8 @@ class KeyedTable(ScrollView, can_focus=True):
             return
         self.marks = tuple(key for key in self.marks if key in self._rows)
         self._forget(before, changed)
-        self._flash(before, changed)
+        if news:
+            self._flash(before, changed)
         self._measure(changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
