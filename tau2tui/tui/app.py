@@ -256,10 +256,11 @@ class Tau2App(App[None], inherit_bindings=False):
 
     def _screen(self, name: str) -> Framed:
         """The screen of that name, made if nobody looked at it yet."""
-        if name not in self._framed.made:
-            self.install_screen(self._framed.make(name), name)
+        screen = self._framed.made.get(name) or self._framed.make(name)
+        if not self.is_screen_installed(name):
+            self.install_screen(screen, name)
             self.add_mode(name, name)
-        return self._framed.made[name]
+        return screen
 
     async def action_last_view(self) -> None:
         if len(self._views) > 1:
