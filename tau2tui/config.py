@@ -31,6 +31,7 @@ from tau2tui.errors import ConfigError
 DEFAULT_CONFIG = Path("config.toml")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -70,7 +71,7 @@ def _checked_name(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """A newline or a NUL in a value could become another line of a job script."""
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if _CONTROL.search(text):
         raise ValueError("control characters (newline, tab, NUL) are not allowed here")
     return text
 

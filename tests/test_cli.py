@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tau2tui.cli import words
+from tau2tui.cli import WORDS, word
 from tau2tui.node import agent
 from tests.command_line import CommandLine
 from tests.sample import NOW
@@ -65,7 +65,7 @@ def one_line(text: str) -> str:
     return text
 
 
-@pytest.mark.parametrize("word", [name for name, word in words.commands.items() if not word.hidden])
+@pytest.mark.parametrize("word", [name for name in WORDS if not word(name).hidden])
 def test_every_word_has_help_that_says_what_it_does(word: str, tau2tui: CommandLine) -> None:
     output = tau2tui.run(word, "--help").stdout
     assert f"tau2tui {word}" in output.partition("\n")[0] and len(output.splitlines()) > 5

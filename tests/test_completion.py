@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from tau2tui.cli import words
+from tau2tui.cli import WORDS, word, words
 from tests.command_line import CommandLine
 
 ROOT = Path(__file__).parents[1]
@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 def parameters(command: click.Command, path: str) -> list[tuple[str, click.Parameter]]:
     found = [(path, parameter) for parameter in command.params]
     if isinstance(command, click.Group):
-        for name, word in command.commands.items():
-            found += parameters(word, f"{path} {name}")
+        for name in WORDS:
+            found += parameters(word(name), f"{path} {name}")
     return found
 
 

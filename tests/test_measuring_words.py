@@ -11,7 +11,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from tau2tui.analysis.scan import find_logs, read_logs
 from tau2tui.cli import words
+from tau2tui.core.window import parse_window
+from tau2tui.tui.latency_question import Question
+from tau2tui.tui.latency_source import LatencySource
 from tests.analysis.made_logs import LogMaker
 
 
@@ -48,6 +52,41 @@ def test_latency_answers_programs(logs: Path, metric: str) -> None:
 def test_latency_by_domain_has_a_row_for_each(logs: Path) -> None:
     data = json.loads(said("latency", logs, "--by", "domain", "--json"))
     assert {row["domain"] for row in data["rows"]} == {"retail", "telecom"}
+
+
+def test_latency_of_a_domain_and_a_stretch_of_time_is_that_of_the_screen(logs: Path) -> None:
+    def count(*options: object) -> int:
+        rows = json.loads(said("latency", logs, "--json", *options))["rows"]
+        return sum(int(row["count"]) for row in rows)
+
+    whole, retail = count(), count("--domain", "retail")
+    times = read_logs(find_logs([logs])).events["at"].drop_nulls().sort()
+    middle = f"{times[len(times) // 2]:%Y-%m-%d %H:%M:%S}"
+    before, after = count("--window", f"2000-01-01 00:00..{middle}"), count("--window", f"{middle}..")
+    source = LatencySource(logs, None)
+    source.poll()
+    question = Question(domain="retail", window=parse_window(f"{middle}.."))
+    assert 0 < retail < whole
+    assert 0 < after < whole and before + after == whole
+    assert count("--domain", "retail", "--window", f"{middle}..") == sum(row.count for row in source.rows(question))
+
+
+def test_a_domain_and_a_window_that_are_none_are_refused_in_a_line(logs: Path) -> None:
+    result = CliRunner().invoke(words, ["latency", str(logs), "--domain", "banking"])
+    assert "no call of the domain 'banking'" in str(result.exception)
+    result = CliRunner().invoke(words, ["latency", str(logs), "--window", "yesterday"])
+    assert result.exit_code == 2 and "is no window" in result.output
+
+
+@pytest.mark.parametrize("picture", ["histogram", "cdf", "heat-map"])
+@pytest.mark.parametrize("ending", ["csv", "json", "svg", "png"])
+def test_latency_is_exported_as_the_ending_says(logs: Path, tmp_path: Path, picture: str, ending: str) -> None:
+    file = tmp_path / f"drawn.{ending}"
+    said("latency", logs, "--domain", "retail", "--metric", "ttft", "--picture", picture, "--export", file)
+    begin = {"csv": b"series,run", "json": b"{", "svg": b"<?xml", "png": b"\x89PNG"}[ending]
+    assert file.read_bytes().startswith(begin)
+    again = CliRunner().invoke(words, ["latency", str(logs), "--export", str(file)])
+    assert "is there already" in str(again.exception)
 
 
 def test_an_unknown_series_is_named_with_those_that_there_are(logs: Path) -> None:

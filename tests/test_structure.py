@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tau2tui import errors
+from tests.bench.screens import recorded_run
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("textual", "polars", "plotext", "matplotlib", "openai", "tau2", "litellm", "pandas", "loguru")
@@ -39,6 +41,42 @@ def test_words_start_without_the_screen_and_without_the_analysis(module: str) ->
 
 def test_the_screen_starts_without_the_analysis() -> None:
     assert loaded_by("import tau2tui.tui.app") == {"textual"}
+
+
+FIRST_FRAME = """
+import asyncio, sys
+from pathlib import Path
+from tau2tui import cli, config
+from tau2tui.core.diagnosis.table import shipped_signatures
+from tau2tui.ops import open_ops
+from tests.tui.driving import screen_text
+
+async def main():
+    async with open_ops(config.load(Path(sys.argv[1])), read_only=True) as ops:
+        app = (await cli._app())(ops, ops.logs)
+        async with app.run_test(size=(120, 36)) as pilot:
+            while "24 ready" not in screen_text(app):
+                await pilot.pause(0.02)
+            print("loaded", shipped_signatures.cache_info().misses, *sys.modules)
+
+asyncio.run(main())
+"""
+NOT_FOR_THE_FIRST_FRAME = {
+    *HEAVY,
+    *("asyncssh", "cryptography", "httpx", "httpx2", "jinja2", "markdown_it", "numpy", "regex", "tomlkit"),
+    *("tau2tui.cli.evaluate", "tau2tui.cli.fleet", "tau2tui.cli.load", "tau2tui.cli.measuring"),
+    *(f"tau2tui.tui.screens.{name}" for name in ("evaluation", "gpus", "jobs", "latency", "logs", "reports")),
+}  # fmt: skip
+
+
+def test_the_first_frame_of_the_screen_needs_nothing_that_it_does_not_show(tmp_path: Path) -> None:
+    file = recorded_run(tmp_path, 24)
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "XDG_STATE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", FIRST_FRAME, str(file)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=environ, cwd=ROOT).stdout
+    causes_read, *loaded = output.rpartition("loaded")[2].split()
+    assert set(loaded) & (NOT_FOR_THE_FIRST_FRAME - {"textual"}) == set()
+    assert causes_read == "0", "the causes of failures are not needed while nothing has failed"
 
 
 def test_status_loads_neither_textual_nor_polars(tmp_path: Path) -> None:

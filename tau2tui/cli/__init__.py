@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 from importlib import import_module
@@ -11,28 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.completion import completion
-from tau2tui.cli.diagnosis import diagnose
-from tau2tui.cli.doctor import doctor
-from tau2tui.cli.endpoint import endpoint
-from tau2tui.cli.errors import errors
-from tau2tui.cli.evaluate import drive, evaluate
 from tau2tui.cli.examples import EXIT_CODES, epilog
-from tau2tui.cli.exporter import exporter
-from tau2tui.cli.fleet import launch, plan, relaunch, runs, status, stop, wait
-from tau2tui.cli.history import history
-from tau2tui.cli.hygiene import clean, gpus
-from tau2tui.cli.load import load
-from tau2tui.cli.looking import jobs, logs, sources
-from tau2tui.cli.measuring import compare, latency
-from tau2tui.cli.migration import import_
-from tau2tui.cli.progress import progress
-from tau2tui.cli.reporting import report
-from tau2tui.cli.serve import serve
 from tau2tui.cli.session import Session, harmless, on_screen, require_terminal
-from tau2tui.cli.setup import demo, init
-from tau2tui.cli.smoke import smoke
-from tau2tui.cli.tunnel import tunnel
 from tau2tui.config import DEFAULT_CONFIG
 from tau2tui.errors import ConfigError, Tau2TuiError
 
@@ -40,11 +21,61 @@ if TYPE_CHECKING:
     from tau2tui.tui.app import Tau2App
 
 
+WORDS = {
+    "init": "setup",
+    "import": "migration",
+    "doctor": "doctor",
+    "plan": "fleet",
+    "launch": "fleet",
+    "wait": "fleet",
+    "status": "fleet",
+    "jobs": "looking",
+    "sources": "looking",
+    "diagnose": "diagnosis",
+    "relaunch": "fleet",
+    "stop": "fleet",
+    "gpus": "hygiene",
+    "clean": "hygiene",
+    "smoke": "smoke",
+    "eval": "evaluate",
+    "progress": "progress",
+    "latency": "measuring",
+    "errors": "errors",
+    "logs": "looking",
+    "report": "reporting",
+    "compare": "measuring",
+    "endpoint": "endpoint",
+    "history": "history",
+    "load": "load",
+    "tunnel": "tunnel",
+    "serve": "serve",
+    "exporter": "exporter",
+    "runs": "fleet",
+    "demo": "setup",
+    "completion": "completion",
+    "drive": "evaluate",
+}
+"""The words in the order of an operator's day, and the module of this package that has each."""
+_NAMES = {"import": "import_", "eval": "evaluate"}
+"""What a word's function is called, where Python keeps the word for itself."""
+
+
 class Words(click.Group):
-    """The words in the order of an operator's day instead of the alphabet's."""
+    """The words, each loaded when it is used: the screen needs none of them, and starts a third sooner without."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(WORDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return word(cmd_name) if cmd_name in WORDS else None
+
+
+def word(name: str) -> click.Command:
+    """The command behind a word, its help with examples. Raises KeyError for a word that there is not."""
+    command: click.Command = getattr(import_module(f"tau2tui.cli.{WORDS[name]}"), _NAMES.get(name, name))
+    if not command.hidden:
+        command.epilog = epilog(name)
+    return command
 
 
 def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -83,58 +114,24 @@ def words(ctx: click.Context, config: Path, run_id: str | None, read_only: bool,
         raise click.UsageError("--logs opens the full-screen app and takes no word")
 
 
-for word in (
-    init,
-    import_,
-    doctor,
-    plan,
-    launch,
-    wait,
-    status,
-    jobs,
-    sources,
-    diagnose,
-    relaunch,
-    stop,
-    gpus,
-    clean,
-    smoke,
-    evaluate,
-    progress,
-    latency,
-    errors,
-    logs,
-    report,
-    compare,
-    endpoint,
-    history,
-    load,
-    tunnel,
-    serve,
-    exporter,
-    runs,
-    demo,
-    completion,
-    drive,
-):
-    if not word.hidden:
-        word.epilog = epilog(str(word.name))
-    words.add_command(word)
-
-
 def open_screen(session: Session, logs: Path | None) -> None:
     """The full-screen app; Textual is loaded only here."""
     require_terminal("use a word: tau2tui status, tau2tui --help")
     if logs is not None and not logs.is_dir():
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
-    from tau2tui.core.diagnosis import table
+    from tau2tui.config import DiagnosisConfig
     from tau2tui.remote.logfiles import DirectoryLogs
+
+    gc.disable()  # until the screen has settled: what is loaded now stays
 
     async def show() -> int:
         if logs is not None:
             return await on_screen((await _app())(None, DirectoryLogs(logs), title=str(logs)))
         async with session.ops() as ops:
-            table(ops.config.diagnosis)  # a wrong id in it is told here, before there is a screen
+            if ops.config.diagnosis != DiagnosisConfig():
+                from tau2tui.core.diagnosis import table
+
+                table(ops.config.diagnosis)  # a wrong id in it is told here, before there is a screen
             looking = asyncio.create_task(ops.look())  # the answers come while Textual is loaded
             try:
                 return await on_screen((await _app())(ops, ops.logs))

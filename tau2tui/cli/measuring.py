@@ -29,6 +29,7 @@ METRICS = {
 }
 """As people call it → the column of the events. The time to the first token is what the logs call prefill."""
 _WIDTHS = (80, 120)
+_HEAT_MAP_HEIGHT = 32
 
 
 @click.command()
@@ -43,6 +44,26 @@ _WIDTHS = (80, 120)
     "--by", type=click.Choice(("domain", "trial", "turn", "window")), multiple=True, help="Break down; repeatable."
 )
 @click.option("--every", default="10m", show_default=True, help="How long a window is: 30s, 10m, 1h.")
+@click.option("--domain", default="", help="Only the calls of this domain.")
+@click.option(
+    "--window",
+    metavar="FROM..TO",
+    default="all",
+    help="Only calls of this stretch of time: 15m (the last), 03:10..04:00, 03:10, '2025-12-30 17:40..18:00'.",
+)
+@click.option(
+    "--picture",
+    type=click.Choice(("histogram", "cdf", "heat-map")),
+    default="histogram",
+    show_default=True,
+    help="What --export draws.",
+)
+@click.option(
+    "--export",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Write the picture (.png, .svg) or its numbers (.csv, .json) instead; overwrites nothing.",
+)
 @cache_option
 @json_option
 @click.pass_obj
@@ -55,6 +76,10 @@ def latency(
     sla_ms: float | None,
     by: tuple[str, ...],
     every: str,
+    domain: str,
+    window: str,
+    picture: str,
+    file: Path | None,
     use_cache: bool,
     as_json: bool,
 ) -> None:
@@ -64,19 +89,47 @@ def latency(
     as a histogram and as a distribution function.
     """
     from tau2tui.analysis.latency_text import LatencyQuestion, answer_json, answer_text
+    from tau2tui.analysis.narrowing import narrowed, wanted_narrowed
+    from tau2tui.core.window import parse_window
 
+    try:
+        stretch = parse_window(window)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--window") from None
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
     question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
-    side = reading_side(session, paths, use_cache=use_cache, outcomes="trial" in by, wanted=question.wanted)
+    outcomes = "trial" in by
+    if file is not None:
+        from tau2tui.tui.latencies import figures_of
+        from tau2tui.tui.latency_export import export
+        from tau2tui.tui.latency_question import Question
+
+        side = reading_side(session, paths, use_cache=use_cache, outcomes=outcomes)
+        drawn = Question(
+            series=series or "",
+            picture=picture,
+            metric=METRICS[metric],
+            domain=domain,
+            window=stretch,
+            bins=bins,
+            sla_ms=sla_ms,
+            width=_WIDTHS[1],
+            height=_HEAT_MAP_HEIGHT,
+        )
+        say(f"written: {export(figures_of(side.logs.events, drawn), file)}")
+        return
+    wanted = question.wanted if not domain and stretch.whole else wanted_narrowed(question.wanted)
+    side = reading_side(session, paths, use_cache=use_cache, outcomes=outcomes, wanted=wanted)
+    logs = narrowed(side.logs, domain, stretch)
     if as_json:
-        put_json(answer_json(side.logs, side.files.outcomes, question))
+        put_json(answer_json(logs, side.files.outcomes, question))
         return
     columns = shutil.get_terminal_size((80, 24)).columns
     width = min(max(columns, _WIDTHS[0]), _WIDTHS[1])
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     text = answer_text(
-        side.logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
+        logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
     )
     put(text, styled=True)  # names in it were made printable where they were put in
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from tau2tui.ops import Ops, Progress
 
 T = TypeVar("T")
+
+SETTLED_S = 2.0
+"""So long after its start nothing more is loaded for a screen."""
+GARBAGE_AFTER = 10_000, 20, 50
+"""So many new objects, then so many looks at the young ones, at the older ones: Python's thresholds."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """C0 and C1 controls but for tab and newline, and the marks that turn the direction of text."""
@@ -85,8 +91,20 @@ def require_terminal(hint: str) -> None:
 
 async def on_screen(app: App[None]) -> int:
     """Show an app until it is closed; 1 if a bug ended it, which has put its traceback on the terminal by then."""
+    settling = asyncio.get_running_loop().call_later(SETTLED_S, settle_garbage)
     await app.run_async()
+    settling.cancel()
     return app.return_code or 0
+
+
+def settle_garbage() -> None:
+    """Look for garbage from now on, but never again through what was loaded at the start, and less often.
+
+    A look through all that Textual, pydantic and the configuration are made of took 60 ms, in which no key was drawn.
+    """
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_AFTER)
+    gc.enable()
 
 
 def harmless(text: str) -> str:

@@ -26,8 +26,8 @@ def page() -> str:
     root = click.Context(words, info_name="tau2tui")
     parts = [_HEAD, "## Before the word\n", _options(words, root)]
     for name in words.list_commands(root):
-        word = words.commands[name]
-        if not word.hidden:
+        word = words.get_command(root, name)
+        if word is not None and not word.hidden:
             parts += _word(word, click.Context(word, info_name=name, parent=root))
     return "\n".join([*parts, *_exit_codes()])
 

@@ -63,6 +63,9 @@ class Filter:
 
     words: str
     terms: tuple[_Term, ...] = ()
+    literals: tuple[str, ...] | None = None
+    """The words that some field has to hold, if there is nothing but such words, all in small letters: whoever looks
+    through many rows at each letter can keep what they say in small letters."""
 
     def __call__(self, row: Row) -> bool:
         return all(term(row) is True for term in self.terms)
@@ -74,8 +77,11 @@ def parse_filter(words: str, keys: Sequence[str]) -> Filter:
     Words, values and expressions match anywhere in a field; capital letters count only where there is one. `=` means
     the whole field, or the number. Quotes keep words together: `why:"out of memory"`.
     """
-    terms = (_term(part, tuple(key.lower() for key in keys)) for part in _parts(words))
-    return Filter(words, tuple(terms))
+    parts = _parts(words)
+    terms = tuple(_term(part, tuple(key.lower() for key in keys)) for part in parts)
+    plain = all(not part.startswith(("!", "/")) and not _COMPARISON.fullmatch(part) for part in parts)
+    literals = tuple(part.strip("\"'") for part in parts)
+    return Filter(words, terms, literals if plain and words == words.lower() else None)
 
 
 def _parts(words: str) -> list[str]:

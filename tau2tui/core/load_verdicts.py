@@ -6,10 +6,10 @@ report leads to no verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from statistics import median
 
 from tau2tui.config import VerdictsConfig
 from tau2tui.core.model import Load, Phase, Replica
@@ -60,18 +60,27 @@ def load_verdicts(
     """
     limits = limits or VerdictsConfig()
     serving = [replica for replica in replicas if replica.phase in (Phase.READY, Phase.DEGRADED)]
-    busy: dict[str, dict[str, float]] = {}
+    busy: dict[str, list[float]] = {}
     for replica in serving:
         if (requests := _requests(replica.load)) is not None:
-            busy.setdefault(replica.model, {})[replica.name] = requests
+            busy.setdefault(replica.model, []).append(requests)
+    for counts in busy.values():
+        counts.sort()
+    at_all = None if in_flight is None else sum(in_flight.values())
     return {
-        replica.name: tuple(_verdicts(replica, busy.get(replica.model, {}), in_flight, limits)) for replica in serving
+        replica.name: tuple(_verdicts(replica, busy.get(replica.model, ()), in_flight or {}, at_all, limits))
+        for replica in serving
     }
 
 
 def _verdicts(
-    replica: Replica, busy: Mapping[str, float], in_flight: Mapping[str, int] | None, limits: VerdictsConfig
+    replica: Replica,
+    busy: Sequence[float],
+    in_flight: Mapping[str, int],
+    at_all: int | None,
+    limits: VerdictsConfig,
 ) -> Iterator[LoadVerdict]:
+    """`busy`: requests at the replicas of its model, in rising order; `at_all`: requests in flight at all replicas."""
     load = replica.load
     if replica.phase is Phase.DEGRADED:
         word = replica.why.partition(":")[0]
@@ -87,9 +96,8 @@ def _verdicts(
     if waited_s >= limits.saturated_s:
         yield LoadVerdict(Trouble.SATURATED, f"saturated: {load.waiting:.0f} wait, some always for {waited_s:.0f} s")
     idle = (load.running, load.waiting, load.requests_s) == (0.0, 0.0, 0.0)
-    others = sum(count for name, count in (in_flight or {}).items() if name != replica.name)
-    if in_flight is not None and idle and others and not in_flight.get(replica.name):
-        evidence = f"starved: no request in the last {load.window_s or 0:.0f} s, {others} are at other replicas"
+    if at_all and idle and not in_flight.get(replica.name):
+        evidence = f"starved: no request in the last {load.window_s or 0:.0f} s, {at_all} are at other replicas"
         yield LoadVerdict(Trouble.STARVED, evidence)
     yield from _imbalanced(replica, busy, limits)
     if load.itl_s is not None and load.itl_usual_s and load.itl_s >= limits.drift * load.itl_usual_s:
@@ -110,16 +118,27 @@ def _restarted(replica: Replica, limits: VerdictsConfig) -> Iterator[LoadVerdict
             yield LoadVerdict(Trouble.RESTARTED, f"restarted: attempt {replica.attempt}, ready for {ago_s:.0f} s")
 
 
-def _imbalanced(replica: Replica, busy: Mapping[str, float], limits: VerdictsConfig) -> Iterator[LoadVerdict]:
+def _imbalanced(replica: Replica, busy: Sequence[float], limits: VerdictsConfig) -> Iterator[LoadVerdict]:
     """Against the median of the other replicas of its model; a few requests more or less mean nothing."""
-    others = [requests for name, requests in busy.items() if name != replica.name]
-    if replica.name not in busy or not others:
+    mine, others = _requests(replica.load), len(busy) - 1
+    if mine is None or not others:
         return
-    mine, usual = busy[replica.name], median(others)
+    usual = _median_without(busy, mine)
     low, high = sorted((mine, usual))
     if high - low >= limits.imbalance_least and high >= limits.imbalance * low:
-        evidence = f"imbalanced: {mine:.0f} requests, the median of the other {len(others)} of its model is {usual:g}"
+        evidence = f"imbalanced: {mine:.0f} requests, the median of the other {others} of its model is {usual:g}"
         yield LoadVerdict(Trouble.IMBALANCED, evidence)
+
+
+def _median_without(ordered: Sequence[float], one: float) -> float:
+    """The median of all but one of at least two values in rising order, without going through them for each."""
+    place = bisect_left(ordered, one)
+
+    def other(number: int) -> float:
+        return ordered[number if number < place else number + 1]
+
+    count = len(ordered) - 1
+    return (other((count - 1) // 2) + other(count // 2)) / 2
 
 
 def _requests(load: Load) -> float | None:

@@ -144,7 +144,8 @@ def fleet_conditions(rows: Iterable[FleetRow], dirty: Iterable[DirtyNode]) -> li
             words = f"{row.replica} is degraded: {why}"
             found.append(Condition("degraded", row.replica, words, Weight.WARN, "run", HOLD_S))
         for verdict in row.verdicts:
-            words = f"{row.replica} is {verdict.trouble}: {verdict.evidence}"
+            named = verdict.evidence.casefold().startswith(verdict.trouble)
+            words = f"{row.replica} is {'' if named else f'{verdict.trouble}: '}{verdict.evidence}"
             found.append(Condition(verdict.trouble.value, row.replica, words, Weight.WARN, "run", 3 * HOLD_S))
     if rows and all(row.standing is Standing.READY for row in rows):
         found.append(Condition("ready", "fleet", f"all {len(rows)} replicas are ready", Weight.GOOD, "run"))

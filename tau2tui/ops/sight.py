@@ -115,7 +115,9 @@ class Sight:
     def fleet(self) -> tuple[FleetRow, ...]:
         """Every replica joined from its job to the evaluation, by what was seen last."""
         run, then = self.snapshot.run.value, self.earlier_state()
-        verdicts, known, limits = self.verdicts(), table(self.config.diagnosis), self.config.verdicts
+        verdicts, limits = self.verdicts(), self.config.verdicts
+        failed = any(verdict.standing is Standing.FAILED for verdict in verdicts)
+        known = table(self.config.diagnosis) if failed else None  # a tenth of a second, when it is asked for first
         return self._once(
             "fleet", (verdicts, run, then, known, limits), lambda: fleet_rows(verdicts, run, then, known, limits)
         )

@@ -13,8 +13,6 @@ from importlib import resources
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-
 from tau2tui import __version__
 from tau2tui.chat_templates import template_text
 from tau2tui.config import Config, EvaluationConfig, SlurmConfig
@@ -149,6 +147,8 @@ def _gpus(slurm: SlurmConfig) -> str:
 
 def run_toml(config: Config, when: datetime) -> str:
     """The configuration as it was submitted, with who, where and when; it is read back by `config.load_submitted`."""
+    import tomlkit  # as above
+
     document = tomlkit.document()
     document["submitted"] = {
         "at": when.isoformat(timespec="seconds"),

@@ -52,17 +52,16 @@ from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.reach import Reached, named, reachable
 from tau2tui.tui.remembering import SessionFile, SessionLook, TableLook, write_crash
 from tau2tui.tui.screens.detail import DetailScreen
-from tau2tui.tui.screens.fleet import FleetScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.inbox import InboxScreen
-from tau2tui.tui.screens.logs import LogsScreen
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.style_sheet import StyleSheet
 from tau2tui.tui.summary import window_name
 from tau2tui.tui.telling import Inbox, Watcher, alarming, loud, name_window, post, tell_tmux
-from tau2tui.tui.views import FLEET, LOGS, VIEWS, make_screens
+from tau2tui.tui.views import FLEET, LOGS, VIEWS, Screens
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.windows import open_window
 
@@ -123,13 +122,14 @@ class Tau2App(App[None], inherit_bindings=False):
         for theme in themes():
             self.register_theme(theme)
         self._wear(MONO if self.no_color else screen.theme)
+        self.stylesheet = StyleSheet(self.get_css_variables())
         use_ascii(screen.ascii or screen.reader)
         self._reader = screen.reader
         self._mark()
         self.set_keymap(keymap(ops.config.keys if ops else {}))
         self.animation_level = "none"
         self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
-        self._framed = make_screens(ops, logs, title)
+        self._framed = Screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
         self._interrupted_at = float("-inf")
         self.crash_file: Path | None = None
@@ -146,12 +146,6 @@ class Tau2App(App[None], inherit_bindings=False):
         self.set_reactive(Tau2App.read_only, self._starts_read_only)
 
     async def on_mount(self) -> None:
-        for name, screen in self._framed.items():
-            bound = screen.data_bind(
-                *(Tau2App.snapshot, Tau2App.now, Tau2App.activity, Tau2App.read_only, Tau2App.news, Tau2App.moment)
-            )
-            self.install_screen(bound, name)
-            self.add_mode(name, name)
         self._tick()
         self.set_interval(CLOCK_S, self._tick)
         await self._restore()
@@ -169,11 +163,11 @@ class Tau2App(App[None], inherit_bindings=False):
         for name, look in kept.tables.items():
             if name in self._framed:
                 self._kept_looks[name] = look
-        await self.action_view(kept.view if kept.view in self._framed else next(iter(self._framed)))
+        await self.action_view(kept.view if kept.view in self._framed else next(iter(self._framed.views)))
 
     def _look(self) -> SessionLook:
         tables = dict(self._kept_looks)  # of screens that were not opened yet
-        tables |= {name: screen.look() for name, screen in self._framed.items() if screen.is_mounted}
+        tables |= {name: screen.look() for name, screen in self._framed.made.items() if screen.is_mounted}
         return SessionLook(self.current_mode, tables)
 
     @work(group="observe", exclusive=True)
@@ -255,12 +249,23 @@ class Tau2App(App[None], inherit_bindings=False):
         return action != "view" or (bool(parameters) and parameters[0] in self._framed)
 
     async def action_view(self, name: str) -> None:
+        if name not in self._framed.made:
+            await self._framed.load(name)
         if name != self.current_mode:
             self._views = [*(view for view in self._views if view != name), name]
+            screen = self._screen(name)
             await self.switch_mode(name)
-            self._framed[name].catch_up()
+            screen.catch_up()
             if (look := self._kept_looks.pop(name, None)) is not None:
-                self._framed[name].restore(look)
+                screen.restore(look)
+
+    def _screen(self, name: str) -> Framed:
+        """The screen of that name, made if nobody looked at it yet."""
+        screen = self._framed.made.get(name) or self._framed.make(name)
+        if not self.is_screen_installed(name):
+            self.install_screen(screen, name)
+            self.add_mode(name, name)
+        return screen
 
     async def action_last_view(self) -> None:
         if len(self._views) > 1:
@@ -330,11 +335,16 @@ class Tau2App(App[None], inherit_bindings=False):
             self.post_message(Told(f"{at:%Y-%m-%d %H:%M:%S} is still to come", trouble=True))
             return
         await self.action_view(FLEET.name)
-        self.get_screen(FLEET.name, FleetScreen).go_to(at)
+        self._go_to(at)
 
     def action_to_now(self) -> None:
-        if self._ops is not None:
-            self.get_screen(FLEET.name, FleetScreen).go_to(None)
+        if self.moment is not None:
+            self._go_to(None)
+
+    def _go_to(self, moment: datetime | None) -> None:
+        from tau2tui.tui.screens.fleet import FleetScreen
+
+        self.get_screen(FLEET.name, FleetScreen).go_to(moment)
 
     @on(MomentShown)
     def _shown(self, event: MomentShown) -> None:
@@ -367,7 +377,7 @@ class Tau2App(App[None], inherit_bindings=False):
 
     def action_command(self, words: str = "") -> None:
         if isinstance(self.screen, Framed):
-            self.screen.query_one(CommandLine).open(reachable(self.screen), list(self._framed), words)
+            self.screen.query_one(CommandLine).open(reachable(self.screen), list(self._framed.views), words)
 
     @on(CommandLine.Entered)
     async def _entered(self, event: CommandLine.Entered) -> None:
@@ -426,6 +436,8 @@ class Tau2App(App[None], inherit_bindings=False):
     @on(LogAsked)
     async def _show_log(self, event: LogAsked) -> None:
         await self.action_view(LOGS.name)
+        from tau2tui.tui.screens.logs import LogsScreen
+
         self.get_screen(LOGS.name, LogsScreen).wanted = event.name
 
     @on(DetailAsked)
@@ -466,7 +478,7 @@ class Tau2App(App[None], inherit_bindings=False):
     async def _jump(self, event: JumpAsked) -> None:
         """To what belongs to a row. A filter takes the place of the one that is there; `-` goes back."""
         await self.action_view(event.view)
-        table = self._framed[event.view].main_table
+        table = self._framed.made[event.view].main_table
         if table is None:
             return
         table.action_filter_by(event.filter)

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tau2tui.errors import NothingToRead
 from tau2tui.tui.format import latency, percent, threshold, whole
 from tau2tui.tui.latency_question import Question
 from tau2tui.tui.latency_source import LatencyRow, LatencySource
@@ -58,6 +59,8 @@ class Answer:
     """The stretch of time of the calls; of all of them, or the window's."""
     skipped: int = 0
     """Lines that look like a record and could not be read."""
+    incidents: tuple[str, ...] = ()
+    """What happened to the logs while they were followed: rotated, truncated, replaced."""
 
     @property
     def series(self) -> str:
@@ -124,6 +127,18 @@ class Latencies:
         return known, known.poll()
 
 
+def figures_of(events: pl.DataFrame, question: Question) -> Figures:
+    """What would be drawn of events that were read already, in numbers: for a file that a word writes.
+
+    Raises NothingToRead for a series that there is not.
+    """
+    source = LatencySource.of(events)
+    known = [row.series for row in source.rows(question)]
+    if question.series and question.series not in known:
+        raise NothingToRead(f"no series {question.series!r} in these logs", f"there are {', '.join(known[:12])}")
+    return _figures(source, None, question, None)
+
+
 def _answer(source: LatencySource, second: LatencySource | None, question: Question, other: Other | None) -> Answer:
     import polars as pl
 
@@ -140,6 +155,7 @@ def _answer(source: LatencySource, second: LatencySource | None, question: Quest
         domains=tuple(name for name in source.events["domain"].unique().cast(pl.String).drop_nulls().sort() if name),
         span=_span(source, question),
         skipped=source.skipped,
+        incidents=source.incidents,
     )
     drawn, heat = figures.picture, figures.heat
     values = [sample.calls["value"] for sample in figures.samples]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,15 @@ class LatencySource:
         self.skipped = 0
         self.tables: dict[tuple[object, ...], tuple[LatencyRow, ...]] = {}
 
+    @classmethod
+    def of(cls, events: pl.DataFrame) -> LatencySource:
+        """Events that were read already, and do not grow."""
+        from tau2tui.analysis.measures import add_series
+
+        source = cls(Path(), None)
+        source.events = add_series(events)
+        return source
+
     def poll(self) -> bool:
         """Read what is new; whether there was anything."""
         from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
@@ -68,6 +77,12 @@ class LatencySource:
             self.tables.clear()
         return logs is not None
 
+    @property
+    def incidents(self) -> tuple[str, ...]:
+        """What happened to the logs while they were followed, such as that one is shorter now, in words."""
+        seen = self._tail.incidents if self._tail else ()
+        return tuple(str(replace(one, path=Path(one.path.name))) for one in seen)
+
     def newest(self) -> datetime | None:
         """The time of the newest record that has one."""
         found = None if self.events is None else self.events["at"].max()
@@ -80,19 +95,11 @@ class LatencySource:
 
     def selected(self, question: Question) -> pl.DataFrame | None:
         """The events of the domain and the window; calls without a time are in no window but the whole run."""
-        import polars as pl
+        from tau2tui.analysis.narrowing import calls_in
 
         if self.events is None:
             return None
-        events = self.events
-        if question.domain:
-            events = events.filter(pl.col("domain").cast(pl.String) == question.domain)
-        if not question.window.whole:
-            begin, end = self.bounds(question)
-            inside = pl.col("at").is_not_null()
-            inside = inside & (pl.col("at") >= begin) if begin else inside
-            events = events.filter(inside & (pl.col("at") < end) if end else inside)
-        return events
+        return self.events.filter(calls_in(question.domain, question.window, self.newest()))
 
     def rows(self, question: Question) -> tuple[LatencyRow, ...]:
         """A row for each series, also for one that has no call in the domain or the window."""

@@ -38,6 +38,9 @@ def _described(answer: Answer) -> str:
         named = f"{question.window} " if question.window.last_s else ""
         parts.append(f"{named}{begin:{layout}}–{end:{layout}}")
     parts += [f"{answer.skipped} lines not readable"] if answer.skipped else []
+    if answer.incidents:
+        more = f" (+{len(answer.incidents) - 1} more)" if len(answer.incidents) > 1 else ""
+        parts.append(f"{answer.incidents[-1]}{more}")
     return " · ".join(parts)
 
 

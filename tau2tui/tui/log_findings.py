@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tau2tui.config import DiagnosisConfig
+from tau2tui.core import diagnosis
 from tau2tui.tui.log_lines import LogLine
 
 
@@ -34,6 +36,15 @@ Diagnose = Callable[[Sequence[str]], Sequence[Finding]]
 def nothing(lines: Sequence[str]) -> Sequence[Finding]:
     """The diagnosis of somebody who knows no causes."""
     return ()
+
+
+def diagnosing(settings: DiagnosisConfig) -> Diagnose:
+    """The diagnosis by the causes that these settings know, which are put together when something is asked first."""
+
+    def diagnose(lines: Sequence[str]) -> Sequence[Finding]:
+        return diagnosis.diagnose(lines, known=diagnosis.table(settings))
+
+    return diagnose
 
 
 def found_in(lines: Sequence[LogLine], diagnose: Diagnose) -> dict[int, list[str]]:

@@ -19,17 +19,18 @@ import tomlkit
 from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.placement import plan_jobs
+from tau2tui.tui.widgets import job_table
 from tests.bench import screens_tables
 from tests.bench.large_fleet import fleet_config, large_cluster
 from tests.bench.pseudo_terminal import PseudoTerminal
 from tests.bench.status import show_queue, write_run
 
 PAINT_HEAD = """\
-| first useful paint | median s | to a trivial Textual app |
-|---|--:|--:|"""
+| first useful paint | median s | to a trivial Textual app | CPU s of the program | to the trivial app's |
+|---|--:|--:|--:|--:|"""
 KEY_HEAD = """\
-| key to paint | p50 ms | p95 ms | longest |
-|---|--:|--:|--:|"""
+| key to paint | p50 ms | p95 ms | longest | CPU ms for each |
+|---|--:|--:|--:|--:|"""
 IDLE_HEAD = """\
 | idle, {seconds:.0f} s | % of a core |
 |---|--:|"""
@@ -37,9 +38,11 @@ MEMORY_HEAD = """\
 | refreshes of {replicas} replicas, one every {every_ms:.0f} ms | MiB |
 |--:|--:|"""
 STALL_HEAD = """\
-| longest stall of the event loop | ms |
-|---|--:|"""
+| longest stall of the event loop | ms | of CPU time, ms |
+|---|--:|--:|"""
 _BETWEEN_S = (0.05, 0.15)
+Took = tuple[float, float]
+"""ms that passed, and ms of CPU time of the event loop in them."""
 
 
 def measure(directory: Path, keys: int, idle_s: float, refreshes: int, only: Sequence[str]) -> Iterator[str]:
@@ -107,14 +110,15 @@ def first_paint(directory: Path, rounds: int) -> Iterator[str]:
             for what, pattern in (("frame and keys, ", b"Quit"), ("states of ", f"{replicas}.{{0,40}}ready".encode()))
         },
     }
-    took: dict[str, list[float]] = {name: [] for name in tried}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in tried}
     for _ in range(rounds + 1):  # the first fills caches
         for name, (argv, environ, pattern) in tried.items():
             with PseudoTerminal(argv, environ) as terminal:
-                took[name].append(terminal.wait_for(pattern) - terminal.began)
-    medians = {name: statistics.median(values[1:]) for name, values in took.items()}
-    for name, median_s in medians.items():
-        yield f"| {name} | {median_s:.2f} | {median_s / medians['a trivial Textual app']:.2f}× |"
+                took[name].append((terminal.wait_for(pattern) - terminal.began, terminal.cpu_s))
+    medians = {name: [statistics.median(each) for each in zip(*runs[1:], strict=True)] for name, runs in took.items()}
+    least_s, least_cpu_s = medians["a trivial Textual app"]
+    for name, (wall_s, cpu_s) in medians.items():
+        yield f"| {name} | {wall_s:.2f} | {wall_s / least_s:.2f}× | {cpu_s:.2f} | {cpu_s / least_cpu_s:.2f}× |"
 
 
 # keys
@@ -144,19 +148,17 @@ def keys_to_paint(directory: Path, presses: int) -> Iterator[str]:
                 yield from _typing(terminal)
 
 
-def _key_ms(terminal: PseudoTerminal, key: str, *, strip: bool) -> float:
+def _key_ms(terminal: PseudoTerminal, key: str, *, strip: bool) -> Took:
     """From `j` until the row of that key is drawn; where there is a strip below the table, until that names it."""
-    terminal.read_for(random.uniform(*_BETWEEN_S))
-    pattern = re.escape(key.encode()) + (rb"(?:\x1b\[[0-9;]*m|\s)+\xe2\x97\x8f" if strip else rb"[^0-9]")
-    terminal.press(b"j")
-    began = time.perf_counter()
-    return 1000 * (terminal.wait_for(pattern) - began)
+    return _typed_ms(
+        terminal, b"j", re.escape(key.encode()) + (rb"(?:\x1b\[[0-9;]*m|\s)+\xe2\x97\x8f" if strip else rb"[^0-9]")
+    )
 
 
 def _typing(terminal: PseudoTerminal) -> Iterator[str]:
     """A filter typed, taken away, and sorted by: each until the table says so."""
-    took: dict[str, list[float]] = {}
-    for _ in range(10):
+    took: dict[str, list[Took]] = {}
+    for _ in job_table.COLUMNS:  # one sort by each: after the last the rows are as they came
         terminal.press(b"/")
         terminal.wait_for(b"words")
         terminal.read_for(0.3)
@@ -168,17 +170,18 @@ def _typing(terminal: PseudoTerminal) -> Iterator[str]:
         yield _row(name, values)
 
 
-def _typed_ms(terminal: PseudoTerminal, key: bytes, pattern: bytes) -> float:
+def _typed_ms(terminal: PseudoTerminal, key: bytes, pattern: bytes) -> Took:
     terminal.read_for(random.uniform(*_BETWEEN_S))
     terminal.press(key)
-    began = time.perf_counter()
-    return 1000 * (terminal.wait_for(pattern) - began)
+    began, cpu_ms = time.perf_counter(), terminal.loop_cpu_ms
+    return 1000 * (terminal.wait_for(pattern) - began), terminal.loop_cpu_ms - cpu_ms
 
 
-def _row(name: str, took_ms: Sequence[float]) -> str:
-    ordered = sorted(took_ms)
+def _row(name: str, took: Sequence[Took]) -> str:
+    ordered = sorted(wall_ms for wall_ms, _ in took)
     p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return f"| {name} ({len(ordered)}) | {statistics.median(ordered):.0f} | {p95:.0f} | {ordered[-1]:.0f} |"
+    p50, cpu_ms = statistics.median(ordered), statistics.median(cpu for _, cpu in took)
+    return f"| {name} ({len(ordered)}) | {p50:.0f} | {p95:.0f} | {ordered[-1]:.0f} | {cpu_ms:.0f} |"
 
 
 def _tables(rows: int) -> Iterator[str]:
@@ -267,8 +270,9 @@ def _stall(name: str, terminal: PseudoTerminal, report: Path, seconds: float, ac
     terminal.read_for(max(0.0, since + seconds - time.monotonic()))
     terminal.drawn = b""
     lines = [line.split() for line in report.read_text().splitlines()]
-    longest = max(float(line[1]) for line in lines if len(line) == 2 and float(line[0]) >= since)
-    return f"| {name} | {longest:.0f} |"
+    seen = [(float(line[1]), float(line[2])) for line in lines if len(line) == 3 and float(line[0]) >= since]
+    longest_ms, cpu_ms = (max(values) for values in zip(*seen, strict=True))
+    return f"| {name} | {longest_ms:.0f} | {cpu_ms:.0f} |"
 
 
 def _hang(squeue: Path) -> None:

@@ -82,3 +82,20 @@ def test_whatever_is_typed_either_filters_or_is_refused(words: str) -> None:
         return
     for row in ROWS.values():
         assert wanted(row) in (True, False)
+
+
+@pytest.mark.parametrize("words", ["a", "gpu01 ready", '"out of"', "", "'x y'", 'unclosed"'])
+def test_plain_words_are_told_and_mean_the_same_as_the_filter(words: str) -> None:
+    rows = [
+        tuple(map(Field, row)) for row in (("GPU01", "ready"), ("out of", "memory"), ("a", "x y"), ('"', "unclosed"))
+    ]
+    wanted = parse_filter(words, ("name", "state"))
+    assert wanted.literals is not None
+    for row in rows:
+        said = "\0".join(field.text for field in row).lower()
+        assert wanted(row) is all(word in said for word in wanted.literals)
+
+
+@pytest.mark.parametrize("words", ["Ready", "!ready", "/ready/", "name:gpu", "count>5"])
+def test_what_is_more_than_plain_words_is_not_told_as_such(words: str) -> None:
+    assert parse_filter(words, ("name", "count")).literals is None

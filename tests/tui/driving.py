@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import html
-import re
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,9 +15,9 @@ from tau2tui.core.command import Command
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import DirectoryLogs, LogFiles
 from tau2tui.tui.app import Tau2App
+from tau2tui.tui.plain import plain_lines
 
 PATIENCE_S = 20.0
-_TEXT = re.compile(r'<text class="[^"]*-r\d+" x="([\d.]+)" y="([\d.]+)"[^>]*>(.*?)</text>')
 
 
 class WatchedApp(Tau2App):
@@ -82,7 +79,4 @@ async def look(ops: Ops, pilot: Pilot[Any]) -> None:
 
 def screen_text(app: Any) -> str:
     """What is on the screen, line by line, without colours."""
-    lines: dict[float, list[tuple[float, str]]] = defaultdict(list)
-    for x, y, words in _TEXT.findall(app.export_screenshot()):
-        lines[float(y)].append((float(x), html.unescape(words).replace("\xa0", " ")))
-    return "\n".join("".join(words for _, words in sorted(parts)) for _, parts in sorted(lines.items()))
+    return "\n".join(plain_lines(app.screen))

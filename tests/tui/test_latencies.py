@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
+from tau2tui.core.window import Window, parse_window
 from tau2tui.tui.chart import SECOND
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_question import Question, Window, parse_window
+from tau2tui.tui.latency_question import Question
 from tau2tui.tui.latency_source import LatencyRow
+from tau2tui.tui.latency_title import title_lines
 from tests.analysis.made_logs import LogMaker
 
 EXPERT = "expert:openai/gpt-oss-20b"
@@ -214,3 +218,16 @@ def test_two_threads_at_a_time_do_not_count_anything_twice(logs: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: latencies.answer(logs, Question()), range(8)))
     assert len({answer.rows for answer in answers}) == 1
+
+
+def test_a_log_that_became_shorter_is_told_above_the_picture(logs: Path) -> None:
+    latencies, question = Latencies(), Question()
+    assert latencies.answer(logs, question).incidents == ()
+    log = max(logs.rglob("*.log"), key=lambda file: file.stat().st_size)
+    text = log.read_bytes()
+    log.write_bytes(text[: len(text) // 2])
+    answer = latencies.answer(logs, question)
+    assert [words.partition(": ")[0] for words in answer.incidents] == [log.name]
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(title_lines(answer, 200))
+    assert f"{log.name}: shorter than it was" in console.export_text()

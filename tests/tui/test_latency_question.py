@@ -6,14 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from tau2tui.tui.latency_question import (
-    Window,
-    next_bins,
-    parse_latency,
-    parse_sla,
-    parse_window,
-    parse_zoom,
-)
+from tau2tui.core.window import Window, parse_latency, parse_window
+from tau2tui.tui.latency_question import next_bins, parse_sla, parse_zoom
 
 NEWEST = datetime.fromisoformat("2025-12-30 17:52:25")
 
@@ -69,6 +63,8 @@ def test_a_zoom_has_two_ends_in_order_or_none() -> None:
         ("18:00 18:30", "2025-12-29 18:00:00", "2025-12-29 18:30:00"),
         ("2025-12-28 17:40 18:00", "2025-12-28 17:40:00", "2025-12-28 18:00:00"),
         ("2025-12-28T23:00:30 2025-12-30T01:00", "2025-12-28 23:00:30", "2025-12-30 01:00:00"),
+        ("2025-12-28 17:40..18:00", "2025-12-28 17:40:00", "2025-12-28 18:00:00"),
+        ("03:10..", "2025-12-30 03:10:00", None),
         ("all", None, None),
         ("", None, None),
     ],
@@ -80,7 +76,17 @@ def test_a_window_is_a_stretch_of_the_logs_own_time(words: str, begin: str | Non
 
 @pytest.mark.parametrize(
     "words",
-    ["yesterday", "03:10 04:00 05:00", "25:00", "03:70 04:00", "0m", "2025-13-01 03:10", "9999-12-31 23:59 00:01"],
+    [
+        "yesterday",
+        "03:10 04:00 05:00",
+        "25:00",
+        "03:70 04:00",
+        "0m",
+        "..04:00",
+        "03:10 to 04:00",
+        "2025-13-01 03:10",
+        "9999-12-31 23:59 00:01",
+    ],
 )
 def test_what_is_no_window_is_said_to_be_none(words: str) -> None:
     with pytest.raises(ValueError, match=r"is no window|is no time|some length"):

@@ -25,8 +25,6 @@ from tests.tui.fakes import RUN, FakeCluster, keep_samples, make_ops, running_ev
 
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[Any]], Awaitable[None]]
-SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
-THREE_SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)], ids=["80x24", "120x40", "160x45"])
 REPORT = b"""\
 # Experiment report: 20251230-0900
 
@@ -45,13 +43,6 @@ Of *every* series a histogram with its distribution function; **the line is the 
 
 - ![orchestrator](profile_charts/orchestrator.png)
 """
-ALL_SIZES = pytest.mark.parametrize(
-    "size",
-    [(80, 24), (100, 30), (120, 40), (160, 45), (240, 60)],
-    ids=["80x24", "100x30", "120x40", "160x45", "240x60"],
-)
-"""One column of cells and two, the strip below, and the three panes at their least and with much room."""
-EDGES = pytest.mark.parametrize("size", [(80, 24), (240, 60)], ids=["80x24", "240x60"])
 WIDTHS = pytest.mark.parametrize(
     "size", [(80, 24), (100, 30), (160, 45), (240, 60)], ids=["80x24", "100x30", "160x45", "240x60"]
 )
@@ -84,9 +75,15 @@ def troubled_cluster() -> FakeCluster:
     return cluster
 
 
+@pytest.fixture(scope="module")
+def made_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("logs")
+    LogMaker(5).write(directory, 1500)
+    return directory
+
+
 @pytest.fixture
-def app(tmp_path: Path) -> Tau2App:
-    LogMaker(5).write(tmp_path, 1500)
+def app(made_logs: Path) -> Tau2App:
     ops = make_ops(troubled_cluster())
 
     class Logs(DirectoryLogs):
@@ -106,7 +103,7 @@ def app(tmp_path: Path) -> Tau2App:
         async def read(self, name: str, offset: int, limit: int) -> bytes:
             return await ops.logs.read(name, offset, limit)
 
-    return Tau2App(ops, Logs(tmp_path))
+    return Tau2App(ops, Logs(made_logs))
 
 
 def pressing(*keys: str, shows: str) -> Before:
@@ -130,12 +127,12 @@ def pane_settled(app: Any) -> bool:
 TO_THE_FAILED_ONE = ("j",) * 10
 
 
-@ALL_SIZES
+@WIDTHS
 def test_fleet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing(*TO_THE_FAILED_ONE, shows="remedy"))
 
 
-@SIZES
+@WIDTHS
 def test_fleet_as_of_an_hour_ago(
     snap_compare: SnapCompare, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -148,7 +145,7 @@ def test_fleet_as_of_an_hour_ago(
     assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
 
 
-@SIZES
+@WIDTHS
 def test_eval(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("4", shows="in flight"))
 
@@ -168,18 +165,18 @@ def expert_drawn(*keys: str, shows: str) -> Before:
     return before
 
 
-@THREE_SIZES
+@WIDTHS
 def test_latency(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=expert_drawn(shows="histogram of total time"))
 
 
-@THREE_SIZES
+@WIDTHS
 def test_latency_distribution_of_two(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = ("space", "space", "h", "L")
     assert snap_compare(app, terminal_size=size, run_before=expert_drawn(*keys, shows="total time, log axis"))
 
 
-@THREE_SIZES
+@WIDTHS
 def test_latency_heat_map(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = ("left_square_bracket", "h", "h", "L")
     assert snap_compare(
@@ -187,7 +184,7 @@ def test_latency_heat_map(snap_compare: SnapCompare, app: Tau2App, size: tuple[i
     )
 
 
-@THREE_SIZES
+@WIDTHS
 def test_reports(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     cluster = troubled_cluster()
     name = "experiment_report_20251230_173000.md"
@@ -199,20 +196,22 @@ def test_reports(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=pressing(*keys, shows="45.5 %"))
 
 
-def test_no_report_yet(snap_compare: SnapCompare) -> None:
+@WIDTHS
+def test_no_report_yet(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     ops = make_ops(troubled_cluster())
     before = pressing("7", shows="none yet")
-    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=(80, 24), run_before=before)
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)], ids=["80x24", "120x40", "160x45"])
+@WIDTHS
 def test_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = (*TO_THE_FAILED_ONE, "l")
-    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="Traceback"))
+    assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="└ Model, graphs"))
 
 
-def test_the_list_of_logs(snap_compare: SnapCompare, app: Tau2App) -> None:
-    assert snap_compare(app, terminal_size=(80, 24), run_before=pressing("6", shows="expert-1-2.2.log"))
+@WIDTHS
+def test_the_list_of_logs(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
+    assert snap_compare(app, terminal_size=size, run_before=pressing("6", shows="expert-1-2.2.log"))
 
 
 def test_a_log_that_is_searched_and_filtered(snap_compare: SnapCompare, app: Tau2App) -> None:
@@ -257,38 +256,38 @@ def test_review_sheet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, 
     assert snap_compare(app, terminal_size=size, run_before=pressing("j", "K", shows="Yes, do it"))
 
 
-@EDGES
+@WIDTHS
 def test_review_sheet_with_a_challenge(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("asterisk", "K", shows="to allow Yes"))
 
 
-@EDGES
+@WIDTHS
 def test_help(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("question_mark", shows="Keys"))
 
 
-@EDGES
+@WIDTHS
 def test_menu(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("x", shows="What can be done here"))
 
 
-@EDGES
+@WIDTHS
 def test_detail(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     keys = (*TO_THE_FAILED_ONE, "d")
     assert snap_compare(app, terminal_size=size, run_before=pressing(*keys, shows="y copies, q closes"))
 
 
-@EDGES
+@WIDTHS
 def test_inbox(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("I", shows="goes there"))
 
 
-@EDGES
+@WIDTHS
 def test_palette(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("ctrl+p", *"relaunch", shows="Relaunch failed"))
 
 
-@EDGES
+@WIDTHS
 def test_results(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     results = tuple((f"expert-{number}-0", "stopped, its GPUs are free", False) for number in range(1, 4))
     bad = ("expert-1-2", "no answer from its node agent within 60 s; is its job still running?", True)

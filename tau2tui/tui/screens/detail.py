@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.console import Group
-from rich.text import Text
+from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -33,7 +32,7 @@ class DetailScreen(ModalScreen[None]):
             sheet.border_title = text(self._heading)
             sheet.border_subtitle = "y copies, q closes"
             with VerticalScroll(can_focus=True):
-                yield Static(Group(*self._body()))
+                yield Static(self._body())
 
     def action_copy(self) -> None:
         self.post_message(CopyAsked("\n".join(f"{name}\t{value}" for name, value in self._facts)))
@@ -48,11 +47,13 @@ class DetailScreen(ModalScreen[None]):
     def action_page_up(self) -> None:
         self.query_one(VerticalScroll).scroll_page_up(animate=False)
 
-    def _body(self) -> list[Text]:
-        width = max((len(name) for name, _ in self._facts), default=0)
-        body = []
+    def _body(self) -> Table:
+        """The names in a column of their own, so that a long value does not run on below them."""
+        body = Table.grid(padding=(0, 2, 0, 0))
+        body.add_column(no_wrap=True)
+        body.add_column(overflow="fold")
         for name, value in self._facts:
-            line = text((f"{name:<{width}}  ", Tone.MUTED), value)
-            line.no_wrap, line.overflow = False, "fold"
-            body.append(line)
+            words = text(value)
+            words.no_wrap, words.overflow = False, "fold"
+            body.add_row(text((name, Tone.MUTED)), words)
         return body

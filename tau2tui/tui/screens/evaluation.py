@@ -17,7 +17,7 @@ from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, duration, text
 from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, Told
-from tau2tui.tui.screens.frame import Framed
+from tau2tui.tui.screens.frame import TALL, Framed
 from tau2tui.tui.widgets.deadline_lines import DeadlineLines
 from tau2tui.tui.widgets.eval_summary import EvalSummary, Seen
 from tau2tui.tui.widgets.tab_line import View
@@ -42,6 +42,9 @@ class EvalScreen(Framed):
         yield EvalSummary()
         yield Static(id="units-title")
         yield UnitTable()
+
+    async def on_resize(self) -> None:
+        self.query_one(EvalSummary).tall = self.app.size.height >= TALL
 
     def show(self) -> None:
         run = self.snapshot.run.value

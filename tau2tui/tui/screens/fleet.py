@@ -70,7 +70,8 @@ class FleetScreen(Framed):
         if self.moment is not None:
             rows = past_rows(rows, self._then, self._ops.config.verdicts)
         self._rows = {row.replica: row for row in rows}
-        self.query_one(FleetTable).show_fleet(rows, old=self.old and self.moment is None)
+        old, news = self.old and self.moment is None, self.know_both() and self.moment is None
+        self.query_one(FleetTable).show_fleet(rows, old=old, news=news)
         self._show_strip()
 
     @on(FleetTable.RowHighlighted)

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tau2tui.core.filter import FilterError
 from tau2tui.core.model import Snapshot
@@ -22,15 +23,19 @@ from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.filter_line import FilterLine
+from tau2tui.tui.widgets.key_line import KeyLine
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.status_line import StatusLine
 from tau2tui.tui.widgets.tab_line import TabLine, View
 from tau2tui.tui.widgets.trouble_lines import TroubleLines
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 20
+TALL = 32
 WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
-HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (32, "-tall")]
+HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (TALL, "-tall")]
 """From so many cells on, screens have this class."""
+_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news", "moment")
+"""What screens follow."""
 
 
 class Framed(Screen[None]):
@@ -50,6 +55,7 @@ class Framed(Screen[None]):
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
+        self._was_too_small = self._knew = False
         self._behind = False
         """Whether something came that it does not show yet."""
 
@@ -61,12 +67,16 @@ class Framed(Screen[None]):
         yield FilterLine()
         yield CommandLine()
         yield ActivityLine().data_bind(Framed.activity)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
         yield Static(
             f"tau2tui needs a terminal of at least {LEAST_WIDTH} columns and {LEAST_HEIGHT} lines. "
             "It goes on watching meanwhile; q closes it.",
             id="too-small",
         )
+
+    def on_mount(self) -> None:
+        for name in _OF_THE_APP:
+            self.watch(self.app, name, partial(setattr, self, name))
 
     def compose_body(self) -> ComposeResult:
         """What lies between the tabs and the keys."""
@@ -80,7 +90,9 @@ class Framed(Screen[None]):
     async def on_resize(self) -> None:
         """Let others in between: sizes that come faster than they can be drawn held up everything else for seconds."""
         await asyncio.sleep(0)
-        self.refresh_bindings()  # the keys come back when the terminal is large enough again
+        if self._was_too_small != self.too_small:
+            self._was_too_small = self.too_small
+            self.refresh_bindings()  # the keys come back when the terminal is large enough again
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is done to what cannot be seen."""
@@ -170,6 +182,11 @@ class Framed(Screen[None]):
 
     def show(self) -> None:
         """Bring the body up to date."""
+
+    def know_both(self) -> bool:
+        """Whether queue and run directory had been read when this was asked last: only then is what changed news."""
+        knew, self._knew = self._knew, None not in (self.snapshot.jobs.at, self.snapshot.run.at)
+        return knew
 
     def _summarise(self) -> None:
         self.query_one(StatusLine).summary = summarise(

@@ -40,7 +40,7 @@ class JobsScreen(Framed):
         rows = self._ops.job_rows()
         self._rows = {job_key(row): row for row in rows}
         jobs = self._ops.snapshot.jobs
-        self.query_one(JobTable).show_jobs(rows, old=bool(jobs.error) and jobs.at is not None)
+        self.query_one(JobTable).show_jobs(rows, old=bool(jobs.error) and jobs.at is not None, news=self.know_both())
         self.query_one(DeadlineLines).deadlines = self._ops.deadlines()
 
     @on(JobTable.RowSelected)

@@ -15,6 +15,7 @@ from textual.containers import Horizontal
 from textual.widgets import Static
 
 from tau2tui.config import PollConfig, SlaConfig
+from tau2tui.core.window import Window, parse_window
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
@@ -28,10 +29,8 @@ from tau2tui.tui.latency_question import (
     MOST_BINS,
     PICTURES,
     Question,
-    Window,
     next_bins,
     parse_sla,
-    parse_window,
     parse_zoom,
 )
 from tau2tui.tui.latency_title import no_calls, title_lines

@@ -37,7 +37,8 @@ def counter_lines(
 def _class_lines(progress: EvalProgress, earlier: EvalProgress | None, watched_s: float) -> list[Text]:
     """The most frequent classes: how often, and how often a minute lately and over the whole run."""
     elapsed_min = (progress.updated_at - progress.started_at) / 60
-    lately = f"/MIN {duration(watched_s)}" if earlier is not None else "/MIN NOW"
+    watched = per_minute(1.0, 0.0, watched_s) is not None
+    lately = f"/MIN {duration(watched_s)}" if earlier is not None and watched else "/MIN NOW"
     lines = [text((f"    {'CLASS':<14}{'COUNT':>7}{lately:>13}{'/MIN RUN':>10}{'SHARE':>8}", Tone.MUTED))]
     total = sum(progress.errors.values())
     for name, count in _largest(progress.errors)[:_MOST_CLASSES]:

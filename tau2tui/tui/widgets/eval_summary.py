@@ -41,6 +41,8 @@ class EvalSummary(Widget):
     """State, progress and time left; a line for each domain; counters of calls and errors."""
 
     seen: reactive[Seen | None] = reactive(None, layout=True)
+    tall: reactive[bool] = reactive(False, layout=True)
+    """Whether there is room for a line for each trial and for each class of errors."""
     planned: reactive[str] = reactive("")
     """What a start would run, in words."""
 
@@ -57,15 +59,14 @@ class EvalSummary(Widget):
         wide = width >= _WIDE
         header = _header(wide=wide)
         room = max(_LEAST_BAR, min(_BAR, width - len(header) - _BEFORE_BAR - 2))
-        tall = self.screen.has_class("-tall")
         return Group(
             _state_line(seen, wide=wide),
             _overall_line(progress, seen.left, width),
             Text(),
             text((f" {'DOMAIN':<10}{'DONE':>9}  {' ' * room}{header}", Tone.MUTED)),
-            *(line for domain in progress.domains for line in _domain_lines(domain, room, wide=wide, tall=tall)),
+            *(line for domain in progress.domains for line in _domain_lines(domain, room, wide=wide, tall=self.tall)),
             Text(),
-            *counter_lines(progress, seen.earlier, seen.watched_s, tall=tall, wide=wide),
+            *counter_lines(progress, seen.earlier, seen.watched_s, tall=self.tall, wide=wide),
         )
 
 

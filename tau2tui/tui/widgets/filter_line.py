@@ -25,6 +25,7 @@ class FilterLine(Horizontal):
     def __init__(self) -> None:
         super().__init__()
         self._table: KeyedTable | None = None
+        self._says: tuple[str, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield Static("/", id="filter-mark", markup=False)
@@ -52,6 +53,9 @@ class FilterLine(Horizontal):
             parts.append(f"by {table.columns[table.order.column].title.lower()}, {direction}")
         if table.marks:
             parts.append(f"{len(table.marks)} marked")
+        if self._says == (says := tuple(parts)):
+            return
+        self._says = says
         self.set_class(bool(parts), "-arranged")
         hint = "   Esc shows all, u takes marks away" if parts else ""
         self.query_one("#filter-says", Static).update(text(("  ·  ".join(parts), Tone.ACCENT), (hint, Tone.MUTED)))
@@ -79,8 +83,10 @@ class FilterLine(Horizontal):
         try:
             self._table.filter_by(words)
         except FilterError as error:
+            self._says = (str(error),)
             self.query_one("#filter-says", Static).update(text((f"  {error}", Tone.WARN)))
             return False
+        self.describe(self._table)  # now, and not when it tells of it: so that all is laid out and drawn once
         return True
 
     def _close(self) -> None:

@@ -13,7 +13,7 @@ from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 from tau2tui.tui.widgets.replica_strip import boot_words
 
 COLUMNS = (
-    Column("STATE", 12, ALWAYS),
+    Column("STATE", 12, ALWAYS, flashes=True),
     Column("REPLICA", 14, ALWAYS, most=64),
     Column("NODE", 6, 80, most=24),
     Column("GPUS", 4, 30),
@@ -24,7 +24,7 @@ COLUMNS = (
     Column("TOK/S", 6, 60, right=True),
     Column("P50", 6, 25, right=True),
     Column("P99", 6, 35, right=True),
-    Column("ERR", 4, 90, right=True),
+    Column("ERR", 4, 90, right=True, flashes=True),
     Column("ERR/M", 5, 55, right=True),
     Column("LEFT", 6, 75, right=True),
     Column("TRY", 3, 10, right=True),
@@ -43,9 +43,9 @@ class FleetTable(KeyedTable):
         super().__init__(COLUMNS)
         self._cells = KeptCells(_cells)
 
-    def show_fleet(self, rows: Iterable[FleetRow], *, old: bool) -> None:
+    def show_fleet(self, rows: Iterable[FleetRow], *, old: bool, news: bool = True) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows(self._cells.of({row.replica: row for row in rows}, old=old))
+        self.show_rows(self._cells.of({row.replica: row for row in rows}, old=old), news=news)
 
 
 def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:

@@ -11,7 +11,7 @@ from tau2tui.tui.widgets.kept_cells import KeptCells
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 
 COLUMNS = (
-    Column("STATE", 13, ALWAYS),
+    Column("STATE", 13, ALWAYS, flashes=True),
     Column("JOB", 7, ALWAYS),
     Column("NAME", 15, 90, most=40),
     Column("NODES", 6, 80, most=30),
@@ -45,9 +45,9 @@ class JobTable(KeyedTable):
         super().__init__(COLUMNS)
         self._cells = KeptCells(_cells)
 
-    def show_jobs(self, rows: Iterable[JobRow], *, old: bool) -> None:
+    def show_jobs(self, rows: Iterable[JobRow], *, old: bool, news: bool = True) -> None:
         """Show these; with `old` they are marked as what was seen last, which may no longer be true."""
-        self.show_rows(self._cells.of({job_key(row): row for row in rows}, old=old))
+        self.show_rows(self._cells.of({job_key(row): row for row in rows}, old=old), news=news)
 
 
 def job_key(row: JobRow) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +21,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.timer import Timer
 
 from tau2tui.core.filter import Filter, FilterError, parse_filter
 from tau2tui.tui.actions import bindings
@@ -40,6 +42,8 @@ class Column:
     most: int = 60
     flexible: bool = False
     """Counts with `least` when room is shared out, and then takes what is left of it, up to what it needs."""
+    flashes: bool = False
+    """Whether a change is worth a moment's mark: of a state, not of a number that changes all the time."""
     names: bool = False
     """Too long ones are cut in the middle: names of models and tasks differ at both ends."""
 
@@ -47,6 +51,9 @@ class Column:
 ALWAYS = 1000
 HEADER_LINES = 1
 _PADDING = 1
+_MEASURED_AFTER_S = 0.2
+_FLASH_S = 1.0
+_FLASH = Style(reverse=True)
 Rows = Mapping[str, Sequence[Cell]]
 
 
@@ -105,9 +112,15 @@ class KeyedTable(ScrollView, can_focus=True):
         self._least = [max(column.least, cell_len(column.title)) for column in self.columns]
         self._widths = list(self._least)
         self._rows: dict[str, tuple[Cell, ...]] = {}
+        self._said: dict[str, str] = {}
+        """What rows say, in small letters: of those that a filter has looked through as they are now."""
         self._shown: list[str] = []
         self._layout: tuple[tuple[int, int], ...] = ()
         self._told: str | None = None
+        self._measuring: Timer | None = None
+        self._flashing = tuple(index for index, column in enumerate(self.columns) if column.flashes)
+        self._flashed: set[tuple[str, int]] = set()
+        """Cells that changed a moment ago, by row and column."""
         self._expected: tuple[str, tuple[str, ...]] = ("", ())
 
     # what it holds
@@ -186,8 +199,11 @@ class KeyedTable(ScrollView, can_focus=True):
 
     # new rows, another order
 
-    def show_rows(self, rows: Rows) -> None:
-        """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves."""
+    def show_rows(self, rows: Rows, *, news: bool = True) -> None:
+        """Show these in this order, unless another was chosen; the cursor stays on its row, wherever that moves.
+
+        What is different from before is `news`, unless before hardly anything was known.
+        """
         before, self._rows = self._rows, {key: tuple(cells) for key, cells in rows.items()}
         changed = [
             key for key, cells in self._rows.items() if before.get(key) is not cells and before.get(key) != cells
@@ -195,6 +211,9 @@ class KeyedTable(ScrollView, can_focus=True):
         if not changed and list(before) == list(self._rows):
             return
         self.marks = tuple(key for key in self.marks if key in self._rows)
+        self._forget(before, changed)
+        if news:
+            self._flash(before, changed)
         self._measure(changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
@@ -203,6 +222,32 @@ class KeyedTable(ScrollView, can_focus=True):
             self._show(shown)
         if any(self._expected):
             self._meet()
+
+    def _flash(self, before: Mapping[str, Sequence[Cell]], changed: Iterable[str]) -> None:
+        """Mark for a moment what has changed where that matters; not without colours, nor for a screen reader."""
+        if not self._flashing or STYLES[Tone.OK].color is None or self.app.has_class("-reader"):
+            return
+        flashed = {
+            (key, index)
+            for key in changed
+            if key in before
+            for index in self._flashing
+            # What is muted is doubt, and not news.
+            if (cell := self._rows[key][index]).text != before[key][index].text and cell.tone is not Tone.MUTED
+        }
+        if flashed:
+            self._flashed |= flashed
+            self.set_timer(_FLASH_S, partial(self._calm, flashed))
+
+    def _calm(self, flashed: set[tuple[str, int]]) -> None:
+        self._flashed -= flashed
+        self._redraw([key for key, _ in flashed])
+
+    def _forget(self, before: Iterable[str], changed: Iterable[str]) -> None:
+        """Rows that changed, or are not there any more, say something else than they did."""
+        if self._said:
+            for key in (*changed, *(key for key in before if key not in self._rows)):
+                self._said.pop(key, None)
 
     def filter_by(self, words: str) -> None:
         """Show only rows that match; empty: all. Raises FilterError."""
@@ -217,11 +262,23 @@ class KeyedTable(ScrollView, can_focus=True):
 
     def _arranged(self) -> list[str]:
         keys = list(self._rows)
-        if self.wanted.terms:
+        literals = self.wanted.literals
+        if literals:
+            said = self._sayings()
+            keys = [key for key in keys if all(word in said[key] for word in literals)]
+        elif self.wanted.terms:
             keys = [key for key in keys if self.wanted(self._rows[key])]
         if self.order.column is not None:
             keys = _sorted(keys, lambda key: self._rows[key][self.order.column or 0], reverse=self.order.reverse)
         return keys
+
+    def _sayings(self) -> Mapping[str, str]:
+        """What all rows say, in small letters: a filter is typed letter by letter, over the same rows."""
+        if len(self._said) < len(self._rows):
+            for key, cells in self._rows.items():
+                if key not in self._said:
+                    self._said[key] = "\0".join([cell.text for cell in cells]).lower()
+        return self._said
 
     def _show(self, shown: list[str]) -> None:
         """Show these; cursor and view keep to the row under the cursor."""
@@ -250,9 +307,18 @@ class KeyedTable(ScrollView, can_focus=True):
                     self._widths[index] = min(length, max(self.columns[index].most, self._least[index]))
 
     def on_resize(self, event: events.Resize) -> None:
+        """The columns as they are, in the room that there is now; what they need anew when nobody pulls any more."""
+        self._show(self._shown)
+        if self._measuring is not None:
+            self._measuring.stop()
+        self._measuring = self.set_timer(_MEASURED_AFTER_S, self._measure_anew)
+
+    def _measure_anew(self) -> None:
+        """Let columns shrink to what their rows need: a look at every cell, too long for each of many sizes."""
         self._widths = list(self._least)
         self._measure(self._rows)
-        self._show(self._arranged())
+        if self._fits() != self._layout:
+            self._show(self._shown)
 
     def _fits(self) -> tuple[tuple[int, int], ...]:
         """The columns that there is room for, by index, with their widths."""
@@ -290,6 +356,7 @@ class KeyedTable(ScrollView, can_focus=True):
         for place, (index, column_width) in enumerate(self._layout):
             style = base + STYLES[cells[index].tone]
             style = style + over if over else style
+            style = style + _FLASH if (key, index) in self._flashed else style
             gutter = "*" if place == 0 and key in self.marks else " "
             segments.append(Segment(f"{gutter}{self._words(cells, index, column_width)} ", style))
         return Strip(segments).adjust_cell_length(width, base + over if over else base)

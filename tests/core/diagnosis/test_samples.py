@@ -9,6 +9,7 @@ from typing import get_args
 import click
 import pytest
 
+from tau2tui.cli import word as tau2tui_word
 from tau2tui.cli import words
 from tau2tui.config import LOG_KINDS, ExpertConfig, LogKind, SignatureConfig
 from tau2tui.core.diagnosis import Finding, LogScan, Place, diagnose, markdown, table
@@ -98,7 +99,7 @@ def test_what_is_offered_is_a_word_of_ours_with_options_and_settings_that_it_has
     for argv in actions(signature):
         assert argv[0] == "tau2tui"
         filled = [word.replace("{unit}", "retail/7#0").replace("{node}", "gpu07") for word in argv[2:]]
-        command = words.commands[argv[1]]
+        command = tau2tui_word(argv[1])
         context = command.make_context(argv[1], filled, parent=click.Context(words, obj=None))
         for setting in context.params.get("settings", ()):
             key = str(setting).partition("=")[0]

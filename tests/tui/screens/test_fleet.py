@@ -369,7 +369,7 @@ async def test_the_log_in_the_pane_is_read_only_where_the_cursor_rests_and_while
         assert len(set(logs.names)) <= 3
         await pilot.press("2")
         await pilot.pause()
-        assert not app._framed["fleet"].query_one(ReplicaPane).looked_at
+        assert not app._framed.made["fleet"].query_one(ReplicaPane).looked_at
 
 
 async def test_a_replica_is_proved_on_demand_and_what_came_of_it_is_told_for_each() -> None:

@@ -125,7 +125,7 @@ async def test_while_a_report_is_made_the_screen_says_so_and_goes_on(
     files = HeldReports(tmp_path)
     (tmp_path / OLD).write_text("# An older report\n")
     app = WatchedApp(None, DirectoryLogs(tmp_path))
-    app._framed[REPORTS.name] = ReportsScreen(REPORTS, VIEWS[-2:], "", None, files)
+    app._framed.made[REPORTS.name] = ReportsScreen(REPORTS, VIEWS[-2:], "", None, files)
     async with app.run_test(size=(120, 36)) as pilot:
         await opened(pilot, 1)
         await pilot.press("n")

@@ -14,6 +14,7 @@ from tau2tui.tui.format import UNKNOWN, Cell, Tone
 from tau2tui.tui.looks import theme_name, themes, wear
 from tau2tui.tui.messages import CopyAsked, Told
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tests.tui.driving import until
 
 COLUMNS = (
     Column("NAME", 8, ALWAYS),
@@ -293,3 +294,61 @@ async def test_going_to_a_row_that_a_filter_hides_shows_all_rows() -> None:
         assert shown.goto("bet")
         assert shown.cursor_key == "beta"
         assert not shown.goto("gamma")
+
+
+class StateApp(App[None]):
+    """A table in which a change of the state is news, and one of the number is not."""
+
+    def compose(self) -> ComposeResult:
+        yield KeyedTable((Column("STATE", 8, ALWAYS, flashes=True), Column("COUNT", 5, ALWAYS, right=True)))
+
+
+def reversed_words(table: KeyedTable) -> list[str]:
+    """What is drawn in reverse, below the titles and the cursor's row."""
+    lines = [table.render_line(y) for y in range(2, 1 + table.row_count)]
+    return [part.text.strip() for line in lines for part in line if part.style and part.style.reverse]
+
+
+async def test_a_state_that_changes_is_marked_for_a_moment_and_a_number_is_not() -> None:
+    wear("dark")
+    app = StateApp()
+    async with app.run_test() as pilot:
+        table = app.query_one(KeyedTable)
+        calm = {name: (Cell("ready", Tone.OK), Cell("1", value=1)) for name in ("a", "b", "c")}
+        table.show_rows(calm)
+        assert reversed_words(table) == []
+        table.show_rows({**calm, "b": (Cell("failed", Tone.BAD), Cell("2", value=2)), "c": (calm["c"][0], Cell("9"))})
+        assert reversed_words(table) == ["failed"]
+        await until(pilot, lambda: reversed_words(table) == [])
+
+
+async def test_doubt_is_no_news_and_without_colours_nothing_flashes() -> None:
+    app = StateApp()
+    async with app.run_test():
+        table = app.query_one(KeyedTable)
+        for look, before, after in (
+            ("dark", Cell("ready", Tone.OK), Cell("ready?", Tone.MUTED)),
+            ("mono", Cell("busy", Tone.BUSY), Cell("stopping", Tone.WARN)),
+        ):
+            wear(look)
+            table.show_rows({"a": (before, Cell("1")), "b": (before, Cell("1"))})
+            table.show_rows({"a": (before, Cell("1")), "b": (after, Cell("1"))})
+            assert reversed_words(table) == []
+    wear("dark")
+
+
+async def test_a_filter_finds_what_rows_say_now_and_not_what_they_said_before() -> None:
+    wear("dark")
+    app = StateApp()
+    async with app.run_test():
+        table = app.query_one(KeyedTable)
+        table.show_rows({"a": (Cell("Ready"), Cell("1")), "b": (Cell("failed"), Cell("2"))})
+        table.filter_by("ready")
+        assert table.row_count == 1
+        table.show_rows(
+            {"a": (Cell("lost"), Cell("1")), "b": (Cell("ready"), Cell("2")), "c": (Cell("ready"), Cell("3"))}
+        )
+        assert [table.drawn_row(row)[1] for row in range(table.row_count)] == ["2", "3"]
+        table.show_rows({"c": (Cell("ready"), Cell("3"))})
+        table.show_rows({"a": (Cell("ready"), Cell("1")), "c": (Cell("gone"), Cell("3"))})
+        assert [table.drawn_row(row)[1] for row in range(table.row_count)] == ["1"]
