@@ -13,12 +13,12 @@ ROOT = Path(__file__).parents[2]
 LOOKS = ROOT / "tests" / "tui" / "__snapshots__" / "test_looks"
 PICTURES = ROOT / "docs" / "pictures"
 SHOWN = {
-    "fleet": "test_fleet[120x40]",
-    "eval": "test_eval[120x40]",
-    "latency": "test_latency[120x40]",
-    "logs": "test_logs[120x40]",
-    "reports": "test_reports[120x40]",
-    "review": "test_review_sheet[120x40]",
+    "fleet": "test_fleet[100x30]",
+    "eval": "test_eval[100x30]",
+    "latency": "test_latency[100x30]",
+    "logs": "test_logs[100x30]",
+    "reports": "test_reports[100x30]",
+    "review": "test_review_sheet[100x30]",
 }
 """Name of a picture → the look that it is made of."""
 

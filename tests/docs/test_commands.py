@@ -110,7 +110,9 @@ def test_a_wrong_word_option_or_value_is_found() -> None:
 
 def test_every_word_has_examples_and_they_can_be_parsed() -> None:
     assert isinstance(words, click.Group)
-    assert list(EXAMPLES) == [name for name, word in words.commands.items() if not word.hidden]
+    root = click.Context(words, info_name="tau2tui")
+    found = {name: words.get_command(root, name) for name in words.list_commands(root)}
+    assert list(EXAMPLES) == [name for name, word in found.items() if word is not None and not word.hidden]
     for name, examples in EXAMPLES.items():
         assert all(name in argv(example) for example in examples)
         for example in examples:

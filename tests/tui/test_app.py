@@ -236,6 +236,7 @@ def test_no_widget_has_a_timer_that_goes_on_and_only_screens_that_read_have_work
         assert "set_timer" not in source or owner is KeyedTable
     assert workers == {
         "Tau2App",
+        "FleetScreen",
         "GpusScreen",
         "LatencyScreen",
         "LogPane",
