@@ -8,7 +8,8 @@ import click
 import pytest
 
 from tau2tui import errors
-from tau2tui.cli import config_page, words, words_page
+from tau2tui.cli import WORDS, config_page, words, words_page
+from tau2tui.cli import word as command_of
 from tau2tui.cli.examples import EXIT_CODES
 from tau2tui.config import Config
 from tests.command_line import CommandLine
@@ -52,9 +53,9 @@ def test_every_setting_of_every_table_stands_on_the_page() -> None:
 
 
 def test_every_word_and_every_option_stands_on_the_page() -> None:
-    assert isinstance(words, click.Group)
     made = words_page.page()
-    for name, word in words.commands.items():
+    for name in WORDS:
+        word = command_of(name)
         section = made.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert bool(section) != word.hidden, name
         for parameter in word.params:
@@ -62,10 +63,9 @@ def test_every_word_and_every_option_stands_on_the_page() -> None:
                 assert parameter.opts[0] in section, (name, parameter.opts)
 
 
-@pytest.mark.parametrize("word", [name for name, word in words.commands.items() if not word.hidden])
+@pytest.mark.parametrize("word", [name for name in WORDS if not command_of(name).hidden])
 def test_the_help_of_every_word_has_a_sentence_examples_and_exit_codes(word: str) -> None:
-    assert isinstance(words, click.Group)
-    command = words.commands[word]
+    command = command_of(word)
     said = command.get_help(click.Context(command, info_name=word, parent=click.Context(words, info_name="tau2tui")))
     first = (command.help or "").strip().splitlines()[0]
     assert first.endswith(".") and first[0].isupper()
