@@ -317,17 +317,20 @@ async def test_bookmarks_are_gone_through_also_when_they_are_not_loaded_any_more
         await until(pilot, lambda: "no bookmarks here" in screen_text(app))
 
 
-async def test_what_is_shown_is_exported_and_nothing_is_overwritten(log: Path, tmp_path: Path) -> None:
-    target = tmp_path / "out" / "shown.txt"
+async def test_what_is_shown_is_exported_and_nothing_is_overwritten(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "out" / "shown"
     target.parent.mkdir()
+    monkeypatch.chdir(target.parent)
     async with run_on_logs(log.parent) as (app, pilot):
         await opened(pilot, "line 199")
         await pilot.press("ampersand", *"line 19", "enter")
         await until(pilot, lambda: "189 hidden" in screen_text(app))
-        await pilot.press("colon", *f"export {target}", "enter")
+        await pilot.press("colon", *"export shown", "enter")
         await until(pilot, lambda: any("11 lines" in said for said in app.told))
         assert target.read_text().splitlines() == ["line 19", *(f"line {number}" for number in range(190, 200))]
-        await pilot.press("colon", *f"export {target}", "enter")
+        await pilot.press("colon", *"export shown", "enter")
         await until(pilot, lambda: any("was not written: File exists" in said for said in app.told))
 
 
