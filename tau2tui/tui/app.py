@@ -34,6 +34,7 @@ from tau2tui.tui.actions import bindings, call, keymap
 from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
 from tau2tui.tui.format import printable, probed_words, use_ascii, uses_ascii
+from tau2tui.tui.hang_up import end_with_terminal
 from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
 from tau2tui.tui.messages import (
     Asked,
@@ -146,6 +147,8 @@ class Tau2App(App[None], inherit_bindings=False):
         self.set_reactive(Tau2App.read_only, self._starts_read_only)
 
     async def on_mount(self) -> None:
+        if not self.is_headless:
+            end_with_terminal()
         self._tick()
         self.set_interval(CLOCK_S, self._tick)
         await self._restore()

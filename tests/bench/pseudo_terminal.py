@@ -39,7 +39,17 @@ class PseudoTerminal:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
-        os.close(self._file)
+        self.go_away()
+
+    def go_away(self) -> None:
+        """As when a terminal vanishes and nobody sends a signal: the program is in no terminal's session."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def wait(self) -> int:
+        """The program's exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(PATIENCE_S)
 
     def press(self, keys: bytes) -> None:
         """Type, and forget what was drawn before."""

@@ -345,10 +345,12 @@ FAULTS = (
     ),
     Fault(
         "screen-signals",
-        "SIGTERM; SIGHUP, as of a cut SSH connection or a closed terminal; stopped by the shell and continued",
+        "SIGTERM; SIGHUP, as of a cut SSH connection or a closed terminal; a terminal that goes away without a signal; "
+        "stopped by the shell and continued",
         "it ends at once and touches nothing; it goes on where it was",
         (
             _TERMINAL + "test_a_signal_to_end_ends_it_and_nothing_else",
+            _TERMINAL + "test_a_terminal_that_goes_away_without_a_signal_ends_it_too",
             _TERMINAL + "test_it_is_stopped_by_the_shell_and_goes_on",
             "tests/test_screen.py::test_a_terminal_that_goes_away_leaves_nothing_running",
         ),

@@ -83,6 +83,14 @@ def test_a_signal_to_end_ends_it_and_nothing_else(config: Path, tmp_path: Path, 
     assert not list((config.parent / "runs/one/control").glob("*-*.json")), "nothing of the run was touched"
 
 
+def test_a_terminal_that_goes_away_without_a_signal_ends_it_too(config: Path, tmp_path: Path) -> None:
+    with opened(config, tmp_path) as terminal:
+        terminal.wait_for(READY)
+        terminal.go_away()
+        assert terminal.wait() == 128 + signal.SIGHUP
+    assert not list((config.parent / "runs/one/control").glob("*-*.json")), "nothing of the run was touched"
+
+
 def test_it_is_stopped_by_the_shell_and_goes_on(config: Path, tmp_path: Path) -> None:
     with opened(config, tmp_path) as terminal:
         terminal.wait_for(READY)
