@@ -161,7 +161,8 @@ class FleetScreen(Framed):
 
     def _show_trends(self, trends: Trends | None) -> None:
         self._trends = trends
-        self.query_one(ReplicaPane).trends = self.query_one(ReplicaStrip).trends = trends
+        for shown in (*self.query(ReplicaPane), *self.query(ReplicaStrip)):  # none, if the screen ends meanwhile
+            shown.trends = trends
 
     @property
     def _has_pane(self) -> bool:

@@ -19,7 +19,6 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
 
@@ -27,6 +26,7 @@ from tau2tui.core.filter import Filter, FilterError, parse_filter
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import STYLES, UNKNOWN, Cell, Tone, middle_cut, printable
 from tau2tui.tui.messages import CopyAsked, Told
+from tau2tui.tui.widgets.scrolled import Scrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Filtering(Protocol):
         ...
 
 
-class KeyedTable(ScrollView, can_focus=True):
+class KeyedTable(Scrolled, can_focus=True):
     """Rows by key, cells in the order of the columns; what does not fit is left out by declared rank."""
 
     BINDING_GROUP_TITLE = "Rows"

@@ -17,19 +17,19 @@ from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
 from textual.reactive import reactive
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import STYLES, Tone, middle_cut, printable
 from tau2tui.tui.log_pattern import BadPattern, LogPattern
 from tau2tui.tui.log_shown import ShownLine
+from tau2tui.tui.widgets.scrolled import Scrolled
 
 _NAME_WIDTH = 16
 _LEAST_WIDTH = 20
 
 
-class LogView(ScrollView, can_focus=True):
+class LogView(Scrolled, can_focus=True):
     """Shows lines; keeps to the end until it is scrolled up or a line was found, and again once it is back there."""
 
     BINDING_GROUP_TITLE = "Log text"

@@ -12,12 +12,12 @@ from textual import events
 from textual.binding import BindingType
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import STYLES, printable
 from tau2tui.tui.messages import CopyAsked
+from tau2tui.tui.widgets.scrolled import Scrolled
 
 if TYPE_CHECKING:
     from tau2tui.tui.markdown_lines import Line
@@ -26,7 +26,7 @@ _STEP = 8
 """Columns that a key goes to a side."""
 
 
-class PageView(ScrollView, can_focus=True):
+class PageView(Scrolled, can_focus=True):
     """Scrolls in both directions; what is laid out for its width is laid out again when that changes."""
 
     BINDING_GROUP_TITLE = "Report text"

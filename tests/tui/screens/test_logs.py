@@ -534,3 +534,10 @@ async def test_a_sideways_scrolled_view_stays_so_when_lines_come(log: Path) -> N
         await until(pilot, lambda: " and more" in screen_text(app))
         assert "abc" not in screen_text(app)
         assert view(app).scroll_offset.x == 3
+
+
+async def test_the_bar_of_a_log_that_opens_at_its_end_says_so(log: Path) -> None:
+    async with run_on_logs(log.parent) as (app, pilot):
+        await opened(pilot, "line 199")
+        bar = view(app).vertical_scrollbar
+        await until(pilot, lambda: view(app).max_scroll_y > 0 and bar.position == view(app).max_scroll_y)
