@@ -186,7 +186,9 @@ def test_the_evaluation_as_a_job_of_its_own_is_seen_stopped_and_resumed(idle_lab
     tau2tui.run("launch")
     run = run_directory(idle_lab, tau2tui)
 
-    tau2tui.run("eval", "--as-job", "--domain", "mock", "--num-tasks", "9", "--trials", "3", "--detach")
+    units = ("--domain", "mock", "--num-tasks", "9", "--trials", "3")
+    # One at a time: it must still go on when it was looked at and is stopped, on a slow machine too.
+    tau2tui.run("eval", "--as-job", *units, "--max-concurrency", "1", "--detach")
     status = tau2tui.status()
     (job,) = [job for job in status["jobs"] if job["name"] == "tau2_eval"]
     assert job["state"] == "running"
@@ -201,7 +203,7 @@ def test_the_evaluation_as_a_job_of_its_own_is_seen_stopped_and_resumed(idle_lab
     wait_for(lambda: "tau2_eval" not in idle_lab.queue(), "its job ends")
 
     # The time limit, or a cancel, ends it in good order too; what was finished is kept.
-    tau2tui.run("eval", "--as-job", "--domain", "mock", "--num-tasks", "9", "--trials", "3", "--detach")
+    tau2tui.run("eval", "--as-job", *units, "--detach")
     (again,) = [job for job in tau2tui.status()["jobs"] if job["name"] == "tau2_eval" and job["state"] == "running"]
     assert again["id"] != job["id"]
     tau2tui.run("eval", "--follow")
