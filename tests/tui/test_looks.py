@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -116,9 +118,19 @@ def pressing(*keys: str, shows: str, then: str | None = None) -> Before:
         if then is not None:
             await pilot.press(then)
         await until(pilot, lambda: pane_settled(pilot.app))
-        await pilot.pause()
+        await calm(pilot)
 
     return before
+
+
+async def calm(pilot: Pilot[Any]) -> None:
+    """Wait until the screen stays as it is: answers to what was typed before may still come."""
+    shown, since = "", time.monotonic()
+    while time.monotonic() - since < CALM_S:
+        await pilot.pause()
+        await asyncio.sleep(0.02)
+        if (now := screen_text(pilot.app)) != shown:
+            shown, since = now, time.monotonic()
 
 
 def pane_settled(app: Any) -> bool:
@@ -129,6 +141,7 @@ def pane_settled(app: Any) -> bool:
 
 
 TO_THE_FAILED_ONE = ("j",) * 10
+CALM_S = 0.3
 
 
 @WIDTHS
@@ -164,7 +177,7 @@ def expert_drawn(*keys: str, shows: str) -> Before:
         await pilot.press(*keys)
         await until(pilot, lambda: shows in screen_text(pilot.app))
         await until(pilot, lambda: "└" in screen_text(pilot.app))
-        await pilot.pause()
+        await calm(pilot)
 
     return before
 
@@ -202,7 +215,7 @@ def test_reports(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
         if size[0] < 100:  # no room for the list and a report
             await pilot.press("enter")
         await until(pilot, lambda: "45.5 %" in screen_text(pilot.app))
-        await pilot.pause()
+        await calm(pilot)
 
     assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
 
