@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tau2tui.core.model import Level, Load, Phase
 from tau2tui.remote.command_log import CommandRecord
@@ -125,6 +126,8 @@ def pressing(*keys: str, shows: str, then: str | None = None) -> Before:
 
 async def calm(pilot: Pilot[Any]) -> None:
     """Wait until the screen stays as it is: answers to what was typed before may still come."""
+    for line in pilot.app.screen.query(Input):
+        line.cursor_blink = False
     shown, since = "", time.monotonic()
     while time.monotonic() - since < CALM_S:
         await pilot.pause()
