@@ -34,7 +34,7 @@ import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, Tuple
+from typing import Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, TextIO, Tuple
 
 TOLD_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """How the job script tells of the end. They wait while the agent starts: by default each of them would end it."""
@@ -138,6 +138,15 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse one file; raises OSError or ValueError."""
     return json.loads(path.read_bytes().decode())
+
+
+def take_lock(file: TextIO) -> None:
+    """Lock an open file until it is closed, if its file system locks at all. Raises OSError if somebody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 # --- processes ---------------------------------------------------------------------------------------------------
@@ -339,7 +348,7 @@ def idle_completion(lock: Path, address: str, port: int, model: str, argv: List[
         raise Busy from None  # a run directory that has vanished says nothing of the server
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            take_lock(file)
         except OSError:
             raise Busy from None
         body: Dict[str, Any] = {
@@ -843,9 +852,8 @@ class Replica:
         self.load, self.meter = {}, Meter(self.job.spec.get("verdicts") or {})
         self.next_metrics, self.failed_scrapes = 0.0, 0
         self.failed_completions, self.next_completion = 0, self.completion_later()
-        self.probe = self.metrics = self.completion = (
-            None  # what still runs of the last attempt says nothing about this one
-        )
+        # What still runs of the last attempt says nothing about this one.
+        self.probe = self.metrics = self.completion = None
         self.started_at = now()
         try:
             Path(self.spec["cache"]).mkdir(parents=True, exist_ok=True)
@@ -1534,11 +1542,7 @@ class Agent:
         try:
             if ready != self.registered or not self.is_registered(read_json(path)):
                 with (self.run_dir / "control" / ".endpoints.lock").open("a") as lock:
-                    try:
-                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    except OSError as error:
-                        if error.errno not in NO_LOCKS:
-                            raise
+                    take_lock(lock)
                     write_json(path, self.endpoints())
         except (OSError, ValueError, KeyError, TypeError):
             return  # locked, full or vanished: at the next tick again
