@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.cli.session import Session, json_option, put, put_json, run_async, terminal_login
 from tau2tui.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def ask(config: Config) -> tuple[Config, Facts]:
     from tau2tui.remote.probe import default_cache, probe
     from tau2tui.remote.shell import open_shell
 
-    async with open_shell(config.cluster) as shell:
+    async with open_shell(config.cluster, terminal_login()) as shell:
         there = config.at_home(await shell.home())
         return there, await probe(there, shell, default_cache())
 

@@ -21,6 +21,7 @@ from tau2tui.cli.session import (
     run_async,
     say,
     tell,
+    terminal_login,
     yes_option,
 )
 from tau2tui.cli.settings import changed_experts, save_settings
@@ -399,7 +400,7 @@ def runs(session: Session) -> None:
     async def names() -> None:
         from tau2tui.ops import list_runs
 
-        for name in await list_runs(session.config()):
+        for name in await list_runs(session.config(), terminal_login()):
             put(name)
 
     run_async(names)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import getpass
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -20,12 +22,14 @@ import click
 from tau2tui import config
 from tau2tui.config import Config
 from tau2tui.errors import ConfigError, Refused
+from tau2tui.remote.login import Login
 
 if TYPE_CHECKING:
     from textual.app import App
 
     from tau2tui.core.plan import Plan
     from tau2tui.ops import Ops, Progress
+    from tau2tui.remote.login import Question
 
 T = TypeVar("T")
 
@@ -59,7 +63,8 @@ class Session:
         """The run that is meant, or with `new` one that is yet to be made."""
         from tau2tui.ops import open_ops
 
-        async with open_ops(self.config(), self.run_id, new=new, read_only=self.read_only) as ops:
+        opened = open_ops(self.config(), self.run_id, new=new, read_only=self.read_only, login=terminal_login())
+        async with opened as ops:
             yield ops
 
 
@@ -75,6 +80,34 @@ def say(text: str) -> None:
     """
     with suppress(OSError):
         print(f"{datetime.now():%H:%M:%S} {harmless(text)}", file=sys.stderr, flush=True)
+
+
+def terminal_login() -> Login:
+    """Who answers what a login asks: whoever sits at the terminal, if there is one."""
+    there = all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+    async def answer(question: Question) -> str | None:
+        return _ask_on_terminal(question)  # nothing else happens meanwhile: a word waits for its login
+
+    return Login(answer if there else None)
+
+
+def _ask_on_terminal(question: Question) -> str | None:
+    """Ask; None at an end of input."""
+    for line in question.words.splitlines():
+        print(harmless(line), file=sys.stderr)
+    prompt = harmless(f"{question.login}: {question.prompt.strip()} ")
+    # asyncio would only note a ctrl+c until the answer is there.
+    noting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        if not question.echoed:
+            return getpass.getpass(prompt)
+        print(prompt, end="", file=sys.stderr, flush=True)
+        return input()
+    except EOFError:
+        return None
+    finally:
+        signal.signal(signal.SIGINT, noting)
 
 
 def require_terminal(hint: str) -> None:

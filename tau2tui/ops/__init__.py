@@ -33,6 +33,7 @@ from tau2tui.ops.sight import BACKOFF_LIMIT_S, JobSource, Sight
 from tau2tui.ops.steps import Progress, Report, Steps
 from tau2tui.remote.claims import Claim, claimed
 from tau2tui.remote.local import SPOOL, Local
+from tau2tui.remote.login import Login
 from tau2tui.remote.render import changed_files, eval_job_file, launch_files
 from tau2tui.remote.rundir import LATEST, RunDirectory, find_run, run_ids
 from tau2tui.remote.shell import LocalShell, open_shell
@@ -216,21 +217,29 @@ def new_run_id(when: datetime) -> str:
     return when.strftime("%Y%m%d-%H%M%S")
 
 
-async def list_runs(config: Config) -> tuple[str, ...]:
+async def list_runs(config: Config, login: Login | None = None) -> tuple[str, ...]:
     """The ids of all runs, by name. Raises Unreachable."""
-    async with open_shell(config.cluster) as shell:
+    async with open_shell(config.cluster, login) as shell:
         return await run_ids(shell, config.at_home(await shell.home()).run.directory)
 
 
 @asynccontextmanager
 async def open_ops(
-    config: Config, run_id: str | None = None, *, new: bool = False, read_only: bool = False
+    config: Config,
+    run_id: str | None = None,
+    *,
+    new: bool = False,
+    read_only: bool = False,
+    login: Login | None = None,
 ) -> AsyncIterator[Ops]:
     """The wiring of one run: the one named or the newest, or with `new` one that does not exist yet.
 
+    `login` answers what the login node asks; without it nobody does.
+
     Raises NothingToRead for a run that does not exist, Refused for a new one that does, Unreachable, ConfigError.
     """
-    async with open_shell(config.cluster) as shell:
+    login = login or Login()
+    async with open_shell(config.cluster, login) as shell:
         config = config.at_home(await shell.home())
         parent = PurePosixPath(config.run.directory)
         found = None
@@ -249,4 +258,4 @@ async def open_ops(
             ours = {name: getattr(config, name) for name in ("cluster", "poll", "screen", "notices", "keys")}
             config = (await run.config()).model_copy(update=ours)
         scheduler: JobSource = Local(parent / SPOOL) if config.cluster.scheduler == "local" else Slurm()
-        yield Ops(config, shell, scheduler, run, launched, read_only=read_only)
+        yield Ops(config, shell, scheduler, run, launched, login=login, read_only=read_only)

@@ -32,6 +32,7 @@ from tau2tui.errors import GaveUp, Tau2TuiError
 from tau2tui.ops.earlier import earlier_durations
 from tau2tui.remote.gpu import Nodes, Via
 from tau2tui.remote.logfiles import RunLogs
+from tau2tui.remote.login import Login
 from tau2tui.remote.rundir import RunDirectory, dirty_nodes
 from tau2tui.remote.shell import Shell
 
@@ -81,6 +82,8 @@ class Sight:
     launched: bool
     """Whether the run directory exists."""
     clock: Clock = steady_time
+    login: Login = field(default_factory=Login)
+    """Who answers what the login node asks."""
     store: Store = field(default_factory=Store)
     _locks: dict[Part, asyncio.Lock] = field(default_factory=lambda: {"jobs": asyncio.Lock(), "run": asyncio.Lock()})
     polls: dict[Part, Poll] = field(default_factory=lambda: {"jobs": Poll("jobs"), "run": Poll("run")})

@@ -19,6 +19,7 @@ from typing import Protocol
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, Unreachable
 from tau2tui.remote.command_log import CommandLog
+from tau2tui.remote.login import Login
 
 READ_LIMIT = 8 << 20
 
@@ -183,14 +184,17 @@ def _write_atomically(path: Path, content: bytes, mode: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_shell(cluster: ClusterConfig) -> AsyncIterator[Shell]:
-    """The shell on the login node that a configuration names, or on this machine if it names none."""
+async def open_shell(cluster: ClusterConfig, login: Login | None = None) -> AsyncIterator[Shell]:
+    """The shell on the login node that a configuration names, or on this machine if it names none.
+
+    `login` answers what the login node asks; without it nobody does.
+    """
     if not cluster.login:
         yield LocalShell()
         return
     from tau2tui.remote.ssh import SshShell  # a quarter of a second, which who needs no SSH does not wait for
 
-    shell = SshShell(cluster)
+    shell = SshShell(cluster, login)
     try:
         yield shell
     finally:

@@ -18,11 +18,13 @@ import asyncssh
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, ConfigError, Tau2TuiError, Unreachable
 from tau2tui.remote.command_log import CommandLog
+from tau2tui.remote.login import Login, Question
 from tau2tui.remote.shell import READ_LIMIT, Completed
 
 SESSIONS = 4
 """Commands at a time over one connection; sshd's MaxSessions is 10 by default, and others share it."""
 CONNECT_TIMEOUT_S = 20.0
+"""For a connection and a login; the time in which a person thinks about a question is not counted."""
 _TIMED_OUT = 124
 """Exit status of `timeout` for a command that it ended."""
 
@@ -30,23 +32,29 @@ _TIMED_OUT = 124
 class SshShell:
     """A login node, over one connection that is opened when it is first needed and again when it was lost.
 
-    It is opened under a lock: one login, and one second factor, however many readers wait for it.
+    There is one login at a time, and one second factor, however many readers wait for it; a reader that waits no
+    longer does not end it.
     """
 
-    def __init__(self, cluster: ClusterConfig) -> None:
+    def __init__(self, cluster: ClusterConfig, login: Login | None = None) -> None:
+        """`login` answers what the server asks; without it nobody does."""
         self.name = cluster.login
         self.commands = CommandLog()
         self._cluster = cluster
-        self._lock = asyncio.Lock()
+        self._login = login or Login()
         self._slots = asyncio.Semaphore(SESSIONS)
-        self._connection: asyncssh.SSHClientConnection | None = None
+        self._connecting: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._files: asyncssh.SFTPClient | None = None
 
     async def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            await self._connection.wait_closed()
-            self._connection = None
+        connecting, self._connecting = self._connecting, None
+        if connecting is None or not _is_open(connecting):
+            if connecting is not None:
+                connecting.cancel()
+            return
+        connection = connecting.result()
+        connection.close()
+        await connection.wait_closed()
 
     async def run(self, argv: Sequence[str], timeout_s: float = 30.0, stdin: bytes = b"") -> Completed:
         """Run under `timeout` over there: sshd does not end a hanging command when its channel closes."""
@@ -127,7 +135,7 @@ class SshShell:
             try:
                 yield connection
             except (asyncssh.DisconnectError, asyncssh.ChannelOpenError, ConnectionError) as error:
-                self._connection = self._files = None
+                self._connecting = self._files = None
                 raise Unreachable(f"{self.name}: connection lost: {_reason(error)}") from None
 
     @contextlib.asynccontextmanager
@@ -141,24 +149,85 @@ class SshShell:
             except TimeoutError:
                 raise Unreachable(f"{self.name}: files did not answer within {CONNECT_TIMEOUT_S:g} s") from None
             except (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection) as error:
-                self._connection = self._files = None
+                self._connecting = self._files = None
                 raise Unreachable(f"{self.name}: connection lost: {error.reason}") from None
 
     async def connection(self) -> asyncssh.SSHClientConnection:
         """The connection, opened if it is not. Raises Unreachable, ConfigError."""
-        async with self._lock:
-            if self._connection is None or self._connection.is_closed():
-                self._files = None
-                self._connection = await self._connect()
-            return self._connection
+        connecting = self._connecting
+        if connecting is None or (connecting.done() and not _is_open(connecting)):
+            connecting = self._connecting = asyncio.create_task(self._connect())
+            connecting.add_done_callback(_heard)
+            self._files = None
+        return await asyncio.shield(connecting)
 
     async def _connect(self) -> asyncssh.SSHClientConnection:
+        if self._login.declined:  # nor is anything tried that might be counted as an attack
+            raise Unreachable(f"{self.name}: login refused: its question was not answered", "`r` asks again")
         host, options = _connect_options(self._cluster)
+        limit = asyncio.timeout(None)
+        person = _Person(self.name, self._login, limit)
         try:
-            return await asyncssh.connect(host, **options)
+            async with limit:
+                person.hurry()
+                return await asyncssh.connect(host, client_factory=lambda: person, **options)
         except (OSError, asyncssh.Error, ValueError) as error:
-            # ValueError: ssh_config or a key file is not as it should be; asyncssh has no class of its own for that.
+            # ValueError: ssh_config or a key file is not as it should be; asyncssh has no class of its own for it.
+            self._login.declined = person.was_asked
             raise _login_error(self.name, error) from None
+
+
+class _Person(asyncssh.SSHClient):
+    """Passes on what the server asks; while somebody thinks about it no time passes."""
+
+    def __init__(self, name: str, login: Login, limit: asyncio.Timeout) -> None:
+        self._name, self._login, self._limit = name, login, limit
+        self.was_asked = False
+
+    def hurry(self) -> None:
+        """What is not the person's has a limit from now on."""
+        with contextlib.suppress(RuntimeError):  # the login is over
+            self._limit.reschedule(asyncio.get_running_loop().time() + CONNECT_TIMEOUT_S)
+
+    def kbdint_auth_requested(self) -> str | None:
+        return "" if self._login.asks else None
+
+    async def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        answers: list[str] = []
+        words = " ".join(filter(None, (name.strip(), instructions.strip())))
+        for prompt, echoed in prompts:
+            answer = await self._ask(Question(self._name, words, prompt, echoed))
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers
+
+    async def password_auth_requested(self) -> str | None:
+        if not self._login.asks:
+            return None
+        return await self._ask(Question(self._name, "", "Password: ", echoed=False))
+
+    async def _ask(self, question: Question) -> str | None:
+        self.was_asked = True
+        self._limit.reschedule(None)
+        try:
+            return await self._login.ask(question)
+        finally:
+            self.hurry()
+
+
+def _is_open(connecting: asyncio.Task[asyncssh.SSHClientConnection]) -> bool:
+    """Whether a login has come to a connection that still is one."""
+    ended = not connecting.done() or connecting.cancelled() or connecting.exception() is not None
+    return not ended and not connecting.result().is_closed()
+
+
+def _heard(connecting: asyncio.Task[asyncssh.SSHClientConnection]) -> None:
+    """Whoever waited for a login has heard of its error; if nobody waits any more nobody needs to."""
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 def _connect_options(cluster: ClusterConfig) -> tuple[str, dict[str, object]]:
@@ -166,8 +235,10 @@ def _connect_options(cluster: ClusterConfig) -> tuple[str, dict[str, object]]:
     user, _, host = cluster.login.rpartition("@")
     # Logs travel over it, and shrink to a fraction.
     options: dict[str, object] = {
-        "connect_timeout": CONNECT_TIMEOUT_S, "keepalive_interval": 15, "compression_algs": ["zlib@openssh.com", "none"]
-    }  # fmt: skip
+        "login_timeout": 0,
+        "keepalive_interval": 15,
+        "compression_algs": ["zlib@openssh.com", "none"],
+    }
     if user:
         options["username"] = user
     if cluster.port:

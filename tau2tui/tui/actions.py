@@ -358,6 +358,9 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("command.complete", "tab", "complete", "Complete", "Take the suggestion", True, priority=True),
     ),
     "Menu": (Action("menu.close", "escape,q,x", "dismiss", "Close", "Back to where you were", True),),
+    "Login": (
+        Action("login.decline", "escape", "decline", "No answer", "Go on without a connection; `r` asks again", True),
+    ),
     "Review": (
         Action("review.no", "n,escape,q", "answer(False)", "No", "Change nothing", True),
         Action("review.yes", "y", "answer(True)", "Yes", "Do what the sheet says", True),

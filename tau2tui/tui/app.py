@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
@@ -30,6 +31,7 @@ from tau2tui.core.times import time_of
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
+from tau2tui.remote.login import Question
 from tau2tui.tui.actions import bindings, call, keymap
 from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
@@ -56,6 +58,7 @@ from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.inbox import InboxScreen
+from tau2tui.tui.screens.login import LoginScreen
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
@@ -154,6 +157,7 @@ class Tau2App(App[None], inherit_bindings=False):
         await self._restore()
         if self._ops is not None:
             self._unsubscribe = self._ops.store.subscribe(self._saw)
+            self._ops.login.answer = self._answer_login
             if self._ops.snapshot != Snapshot():
                 self._saw(self._ops.snapshot)  # it was looked at before there was a screen
             self._observe(self._ops)
@@ -177,6 +181,24 @@ class Tau2App(App[None], inherit_bindings=False):
     async def _observe(self, ops: Ops) -> None:
         """Keep the store current; what goes wrong in there is a bug, and ends the app with its traceback."""
         await ops.observe()
+
+    async def _answer_login(self, question: Question) -> str | None:
+        """What a person answers on a sheet, which is taken away if nobody waits for the answer any more."""
+        answered = asyncio.get_running_loop().create_future()
+        sheet = LoginScreen(question)
+
+        def answer(text: str | None) -> None:
+            if not answered.done():
+                answered.set_result(text)
+
+        self.call_later(self.push_screen, sheet, answer)
+        try:
+            text: str | None = await answered
+        except asyncio.CancelledError:
+            if sheet.is_active:
+                sheet.dismiss(None)
+            raise
+        return text
 
     def _saw(self, snapshot: Snapshot) -> None:
         if not self.is_running:
@@ -223,6 +245,8 @@ class Tau2App(App[None], inherit_bindings=False):
 
     async def on_unmount(self) -> None:
         self._unsubscribe()  # whoever opened the run may go on with it, such as to stop it
+        if self._ops is not None:
+            self._ops.login.answer = None
         if self._window:
             await name_window("", os.environ)
 
@@ -491,6 +515,7 @@ class Tau2App(App[None], inherit_bindings=False):
     @on(RefreshAsked)
     def _refresh(self) -> None:
         if self._ops is not None:
+            self._ops.login.again()
             self._look_now(self._ops)
 
     @work(group="look", exclusive=True)

@@ -119,8 +119,13 @@ FAULTS = (
     Fault(
         "ssh-one-time-password",
         "the login node asks for a one-time password",
-        "one line, and no wait",
-        ("tests/faults/test_ssh.py::test_a_login_that_asks_for_a_one_time_password_is_one_line_and_does_not_wait",),
+        "the terminal or a sheet asks, once for all readers; without a terminal one line, and no wait",
+        (
+            "tests/faults/test_ssh.py::test_a_login_that_asks_where_nobody_can_answer_is_one_line_and_does_not_wait",
+            "tests/remote/test_login.py::test_openssh_with_a_key_and_a_one_time_password_of_pam",
+            "tests/remote/test_login.py::test_a_word_asks_on_the_terminal",
+            "tests/tui/test_login.py::test_a_sheet_shows_what_is_asked_and_hides_what_is_typed",
+        ),
     ),
     Fault(
         "ssh-host-key",

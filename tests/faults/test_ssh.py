@@ -38,17 +38,18 @@ class Asking(asyncssh.SSHServer):
         return False
 
 
-async def test_a_login_that_asks_for_a_one_time_password_is_one_line_and_does_not_wait(tmp_path: Path) -> None:
+async def test_a_login_that_asks_where_nobody_can_answer_is_one_line_and_does_not_wait(tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     server = await asyncssh.listen("127.0.0.1", 0, server_factory=Asking, server_host_keys=[key])
     try:
         known = f"[127.0.0.1]:{server.get_port()} {key.export_public_key().decode().strip()}\n"
         (tmp_path / "known_hosts").write_text(known)
+        key.write_private_key(tmp_path / "id")
         (tmp_path / "config").write_text(
-            f"Host login\n HostName 127.0.0.1\n Port {server.get_port()}\n User me\n IdentityFile {tmp_path}/none\n"
+            f"Host login\n HostName 127.0.0.1\n Port {server.get_port()}\n User me\n IdentityFile {tmp_path}/id\n"
             f" UserKnownHostsFile {tmp_path}/known_hosts\n"
         )
-        with pytest.raises(Unreachable, match="login") as caught:
+        with pytest.raises(Unreachable, match="login refused") as caught:
             await SshShell(ClusterConfig(login="login", ssh_config=str(tmp_path / "config"))).run(["true"])
         assert len(str(caught.value).splitlines()) == 1
     finally:

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from tau2tui.core.model import Level, Load, Phase
 from tau2tui.remote.command_log import CommandRecord
 from tau2tui.remote.logfiles import DirectoryLogs
+from tau2tui.remote.login import Question
 from tau2tui.remote.loglist import LogEntry
 from tau2tui.tui.app import Tau2App
 from tau2tui.tui.screens.results import ResultsScreen
@@ -286,6 +287,22 @@ def test_review_sheet(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, 
 @WIDTHS
 def test_review_sheet_with_a_challenge(snap_compare: SnapCompare, app: Tau2App, size: tuple[int, int]) -> None:
     assert snap_compare(app, terminal_size=size, run_before=pressing("asterisk", "K", shows="to allow Yes"))
+
+
+@WIDTHS
+def test_login_sheet(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
+    ops = make_ops(troubled_cluster())
+    words = "Duo two-factor login for me\n\n 1. Duo Push to XXX-XXX-1234\n 2. SMS passcodes to XXX-XXX-1234"
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await pressing(shows="ready")(pilot)
+        asking = asyncio.create_task(ops.login.ask(Question("login1", words, "Passcode or option: ", echoed=False)))
+        await until(pilot, lambda: "login1 asks" in screen_text(pilot.app))
+        await pilot.press(*"1234")
+        await calm(pilot)
+        assert not asking.done()
+
+    assert snap_compare(Tau2App(ops, ops.logs), terminal_size=size, run_before=before)
 
 
 @WIDTHS

@@ -1,0 +1,303 @@
+"""Logins that ask a person something: real SSH servers, one of them OpenSSH with PAM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import asyncssh
+import pytest
+import tomlkit
+
+from tau2tui.config import ClusterConfig
+from tau2tui.errors import Unreachable
+from tau2tui.remote import ssh
+from tau2tui.remote.login import Login, Question
+from tau2tui.remote.ssh import SshShell
+from tests.processes import free_port, wait_for
+from tests.terminal import Terminal
+
+CODE = "123456"
+EXPERT = {"orchestrator": {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}}
+
+
+class Asking(asyncssh.SSHServer):
+    """Wants to know which way a code shall come, and then the code."""
+
+    tries = 0
+
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def kbdint_auth_supported(self) -> bool:
+        return True
+
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        type(self).tries += 1
+        return "Duo", "Enter a passcode or:\n 1. push to \x1b[31mphone", "", [("Way: ", True), ("Code: ", False)]
+
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        return list(responses) == ["1", CODE]
+
+
+class AskingForPassword(asyncssh.SSHServer):
+    def begin_auth(self, username: str) -> bool:
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return password == CODE
+
+
+@dataclass
+class Person:
+    """Answers what it is asked, one after the other; None: would rather not."""
+
+    answers: list[str | None]
+    asked: list[Question] = field(default_factory=list)
+
+    async def answer(self, question: Question) -> str | None:
+        self.asked.append(question)
+        return self.answers.pop(0)
+
+
+@asynccontextmanager
+async def server(directory: Path, kind: type[asyncssh.SSHServer] = Asking) -> AsyncIterator[ClusterConfig]:
+    """A login node that asks."""
+
+    async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        child = await asyncio.create_subprocess_exec("sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE)
+        process.stdout.write((await child.communicate())[0])
+        process.exit(child.returncode or 0)
+
+    Asking.tries = 0
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(directory / "id")  # which the server does not know
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=kind,
+        server_host_keys=[key],
+        process_factory=run,
+        sftp_factory=True,
+        encoding=None,
+    )
+    try:
+        yield cluster(directory, acceptor.get_port(), key.export_public_key().decode())
+    finally:
+        acceptor.close()
+        await acceptor.wait_closed()
+
+
+def cluster(directory: Path, port: int, host_key: str) -> ClusterConfig:
+    (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.strip()}\n")
+    (directory / "config").write_text(
+        f"Host login\n HostName 127.0.0.1\n Port {port}\n IdentityFile {directory}/id\n IdentitiesOnly yes\n"
+        f" UserKnownHostsFile {directory}/known_hosts\n"
+    )
+    return ClusterConfig(login="login", ssh_config=str(directory / "config"))
+
+
+async def test_what_a_login_asks_is_asked_once_for_all_readers(tmp_path: Path) -> None:
+    person = Person(["1", CODE])
+    async with server(tmp_path) as there:
+        shell = SshShell(there, Login(person.answer))
+        found = await asyncio.gather(*(shell.run(["echo", str(number)]) for number in range(6)))
+        await shell.close()
+    assert [each.stdout for each in found] == [f"{number}\n" for number in range(6)]
+    words = "Duo Enter a passcode or:\n 1. push to \x1b[31mphone"
+    assert person.asked == [
+        Question("login", words, "Way: ", echoed=True),
+        Question("login", words, "Code: ", echoed=False),
+    ]
+
+
+async def test_a_password_is_asked_for_where_the_server_wants_one(tmp_path: Path) -> None:
+    person = Person(["wrong", CODE])
+    async with server(tmp_path, AskingForPassword) as there:
+        shell = SshShell(there, Login(person.answer))
+        assert (await shell.run(["echo", "in"])).stdout == "in\n"
+        await shell.close()
+    assert [question.prompt.strip() for question in person.asked] == ["Password:", "Password:"]
+    assert not any(question.echoed for question in person.asked)
+
+
+async def test_a_wrong_answer_is_asked_for_once_more(tmp_path: Path) -> None:
+    person = Person(["1", "000000", "1", CODE])
+    async with server(tmp_path) as there:
+        shell = SshShell(there, Login(person.answer))
+        assert (await shell.run(["echo", "in"])).stdout == "in\n"
+        await shell.close()
+    assert (len(person.asked), Asking.tries) == (4, 2)
+
+
+async def test_who_does_not_answer_is_not_asked_again_until_that_is_wanted(tmp_path: Path) -> None:
+    person = Person([None, "1", CODE])
+    login = Login(person.answer)
+    async with server(tmp_path) as there:
+        shell = SshShell(there, login)
+        with pytest.raises(Unreachable, match="login refused"):
+            await shell.run(["true"])
+        for _ in range(3):
+            with pytest.raises(Unreachable, match="was not answered"):
+                await shell.run(["true"])
+        assert (len(person.asked), Asking.tries) == (1, 1)
+        login.again()
+        assert (await shell.run(["echo", "in"])).stdout == "in\n"
+        await shell.close()
+
+
+async def test_nobody_is_asked_where_nobody_is(tmp_path: Path) -> None:
+    async with server(tmp_path) as there:
+        with pytest.raises(Unreachable, match="login refused"):
+            await SshShell(there).run(["true"])
+    assert Asking.tries == 0
+
+
+async def test_a_person_may_think_for_longer_than_a_connection_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh, "CONNECT_TIMEOUT_S", 5.0)
+    over = asyncio.Event()
+
+    async def think(question: Question) -> str:
+        if question.echoed:
+            asyncio.get_running_loop().call_later(5.2, over.set)
+            await over.wait()
+            return "1"
+        return CODE
+
+    async with server(tmp_path) as there:
+        shell = SshShell(there, Login(think))
+        assert (await shell.run(["echo", "in"])).stdout == "in\n"
+        await shell.close()
+    assert over.is_set()
+
+
+async def test_a_reader_that_waits_no_longer_does_not_end_the_login(tmp_path: Path) -> None:
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def answer(question: Question) -> str:
+        asked.set()
+        await answers.wait()
+        return "1" if question.echoed else CODE
+
+    async with server(tmp_path) as there:
+        shell = SshShell(there, Login(answer))
+        impatient = asyncio.create_task(shell.run(["true"]))
+        await asked.wait()
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        patient = asyncio.create_task(shell.run(["echo", "in"]))
+        answers.set()
+        assert (await patient).stdout == "in\n"
+        await shell.close()
+    assert Asking.tries == 1
+
+
+async def test_a_question_ends_with_the_shell(tmp_path: Path) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(question: Question) -> str:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return ""
+
+    async with server(tmp_path) as there:
+        shell = SshShell(there, Login(never))
+        reader = asyncio.create_task(shell.run(["true"]))
+        await asked.wait()
+        await shell.close()
+        assert isinstance((await asyncio.gather(reader, return_exceptions=True))[0], asyncio.CancelledError)
+        await asyncio.wait_for(ended.wait(), 20)
+
+
+# pam_exec does not say whether credentials may be set, so that somebody else has to.
+PAM = """\
+auth required pam_exec.so quiet expose_authtok {check}
+auth required pam_permit.so
+account required pam_permit.so
+session required pam_permit.so
+"""
+
+
+@pytest.mark.lab
+async def test_openssh_with_a_key_and_a_one_time_password_of_pam(tmp_path: Path) -> None:
+    """As on clusters: the key first, and then a question of a PAM module."""
+    program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+    assert program, "openssh-server is needed, see scripts/debian-packages"
+    for name in ("host", "id"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    (tmp_path / "authorized").write_text((tmp_path / "id.pub").read_text())
+    check = tmp_path / "check"
+    check.write_text(f'#!/bin/sh\n[ "$(tr -d "\\0")" = {CODE} ]\n')
+    check.chmod(0o755)
+    (tmp_path / "pam").write_text(PAM.format(check=check))
+    port = free_port()
+    (tmp_path / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nPidFile none\nUsePAM yes\nStrictModes no\n"
+        f"AuthorizedKeysFile {tmp_path}/authorized\nPermitRootLogin yes\nKbdInteractiveAuthentication yes\n"
+        "PasswordAuthentication no\nAuthenticationMethods publickey,keyboard-interactive\n"
+    )
+    start = 'mkdir -p /run/sshd; mount --bind "$1" /etc/pam.d/sshd && exec "$2" -D -e -f "$3"'
+    argv = [
+        "unshare",
+        "--mount",
+        "sh",
+        "-c",
+        start,
+        "sh",
+        str(tmp_path / "pam"),
+        program,
+        str(tmp_path / "sshd_config"),
+    ]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as sshd:
+        try:
+            wait_for(lambda: "Server listening" in (tmp_path / "log").read_text(), "sshd")
+            person = Person(["000000", CODE])
+            login = Login(person.answer)
+            shell = SshShell(cluster(tmp_path, port, (tmp_path / "host.pub").read_text()), login)
+            assert (await shell.run(["echo", "in"])).stdout == "in\n", (tmp_path / "log").read_text()
+            await shell.close()
+            assert [question.prompt for question in person.asked] == ["Password: ", "Password: "]
+        finally:
+            sshd.terminate()
+
+
+async def test_a_word_asks_on_the_terminal(tmp_path: Path) -> None:
+    """Once with an answer, and once with ctrl+c, which ends it at once."""
+    async with server(tmp_path) as there:
+        settings = {"cluster": there.model_dump(exclude_defaults=True), "run": {"directory": str(tmp_path / "runs")}}
+        (tmp_path / "config.toml").write_text(tomlkit.dumps(settings | {"experts": EXPERT}))
+        command = [sys.executable, "-m", "tau2tui", "--config", str(tmp_path / "config.toml"), "runs"]
+        answering = Terminal(f"tau2tui-{os.getpid()}-answer", command, 100, 30, tmp_path)
+        leaving = Terminal(f"tau2tui-{os.getpid()}-leave", command, 100, 30, tmp_path)
+        try:
+            await asyncio.to_thread(leaving.wait_for, "login: Way:")
+            leaving.press("C-c")
+            await asyncio.to_thread(leaving.wait_for, "ended with 130")
+
+            shown = await asyncio.to_thread(answering.wait_for, "login: Way:")
+            assert "Enter a passcode or:" in shown and "push to \N{REPLACEMENT CHARACTER}[31mphone" in shown
+            answering.press("1", "Enter")
+            await asyncio.to_thread(answering.wait_for, "login: Code:")
+            answering.press(CODE, "Enter")
+            shown = await asyncio.to_thread(answering.wait_for, "ended with 0")
+            assert CODE not in shown
+        finally:
+            answering.close()
+            leaving.close()

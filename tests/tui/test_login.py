@@ -1,0 +1,71 @@
+"""What a login asks while the screens are open."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from textual.widgets import Input
+
+from tau2tui.remote.login import Question
+from tau2tui.tui.plain import plain_lines
+from tau2tui.tui.screens.login import LoginScreen
+from tests.tui.driving import run_on, shows, until
+from tests.tui.fakes import FakeCluster, make_ops, seed_config
+
+QUESTION = Question("login1", "Duo two-factor\n [b]1.[/b] push to \x1b[31mphone", "Passcode: ", echoed=False)
+
+
+async def test_a_sheet_shows_what_is_asked_and_hides_what_is_typed() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        asking = asyncio.create_task(ops.login.ask(QUESTION))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        await shows(pilot, "login1 asks")
+        await shows(pilot, "[b]1.[/b] push to")
+        await pilot.press(*"q123")
+        assert "q123" not in "\n".join(plain_lines(app.screen))
+        await pilot.press("enter")
+        assert await asking == "q123"
+        assert not isinstance(app.screen, LoginScreen)
+
+
+async def test_what_the_server_wants_to_be_seen_is_seen() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        asking = asyncio.create_task(ops.login.ask(Question("login1", "", "Way: ", echoed=True)))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        assert not app.screen.query_one(Input).password
+        await pilot.press("1", "enter")
+        assert await asking == "1"
+
+
+async def test_escape_gives_no_answer_and_a_refresh_lets_it_ask_again() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        asking = asyncio.create_task(ops.login.ask(QUESTION))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        await pilot.press("escape")
+        assert await asking is None
+        assert await ops.login.ask(QUESTION) is None
+        assert not isinstance(app.screen, LoginScreen)
+        await pilot.press("r")
+        await until(pilot, lambda: ops.login.asks)
+
+
+async def test_a_sheet_goes_when_nobody_waits_for_the_answer() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        asking = asyncio.create_task(ops.login.ask(QUESTION))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        asking.cancel()
+        await until(pilot, lambda: not isinstance(app.screen, LoginScreen))
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+
+async def test_after_the_screens_nobody_is_asked() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops):
+        assert ops.login.asks
+    assert not ops.login.asks
