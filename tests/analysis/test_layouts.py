@@ -27,7 +27,8 @@ def split(lines: Sequence[str]) -> tuple[dict[int, tuple[str, ...]], list[int]]:
     """The keys that lines were found to have, by their number, and the numbers of those that are left."""
     data = "\n".join(f"{HEAD} {line}" for line in lines).encode()
     places = find_places(data)
-    first: Positions = np.searchsorted(places.equals, np.r_[0, places.ends[:-1]]) + 3
+    begins = np.concatenate((np.zeros(1, np.int64), places.ends[:-1]))
+    first: Positions = np.searchsorted(places.equals, begins) + 3
     count: Positions = np.searchsorted(places.equals, places.ends) - first
     laid, left = by_layout(places, words_of(data), first, count)
     found = {line: tuple(key.decode() for key in each.keys) for each in laid for line in each.lines.tolist()}
