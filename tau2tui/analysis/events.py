@@ -46,7 +46,10 @@ class ProfileLines:
 def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] = ALL.columns) -> ProfileLines:
     """Read the lines with a mark of profile lines, and only the usual ones."""
     usual = read_usual_lines(places, _of_lines(columns, file_domain))
-    left = np.setdiff1d(places.mark_lines, usual.line)
+    others = np.zeros(places.ends.size, np.bool_)
+    others[places.mark_lines] = True
+    others[usual.line] = False
+    left = np.flatnonzero(others)
     if not left.size:
         return ProfileLines(usual, _NO_LINES, len(places.data))
     texts = pl.Series("text", places.texts(left), dtype=pl.String)

@@ -16,6 +16,8 @@ from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, SKIPPED, TASKS, Reco
 SCHEMAS = {"events": EVENTS, "tasks": TASKS, "driver": DRIVER, "errors": ERRORS, "skipped": SKIPPED}
 MANY_ROWS = 20_000
 """So many rows are put away; fewer cost less memory than a file costs time."""
+IN_MEMORY = 24 << 20
+"""Bytes of records that stay in memory before any are put away."""
 LITTLE = 64 << 10
 """Parquet up to this size is held as it is: no file stays open for it."""
 
@@ -92,12 +94,16 @@ class Kept:
 class Spill:
     """A temporary file without a name: it is gone when nobody needs it any more, however this process ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_memory: int = IN_MEMORY) -> None:
+        """The first records, of about so many bytes, are left in memory."""
         self._file: OpenFile | None = None
-        self._end = 0
+        self._room, self._end = in_memory, 0
 
     def keep(self, records: Records) -> Kept | None:
-        """Write records; None if that cannot be done."""
+        """Write records; None if they may stay in memory, or cannot be written."""
+        self._room -= sum(int(records.frame(name).estimated_size()) for name in SCHEMAS if records.rows(name))
+        if self._room > 0:
+            return None
         try:
             return Kept({name: self._put(records.frame(name)) for name in SCHEMAS if records.rows(name)})
         except OSError:

@@ -21,6 +21,8 @@ NAMES = ("model", "function", "call_type", "from_role", "to_role", "expert", "re
 FLAGS = ("has_tool_calls", "error")
 
 COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
+COLUMN_OF = {key.encode(): column for column in COLUMNS for key in SPELLINGS.get(column, (column,))}
+"""Key → the column that it means."""
 LONGEST_KEY = 32
 """Bytes of a key that are looked at; none of those that mean a column is as long."""
 
@@ -31,12 +33,11 @@ class Keys:
     _BITS = 10
 
     def __init__(self) -> None:
-        keys = [(key, column) for column in COLUMNS for key in SPELLINGS.get(column, (column,))]
-        texts = [key.encode() for key, _ in keys]
+        texts = list(COLUMN_OF)
         self.length = np.array([0, *map(len, texts)], np.int64)
         self.last = np.array([0, *(_last(text) for text in texts)], np.uint64)
         self.before = [np.array([0, *(word(text[at : at + 8]) for text in texts)], np.uint64) for at in (0, 8, 16)]
-        self.column = np.array([len(COLUMNS), *(COLUMNS.index(column) for _, column in keys)], np.uint8)
+        self.column = np.array([len(COLUMNS), *(COLUMNS.index(column) for column in COLUMN_OF.values())], np.uint8)
         self.factor, slots = self._without_collision()
         self.table = np.zeros(1 << self._BITS, np.uint8)
         self.table[slots] = np.arange(1, len(slots) + 1)

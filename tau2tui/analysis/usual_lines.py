@@ -7,6 +7,7 @@ which anything is not laid out or written as usual is left to the slower reader 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tau2tui.analysis.frames import CALL_TYPES
-from tau2tui.analysis.line_keys import COLUMNS, COUNTS, FLAGS, KEYS, LONGEST_KEY, MILLISECONDS, NAMES
+from tau2tui.analysis.layouts import by_layout
+from tau2tui.analysis.line_keys import COLUMN_OF, COLUMNS, COUNTS, FLAGS, KEYS, LONGEST_KEY, MILLISECONDS, NAMES
 from tau2tui.analysis.places import LEVELS, Places
 from tau2tui.analysis.words import (
     FIRST,
@@ -81,18 +83,40 @@ class _Heads:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cells:
-    """Values by column and, within a column, by line; one element for each value that is wanted."""
+class _Values:
+    """Some values of one column: the numbers of their lines, where they begin and where they end."""
 
     row: Positions
     start: Positions
     stop: Positions
-    cell: Positions
-    """Number of the column times the number of lines, and the number of the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Values by column; one element for each value that is wanted."""
+
+    row: Positions
+    """The number of the line."""
+    start: Positions
+    stop: Positions
     bounds: Positions
     """Where each of COLUMNS begins."""
     kind_stop: Positions
     """For each line, where its type ends."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Sequence[_Values]], kind_stop: Positions) -> _Cells:
+        """Put together what was found of each column."""
+        nothing = np.zeros(0, np.int64)
+        every = [part for name in COLUMNS for part in values.get(name, ())]
+        sizes = [sum(part.row.size for part in values.get(name, ())) for name in COLUMNS]
+        return cls(
+            np.concatenate([nothing, *(part.row for part in every)]),
+            np.concatenate([nothing, *(part.start for part in every)]),
+            np.concatenate([nothing, *(part.stop for part in every)]),
+            np.cumsum([0, *sizes]),
+            kind_stop,
+        )
 
     def span(self, columns: tuple[str, ...]) -> slice:
         """The elements of neighbouring columns."""
@@ -157,10 +181,39 @@ def _not_ascii(text: NDArray[np.uint8], ends: Positions) -> Flags:
 
 def _cells(places: Places, words: Words, heads: _Heads, usual: Flags, wanted: frozenset[str]) -> _Cells:
     """The wanted pairs of these lines; those in which they do not alternate with blanks are struck from `usual`."""
-    count = heads.end - heads.first - 3
+    kind_stop = np.empty_like(heads.stop)
+    values = defaultdict[str, list[_Values]](list)
+    laid, left = by_layout(places, words, heads.first + 3, heads.end - heads.first - 3)
+    for each in laid:
+        kind_stop[each.lines] = each.begins(0) - 1
+        columns = [COLUMN_OF.get(key) for key in each.keys]
+        for number, name in enumerate(columns):
+            if name is not None and name in wanted:
+                last = number + 1 == len(columns)
+                stop = heads.stop.take(each.lines) if last else each.begins(number + 1) - 1
+                values[name].append(_Values(each.lines, each.signs[number] + 1, stop))
+                if columns.count(name) > 1:
+                    usual[each.lines] = False
+    if left.size:
+        kind_stop[left] = _in_any_order(places, words, heads, left, usual, wanted, values)
+    return _Cells.of(values, kind_stop)
+
+
+def _in_any_order(
+    places: Places,
+    words: Words,
+    heads: _Heads,
+    lines: Positions,
+    usual: Flags,
+    wanted: frozenset[str],
+    values: Mapping[str, list[_Values]],
+) -> Positions:
+    """Add the values of some lines, whatever order their keys are in; where the types of these lines end."""
+    first = heads.first.take(lines) + 3
+    count = heads.end.take(lines) - first
     before = np.cumsum(count) - count
-    row = np.repeat(np.arange(count.size), count)
-    number = np.repeat(heads.first + 3 - before, count)
+    row = np.repeat(lines, count)
+    number = np.repeat(first - before, count)
     number += np.arange(row.size)
     sign = places.equals.take(number)
     length, last = behind_last_blank(words, sign, LONGEST_KEY)
@@ -172,20 +225,19 @@ def _cells(places: Places, words: Words, heads: _Heads, usual: Flags, wanted: fr
 
     stop = np.empty_like(key)
     stop[:-1] = key[1:] - 1
-    stop[before[1:] - 1] = heads.stop[:-1]
-    stop[-1:] = heads.stop[-1:]
+    stop[before + count - 1] = heads.stop.take(lines)
     column = KEYS.columns(words, key, length, last, wanted)
     named = np.flatnonzero(column < len(COLUMNS))
     column = column.take(named)
-    bounds = np.concatenate(([0], np.cumsum(np.bincount(column, minlength=len(COLUMNS)))))
-    in_order = np.argsort(column, kind="stable")
-    order = named.take(in_order)
-    row = row.take(order)
-    cell = column.take(in_order).astype(np.int64)
-    cell *= usual.size
-    cell += row
-    usual[row.take(np.flatnonzero(cell[1:] == cell[:-1]))] = False  # the same one twice
-    return _Cells(row, sign.take(order) + 1, stop.take(order), cell, bounds, key.take(before) - 1)
+    bounds = np.cumsum([0, *np.bincount(column, minlength=len(COLUMNS))])
+    order = named.take(np.argsort(column, kind="stable"))
+    for place, name in enumerate(COLUMNS):
+        part = order[bounds[place] : bounds[place + 1]]
+        rows = row.take(part)
+        usual[rows[1:][rows[1:] == rows[:-1]]] = False  # the same one twice
+        values[name].append(_Values(rows, sign.take(part) + 1, stop.take(part)))
+    ends: Positions = key.take(before) - 1
+    return ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +331,11 @@ class _Reader:
 
     def _filled(self, missing: Any, columns: tuple[str, ...], values: NDArray[Any], span: slice) -> NDArray[Any]:
         """The values by column and line."""
-        lines = self.usual.size
-        filled = np.full(len(columns) * lines, missing, values.dtype)
-        filled[self.cells.cell[span] - COLUMNS.index(columns[0]) * lines] = values
-        return filled.reshape(len(columns), lines)
+        filled = np.full((len(columns), self.usual.size), missing, values.dtype)
+        for number, name in enumerate(columns):
+            part = self.cells.span((name,))
+            filled[number, self.cells.row[part]] = values[part.start - span.start : part.stop - span.start]
+        return filled
 
     def _strike(self, span: slice, known: Flags) -> None:
         if not known.all():

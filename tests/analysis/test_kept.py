@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis import copies, logfile, reading, stretches
+from tau2tui.analysis import copies, logfile, reading, scan, stretches
 from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
 from tau2tui.analysis.frames import EVENTS, Logs, Records
 from tau2tui.analysis.kept import LITTLE, SCHEMAS, Spill
@@ -33,6 +33,7 @@ def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stretches, "STRETCH", 40_000)
     monkeypatch.setattr(reading, "_TOGETHER", 2)
     monkeypatch.setattr(logfile, "MANY_ROWS", 1)
+    monkeypatch.setattr(scan, "Spill", lambda: Spill(0))
     monkeypatch.setattr(copies, "_AT_ONCE", 700)
 
 
@@ -54,7 +55,7 @@ def same(one: Logs, other: Logs) -> None:
 
 
 def test_what_was_put_away_is_what_was_said(records: Records) -> None:
-    spill = Spill()
+    spill = Spill(0)
     first, second = spill.keep(records), spill.keep(records)
     assert first is not None and second is not None
     for name in SCHEMAS:
@@ -64,9 +65,16 @@ def test_what_was_put_away_is_what_was_said(records: Records) -> None:
     assert_frame_equal(first.frame("events", ("thread", "at")), records.events.select("thread", "at"))
 
 
+def test_little_stays_in_memory_and_what_comes_after_it_does_not(records: Records) -> None:
+    size = sum(int(records.frame(name).estimated_size()) for name in SCHEMAS)
+    spill = Spill(2 * size)
+    assert spill.keep(records) is None
+    assert spill.keep(records) is not None
+
+
 def test_frames_without_rows_keep_their_schema(records: Records) -> None:
     nothing = Records(**{name: records.frame(name).clear() for name in SCHEMAS})
-    kept = Spill().keep(nothing)
+    kept = Spill(0).keep(nothing)
     assert kept is not None
     for name in SCHEMAS:
         assert kept.rows(name) == 0
@@ -78,7 +86,7 @@ def test_much_lies_in_a_file_that_has_no_name(
     records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    kept = Spill().keep(records)
+    kept = Spill(0).keep(records)
     assert kept is not None
     assert kept.contents["events"].size > LITTLE
     assert not kept.contents["events"].data

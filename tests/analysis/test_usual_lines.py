@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from tau2tui.analysis import layouts
 from tau2tui.analysis.events import join_profile_lines, parse_any_events, parse_events, read_profile_lines
 from tau2tui.analysis.line_keys import SPELLINGS
 from tau2tui.analysis.places import find_places
@@ -88,11 +89,16 @@ LINES = st.builds(
 )
 
 
+@pytest.mark.parametrize("few", [layouts._FEW, 0], ids=["as it is", "each line's layout counts"])
 @settings(max_examples=400, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=12), DOMAINS)
-def test_both_readers_read_the_same(texts: list[str], domain: str) -> None:
+def test_both_readers_read_the_same(few: int, texts: list[str], domain: str) -> None:
     lines = pl.Series("line", texts)
-    fast, fast_unread = parse_events(lines, domain)
+    usual, layouts._FEW = layouts._FEW, few
+    try:
+        fast, fast_unread = parse_events(lines, domain)
+    finally:
+        layouts._FEW = usual
     places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("line")
     slow, slow_unread = parse_any_events(pl.DataFrame([lines.alias("text"), places]), domain)
     assert_frame_equal(fast, slow.drop("line"))
