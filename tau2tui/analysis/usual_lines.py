@@ -45,6 +45,8 @@ _TIME_LENGTH = len("2025-12-24 04:28:25.388 ")
 
 PLACED = ("at", "task", "thread", "type")
 """What stands at the beginning of each line."""
+NEEDED = frozenset({"duration_ms"})
+"""What each usual line has, whether it is wanted or not."""
 WHOLE = frozenset((*PLACED, *COLUMNS, "record"))
 """Everything that can be read of a line; `record` is the hash of what it says."""
 
@@ -129,7 +131,7 @@ def read_usual_lines(places: Places, wanted: frozenset[str] = WHOLE) -> UsualLin
     words = words_of(places.data)
     heads = _heads(places, words)
     usual = np.ones(heads.line.size, np.bool_)
-    cells = _cells(places, words, heads, usual, wanted)
+    cells = _cells(places, words, heads, usual, wanted | NEEDED)
     read = _Reader(places.data, words, usual, cells)
     columns, texts = read.columns(places, heads, wanted)
     begin, line, judge = places.begins(heads.line), heads.line, heads.judge

@@ -12,7 +12,7 @@ from tau2tui.analysis import layouts
 from tau2tui.analysis.events import join_profile_lines, parse_any_events, parse_events, read_profile_lines
 from tau2tui.analysis.line_keys import SPELLINGS
 from tau2tui.analysis.places import find_places
-from tau2tui.analysis.usual_lines import read_usual_lines
+from tau2tui.analysis.usual_lines import WHOLE, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tests.analysis.made_logs import LogMaker
 
@@ -126,5 +126,8 @@ def test_the_lines_of_the_writers_are_usual_whatever_the_order_of_their_keys(shu
     dressed = [
         f"[tau2/cli.py STDERR] \x1b[36m{text}\x1b[0m\r" if place % 3 else text for place, text in enumerate(texts)
     ]
-    usual = read_usual_lines(find_places("\n".join(dressed).encode()))
-    assert usual.line.tolist() == list(range(500))
+    places = find_places("\n".join(dressed).encode())
+    for wanted in (WHOLE, *(frozenset({name}) for name in WHOLE)):
+        usual = read_usual_lines(places, wanted)
+        assert usual.line.tolist() == list(range(500)), wanted
+        assert usual.columns.keys() == wanted | {"type"}, "what is not wanted is not told"
