@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from tau2tui.analysis.any_lines import ANSI
 from tau2tui.analysis.candidates import RareTexts
-from tau2tui.analysis.events import ANSI
 from tau2tui.analysis.frames import NO_ERRORS
 from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors

@@ -12,24 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from tau2tui.analysis.any_lines import read_any_lines
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
-from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
-from tau2tui.analysis.places import LEVELS, Places, find_places
+from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES
+from tau2tui.analysis.places import Places, find_places
 from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tau2tui.analysis.words import hashes
 
-MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
-ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
 _NO_EVENTS = NO_EVENTS.with_columns(line=pl.lit(0, pl.Int64))
-_NO_LINES = pl.DataFrame(schema={"text": pl.String(), "line": pl.Int64()})
+_ANY_LINES = pl.Schema(
+    {name: kind for name, kind in with_identity(EVENTS).items() if name not in ("domain", "task_id", "record")}
+    | {"line": pl.Int64(), "task": pl.String(), "at": pl.Int64()}
+)
 SHOWN = 160
 """Characters of a line that are kept to show it."""
-
-# What only the beginning of a line looks like: found inside one, the text before it was torn off.
-_ANOTHER_LINE = r"\[[A-Z_]+\] \d{4}-\d\d-\d\d |\[\d{4}-\d\d-\d\d \d\d:|\[tau2/cli\.py |\[TAU2_TASK_COMPLETE\]"
-_BEGUN = r"(?:\[\d{4}-\d\d-\d\d [\d:]*\] *)?(?:\[tau2/cli\.py STD(?:OUT|ERR)\] *)?$"
-"""The prefix of another line, at the end of a torn one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +34,10 @@ class ProfileLines:
     """What stands in a stretch of a log's profile lines, as far as it can be read fast."""
 
     usual: UsualLines
-    left: pl.DataFrame
-    """`text` and `line` of those that are laid out in another way; `line` is where a line begins."""
+    left: Sequence[str]
+    """The lines that are laid out in another way."""
+    left_begin: Sequence[int]
+    """Where they begin."""
     length: int
     """Bytes of the stretch."""
 
@@ -50,10 +49,7 @@ def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] 
     others[places.mark_lines] = True
     others[usual.line] = False
     left = np.flatnonzero(others)
-    if not left.size:
-        return ProfileLines(usual, _NO_LINES, len(places.data))
-    texts = pl.Series("text", places.texts(left), dtype=pl.String)
-    return ProfileLines(usual, pl.DataFrame([texts, pl.Series("line", places.begins(left))]), len(places.data))
+    return ProfileLines(usual, places.texts(left), places.begins(left).tolist(), len(places.data))
 
 
 def _of_lines(columns: Sequence[str], file_domain: str) -> frozenset[str]:
@@ -71,12 +67,11 @@ def join_profile_lines(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of stretches in their order, and the lines that could not be read (SKIPPED with IDENTITY)."""
     begins = np.cumsum([0, *(part.length for part in parts)]).tolist()
-    left = [
-        part.left.with_columns(pl.col("line") + begin)
-        for part, begin in zip(parts, begins, strict=False)
-        if part.left.height
-    ]
-    others, unread = parse_any_events(pl.concat(left) if left else _NO_LINES, file_domain)
+    others, unread = parse_any_events(
+        [text for part in parts for text in part.left],
+        [begin + line for part, begin in zip(parts, begins, strict=False) for line in part.left_begin],
+        file_domain,
+    )
     found = [(part.usual, begin) for part, begin in zip(parts, begins, strict=False) if part.usual.line.size]
     if not found:
         return others[list(columns)], unread
@@ -92,37 +87,18 @@ def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.D
     return join_profile_lines([read_profile_lines(places, file_domain)], file_domain)
 
 
-def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same, slower, whatever stands in `text`; the events keep the column `line`."""
-    if lines.is_empty():
+def parse_any_events(
+    texts: Sequence[str], begins: Sequence[int], file_domain: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same, slower, whatever stands in the lines; the events have a column `line` too, where they begin."""
+    if not texts:
         return _NO_EVENTS, NO_SKIPPED
-    text, torn = _last_records(lines["text"].str.replace_all(ANSI, "").str.strip_chars_end())
-    heads = _heads(text.alias("text")).with_columns(lines["line"])
-    rows = heads.select(
-        "text",
-        _hashes(heads["body"]),
-        "line",
-        pl.col("at").str.strip_chars().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="ms", strict=False),
-        pl.col("level").cast(EVENTS["level"]),
-        *split_task(file_domain),
-        pl.col("thread").cast(pl.Int64, strict=False),
-        pl.col("message").str.extract(r"^(\w+)").cast(EVENTS["type"], strict=False).alias("type"),
-        *(_milliseconds(key) for key in MILLISECONDS),
-        *(_count(key) for key in COUNTS),
-        *(_text(key).cast(pl.Categorical) for key in NAMES),
-        _flag("has_tool_calls"),
-        _flag("error").fill_null(value=False),
-        whole=~pl.col("message").str.contains(_ANOTHER_LINE),
-    ).with_columns(
-        readable=pl.col("whole") & pl.col("type").is_not_null() & pl.col("duration_ms").is_not_null(),
-        timed=pl.col("at").is_not_null(),
+    found = read_any_lines(texts, begins)
+    rows = pl.DataFrame(found.columns, schema=_ANY_LINES).with_columns(
+        *split_task(file_domain), pl.col("at").cast(EVENTS["at"]), _hashes(found.bodies)
     )
-    readable = pl.col("readable").fill_null(value=False)
-    # Copies of a torn line differ in what stands around it.
-    unread = pl.concat([torn, rows.filter(~readable)["text"]])
-    unread = unread.str.extract(f"({MARK}.*)").str.replace(_BEGUN, "")
-    names = with_identity(EVENTS).names()
-    return rows.filter(readable).select(*names, "line"), skipped_lines(unread, "profile")
+    unread = pl.Series("text", found.unread, dtype=pl.String)
+    return rows.select(*with_identity(EVENTS).names(), "line"), skipped_lines(unread, "profile")
 
 
 def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -177,74 +153,8 @@ def skipped_lines(lines: pl.Series, kind: str) -> pl.DataFrame:
     )
 
 
-def _last_records(lines: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Where several records were written onto one line, the last one; and the torn ones before it."""
-    several = (lines.str.count_matches(MARK) > 1).arg_true()
-    if several.is_empty():
-        return lines, lines.clear()
-    pieces = (
-        lines.gather(several)
-        .to_frame("line")
-        .select(pl.col("line").str.replace_all(f"({MARK})", "\n${1}").str.split("\n"))
-    )
-    torn = pieces.select(pl.col("line").list.slice(0, pl.col("line").list.len() - 1).explode())["line"]
-    last = pieces.select(pl.col("line").list.last())["line"]
-    return lines.scatter(several, last), torn.filter(torn.str.contains(MARK))
-
-
-def _heads(lines: pl.Series) -> pl.DataFrame:
-    """text, body (behind the level), level, at, task, thread and message (from the event's name on), all text.
-
-    Cut at literals: a regular expression with these groups takes ten times as long.
-    """
-    text, body, rest = pl.col("text"), pl.col("body"), pl.col("rest")
-    profile, judge = (_after(text, f"[{level}] ") for level in LEVELS)
-    return (
-        lines.to_frame()
-        .with_columns(
-            body=pl.coalesce(profile, judge).str.strip_chars_end(),
-            level=pl.when(profile.is_not_null()).then(pl.lit("PROFILE")).otherwise(pl.lit("USER_JUDGE")),
-        )
-        .with_columns(at=_before(body, "task="), rest=_after(body, "task="))
-        .with_columns(task=_before(rest, " thread="), rest=_after(rest, " thread="))
-        .with_columns(thread=_before(rest, " type="), message=_after(rest, " type="))
-    )
-
-
-def _hashes(bodies: pl.Series) -> pl.Series:
+def _hashes(bodies: Sequence[bytes]) -> pl.Series:
     """`record`: the hash that usual lines have, too."""
-    texts = [text.encode() for text in bodies.fill_null("")]
-    length = np.array([len(text) for text in texts], np.int64)
-    found = hashes(b"".join(texts), np.cumsum(length) - length, length)
+    length = np.array([len(body) for body in bodies], np.int64)
+    found = hashes(b"".join(bodies), np.cumsum(length) - length, length)
     return pl.Series("record", found, IDENTITY["record"])
-
-
-def _before(text: pl.Expr, mark: str) -> pl.Expr:
-    return text.str.splitn(mark, 2).struct.field("field_0")
-
-
-def _after(text: pl.Expr, mark: str) -> pl.Expr:
-    """What stands behind the first `mark`; null without one."""
-    return text.str.splitn(mark, 2).struct.field("field_1")
-
-
-def _text(key: str) -> pl.Expr:
-    """The value of a key in whichever spelling; the blank before it makes sure that the key is whole."""
-    message = pl.col("message")
-    values = [_before(_after(message, f" {spelling}="), " ") for spelling in SPELLINGS.get(key, (key,))]
-    return pl.coalesce(values).alias(key)
-
-
-def _milliseconds(key: str) -> pl.Expr:
-    number = _text(key).cast(pl.Float64, strict=False)
-    return pl.when(number.is_finite() & (number >= 0)).then(number).alias(key)
-
-
-def _count(key: str) -> pl.Expr:
-    number = _text(key).cast(pl.Int64, strict=False)
-    return pl.when(number >= 0).then(number).alias(key)
-
-
-def _flag(key: str) -> pl.Expr:
-    """False for `False`, true for anything else that is written: an error may be `True` or its name."""
-    return (_text(key) != "False").alias(key)

@@ -12,10 +12,11 @@ from typing import BinaryIO
 
 import polars as pl
 
+from tau2tui.analysis.any_lines import MARK
 from tau2tui.analysis.cache import WORTH_BYTES, LogCache, Place
 from tau2tui.analysis.copies import Said
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.events import MARK, skipped_lines
+from tau2tui.analysis.events import skipped_lines
 from tau2tui.analysis.frames import Records
 from tau2tui.analysis.incidents import Incident, Signature
 from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Kept, Spill, in_memory

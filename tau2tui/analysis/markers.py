@@ -9,7 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.events import ANSI, skipped_lines, split_task
+from tau2tui.analysis.any_lines import ANSI
+from tau2tui.analysis.events import skipped_lines, split_task
 from tau2tui.analysis.frames import DRIVER, ERRORS, NO_DRIVER, NO_ERRORS, NO_TASKS, TASKS, with_identity
 
 TASK_MARK = "[TAU2_TASK_COMPLETE]"

@@ -75,7 +75,7 @@ class _Stretch:
 
     @property
     def kept(self) -> int:
-        return self.profile.left.height + len(self.markers) + len(self.errors)
+        return len(self.profile.left) + len(self.markers) + len(self.errors)
 
 
 @dataclass(frozen=True, slots=True)
