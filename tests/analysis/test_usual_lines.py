@@ -90,7 +90,7 @@ LINES = st.builds(
 
 
 @pytest.mark.parametrize("few", [layouts._FEW, 0], ids=["as it is", "each line's layout counts"])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=12), DOMAINS)
 def test_both_readers_read_the_same(few: int, texts: list[str], domain: str) -> None:
     lines = pl.Series("line", texts)
