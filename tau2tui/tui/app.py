@@ -132,7 +132,7 @@ class Tau2App(App[None], inherit_bindings=False):
         self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
         self._framed = Screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
-        self._interrupted_at = float("-inf")
+        self._interrupted_at = self._ticked_at = float("-inf")
         self.crash_file: Path | None = None
         """Where a bug that ended the app is described."""
         self._inbox, self._watcher = Inbox(), Watcher()
@@ -150,7 +150,7 @@ class Tau2App(App[None], inherit_bindings=False):
         if not self.is_headless:
             end_with_terminal()
         self._tick()
-        self.set_interval(CLOCK_S, self._tick)
+        self.set_interval(CLOCK_S, self._go_on)
         await self._restore()
         if self._ops is not None:
             self._unsubscribe = self._ops.store.subscribe(self._saw)
@@ -234,10 +234,16 @@ class Tau2App(App[None], inherit_bindings=False):
     def _tell(self, activity: tuple[str, ...]) -> None:
         self.activity = activity
 
-    def _tick(self) -> None:
-        self.now = self._ops.clock() if self._ops is not None else time.time()
+    def _go_on(self) -> None:
+        """Once a second; a look that came less than a second ago has moved the clock, and two would draw it twice."""
+        if time.monotonic() - self._ticked_at >= CLOCK_S:
+            self._tick()
         if self._views:
             self._session.write(self._look())
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+        self.now = self._ops.clock() if self._ops is not None else time.time()
 
     # keys
 

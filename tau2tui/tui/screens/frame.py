@@ -10,8 +10,10 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widgets import Static
 
 from tau2tui.core.filter import FilterError
@@ -21,6 +23,7 @@ from tau2tui.tui.remembering import TableLook
 from tau2tui.tui.sources import sources
 from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
+from tau2tui.tui.widgets.bare import alike
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.filter_line import FilterLine
 from tau2tui.tui.widgets.key_line import KeyLine
@@ -56,6 +59,7 @@ class Framed(Screen[None]):
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
         self._was_too_small = self._knew = False
+        self._main_table: KeyedTable | None = None
         self._behind = False
         """Whether something came that it does not show yet."""
 
@@ -77,6 +81,9 @@ class Framed(Screen[None]):
     def on_mount(self) -> None:
         for name in _OF_THE_APP:
             self.watch(self.app, name, partial(setattr, self, name))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return alike(super().render_lines, crop)  # everything that is seen is shown by its parts
 
     def compose_body(self) -> ComposeResult:
         """What lies between the tabs and the keys."""
@@ -148,8 +155,10 @@ class Framed(Screen[None]):
 
     @property
     def main_table(self) -> KeyedTable | None:
-        """The table that `:goto` and a restored session are about."""
-        return next(iter(self.query(KeyedTable)), None)
+        """The table that `:goto` and a restored session are about: the first, looked for until there is one."""
+        if self._main_table is None or not self._main_table.is_attached:
+            self._main_table = next(iter(self.query(KeyedTable)), None)
+        return self._main_table
 
     def look(self) -> TableLook:
         """How the screen is arranged, to be kept."""
