@@ -37,7 +37,7 @@ TALL = 32
 WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
 HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (TALL, "-tall")]
 """From so many cells on, screens have this class."""
-_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news", "moment")
+_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news", "moment", "recalled")
 """What screens follow."""
 
 
@@ -52,6 +52,8 @@ class Framed(Screen[None]):
     news: reactive[int] = reactive(0, init=False, repaint=False)
     moment: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     """As of when the fleet is shown; None: now."""
+    recalled: reactive[bool] = reactive(False, init=False, repaint=False)
+    """Whether what is shown was seen by an earlier session, and is still to be read."""
     old: reactive[bool] = reactive(False, init=False, repaint=False)
     """Whether what is known of the run may no longer be true."""
 
@@ -146,6 +148,9 @@ class Framed(Screen[None]):
         self._behind = True
         self._bring_up_to_date()
 
+    def watch_recalled(self) -> None:
+        self.refresh_bindings()
+
     def watch_news(self) -> None:
         self._note()
 
@@ -194,7 +199,8 @@ class Framed(Screen[None]):
 
     def know_both(self) -> bool:
         """Whether queue and run directory had been read when this was asked last: only then is what changed news."""
-        knew, self._knew = self._knew, None not in (self.snapshot.jobs.at, self.snapshot.run.at)
+        read = self._run is None or not self._run.store.recalled
+        knew, self._knew = self._knew, read and None not in (self.snapshot.jobs.at, self.snapshot.run.at)
         return knew
 
     def _summarise(self) -> None:

@@ -32,6 +32,9 @@ class CountingTable(KeyedTable):
     whole = 0
     parts: tuple[Region, ...] = ()
 
+    def forget(self) -> None:
+        self.parts, self.whole = (), 0
+
     @property
     def lines(self) -> int:
         return sum(part.height for part in self.parts)
@@ -156,7 +159,7 @@ async def test_only_lines_in_sight_that_changed_are_drawn_again() -> None:
         many = rows((f"{number:02}" for number in range(50)), 1)
         shown.show_rows(many)
         await pilot.pause()
-        shown.parts, shown.whole = (), 0
+        shown.forget()
         shown.show_rows(dict(many))
         assert (shown.lines, shown.whole) == (0, 0)
         shown.show_rows(many | rows(["03"], 2))
@@ -171,13 +174,13 @@ async def test_of_a_line_only_the_columns_are_drawn_again_that_look_otherwise() 
         many = rows("abcdef", 1)
         shown.show_rows(many)
         await pilot.pause()
-        shown.parts, shown.whole = (), 0
+        shown.forget()
         shown.show_rows(many | rows("bc", 2) | rows("e", 3))
         count = len(" NAME     ") + len(" WORDS ")
         assert shown.parts == (Region(count, 2, 7, 2), Region(count, 5, 7, 1))
-        shown.parts = ()
+        shown.forget()
         shown.show_rows(many | {name: (Cell(name), Cell(""), Cell("2", value=2.4)) for name in "bc"} | rows("e", 3))
-        assert (shown.parts, shown.whole) == ((), 0), "it looks the same"
+        assert not shown.parts and not shown.whole, "it looks the same"
 
 
 async def test_whatever_changes_is_drawn_again() -> None:
@@ -204,7 +207,8 @@ async def test_whatever_changes_is_drawn_again() -> None:
         for _ in range(40):
             await pilot.press("j")
             await pilot.pause()
-            before, shown.parts, shown.whole = looks(shown), (), 0
+            before = looks(shown)
+            shown.forget()
             shown.show_rows(some())
             after = looks(shown)
             changed = {(x, y) for y, line in enumerate(after) for x, mark in enumerate(line) if mark != before[y][x]}
@@ -223,7 +227,7 @@ async def test_a_change_of_tone_alone_is_drawn() -> None:
     async with table() as (shown, pilot):
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1"))})
         await pilot.pause()
-        shown.parts = ()
+        shown.forget()
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1", Tone.WARN))})
         assert shown.lines == 1
 
