@@ -167,7 +167,7 @@ class Tau2App(App[None], inherit_bindings=False):
             self._unsubscribe = self._ops.store.subscribe(self._saw)
             if self._ops.snapshot != Snapshot():
                 self._saw(self._ops.snapshot)  # it was looked at before there was a screen
-            elif not self._commands:
+            if self._ops.snapshot.run.value is None and not self._commands:
                 self._recall(self._ops)
             self._observe(self._ops)
         if self._commands:

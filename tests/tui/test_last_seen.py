@@ -83,6 +83,17 @@ async def test_until_the_first_answer_it_is_shown_as_it_was_seen_last_and_called
         await until(pilot, lambda: not ops.store.recalled)
 
 
+async def test_a_queue_that_answers_before_the_run_does_is_no_reason_to_show_nothing() -> None:
+    cluster = fleet()
+    await seen_before(cluster)
+    ops, shell = slow_ops(cluster)
+    await ops.refresh("jobs", 0.0)  # as the command does before there is a screen
+    async with opened(ops) as (_, pilot):
+        await shows(pilot, "STALE 2h00m ago", "ready?", "jobs 0s")
+        shell.let.set()
+        await shows(pilot, "R Relaunch")
+
+
 async def test_nothing_is_changed_by_what_an_earlier_session_saw() -> None:
     cluster = fleet()
     await seen_before(cluster)
