@@ -88,7 +88,12 @@ def recorded_run(directory: Path, replicas: int) -> Path:
     show_queue(directory, config, "one")
     file = directory / "config.toml"
     experts = {name: expert.model_dump(exclude_defaults=True, mode="json") for name, expert in config.experts.items()}
-    settings = {"run": {"directory": str(directory / "runs")}, "poll": {"run_s": 1.0}, "experts": experts}
+    settings = {
+        "run": {"directory": str(directory / "runs")},
+        "poll": {"run_s": 1.0},
+        "cluster": {"python": sys.executable},
+        "experts": experts,
+    }
     file.write_text(tomlkit.dumps(settings))
     return file
 
