@@ -19,6 +19,8 @@ class Store:
 
     def __init__(self) -> None:
         self.latest = Snapshot()
+        self.recalled = False
+        """Whether the run is as an earlier session saw it, and was not read since: to be shown, no more."""
         self._memory: deque[tuple[float, Snapshot]] = deque(maxlen=MEMORY)
         self._listeners: list[Listener] = []
 
@@ -26,8 +28,23 @@ class Store:
         """A queue was read; `began` is when the read started."""
         self._show(replace(self.latest, jobs=Reading(jobs, began)), began)
 
+    def recall(self, run: RunState, at: float, why: str) -> None:
+        """Show what an earlier session saw of the run, until it is read; `why` says so. Nothing if it was read."""
+        if self.latest.run.value is None:
+            self.recalled = True
+            seen = self.latest.run
+            self.latest = replace(self.latest, run=replace(seen, value=run, at=at, error=seen.error or why))
+            self._tell()
+
+    @property
+    def live(self) -> Snapshot:
+        """The latest without what is only recalled: what may be decided by."""
+        latest = self.latest
+        return replace(latest, run=replace(latest.run, value=None, at=None)) if self.recalled else latest
+
     def put_run(self, run: RunState, began: float) -> None:
         """A run directory was read."""
+        self.recalled = False
         self._show(replace(self.latest, run=Reading(run, began)), began)
 
     def fail(self, part: Literal["jobs", "run"], error: str, at: float) -> None:
@@ -59,7 +76,7 @@ class Store:
 
     def _show(self, snapshot: Snapshot, at: float) -> None:
         self.latest = snapshot
-        self._memory.append((at, _without_fleet(snapshot)))
+        self._memory.append((at, _without_fleet(self.live)))
         self._tell()
 
     def _tell(self) -> None:

@@ -1945,8 +1945,8 @@ def main(argv: Optional[List[str]] = None) -> int:
     else:
         live = own_jobs() if arguments.live is None else arguments.live
         report = gpu_state(live) if arguments.word == "gpus" else clean(live, arguments.only)
-    json.dump(report, sys.stdout)
-    print()
+    # In one write: with PYTHONUNBUFFERED, as in many images, json.dump makes thousands, and wakes the reader for each.
+    sys.stdout.write(json.dumps(report) + "\n")
     return 0
 
 

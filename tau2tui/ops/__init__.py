@@ -59,7 +59,7 @@ class Ops(Sight):
             config=self.config,
             run_id=self.run.run_id,
             run_dir=directory,
-            snapshot=self.snapshot,
+            snapshot=self.store.live,
             scheduler=self.scheduler,
             files=self._files(command),
             driver_argv=(*spawn, str(directory / layout.EVAL_OUT), "--", *self._driver()),
@@ -98,12 +98,21 @@ class Ops(Sight):
         files = launch_files(self.config, self.run.path, datetime.now().astimezone(), script)
         return (*files, WriteFile(str(self.run.path.parent / LATEST), self.run.run_id))
 
+    @property
+    def awaits_first_answer(self) -> bool:
+        """Whether what is shown was seen before, and nothing is known yet, not even that the run cannot be read."""
+        return self.store.recalled and self.snapshot.run.failed_at is None
+
     def refuse_if_read_only(self) -> None:
         """Raise Refused if nothing must be changed: before somebody is asked to agree to something."""
         if self.read_only:
             raise Refused("read-only: nothing was changed", "start without --read-only, or switch it off: `:read-only`")
         if self.looks_back_to:
             raise Refused(f"you look at {self.looks_back_to}, not at now: nothing was changed", "back to now: `:now`")
+        if self.awaits_first_answer:
+            raise Refused(
+                "what is shown was seen before this was opened: nothing was changed", "wait for the first answer"
+            )
 
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.

@@ -35,6 +35,8 @@ class Action:
     """What `:` wants behind it, which becomes the method's only argument."""
     key_display: str | None = None
     priority: bool = False
+    shown_then: bool = False
+    """Whether the line at the bottom names it while the fleet is shown as of another moment."""
     moves: bool = False
     """Only moves the cursor or what is in sight: nothing for a menu."""
 
@@ -76,7 +78,9 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("app.reader", "", "reader", "Reader", "One pane of plain lines, for screen readers, or all panes again"),
         Action("app.goto", "", "goto", "Go to", "Put the cursor on the row of that name", takes="NAME"),
         Action("app.at", "", "at", "As of", "The fleet as it was sampled then: 03:10, 30m", takes="TIME"),
-        Action("app.now", "full_stop", "to_now", "Now", "The fleet as it is now again", key_display="."),
+        Action(
+            "app.now", "full_stop", "to_now", "Now", "The fleet as it is now again", key_display=".", shown_then=True
+        ),
         Action("app.back", "minus", "last_view", "Last screen", "Back to the screen that was open before"),
         Action("app.refresh", "r,ctrl+r", "look", "Refresh", "Look again now"),
         Action("app.read-only", "", "read_only", "Read-only", "Refuse, or allow again, all that changes something"),
@@ -129,8 +133,18 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("replica.job-shell", "S", "job_shell", "Shell in the job", "The same as a step in its job (srun)"),
         Action("replica.job", "J", "jump", "Its job", "Go to the job that it runs in"),
         Action("replica.uses", "U", "uses", "Who uses it", "Go to the simulations that wait for it"),
-        Action("fleet.earlier", "less_than_sign", "step(-1)", "Earlier", "As of its sample before", word="history"),
-        Action("fleet.later", "greater_than_sign", "step(1)", "Later", "As of its next sample, up to now"),
+        Action(
+            "fleet.earlier",
+            "less_than_sign",
+            "step(-1)",
+            "Earlier",
+            "As of its sample before",
+            word="history",
+            shown_then=True,
+        ),
+        Action(
+            "fleet.later", "greater_than_sign", "step(1)", "Later", "As of its next sample, up to now", shown_then=True
+        ),
         Action(
             "fleet.much-earlier",
             "left_parenthesis",

@@ -37,6 +37,7 @@ from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
 from tau2tui.tui.format import printable, probed_words, use_ascii, uses_ascii
 from tau2tui.tui.hang_up import end_with_terminal
+from tau2tui.tui.last_seen import LastSeen
 from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
 from tau2tui.tui.messages import (
     Asked,
@@ -72,6 +73,11 @@ from tau2tui.tui.windows import open_window
 CLOCK_S = 1.0
 PROVE_S, PROVE_TIMEOUT_S = 1.0, 5.0
 """Between two scrapes of a server that is proved on demand, and for one request to it."""
+KEEP_EVERY_S = 60.0
+"""How often what is seen is kept for the next time."""
+RECALL_AFTER_S = 0.3
+"""A first answer that comes sooner is not preceded by an old one: the screen would only flicker."""
+RECALLED = "being read; this is how it was seen last"
 TWICE_S = 2.0
 """A second ctrl+c within this closes at once."""
 
@@ -108,6 +114,9 @@ class Tau2App(App[None], inherit_bindings=False):
     moment: reactive[datetime | None] = reactive(None, repaint=False)
     """As of when the fleet is shown, by local time; None: now. While it is not now, nothing can be changed."""
 
+    recalled: reactive[bool] = reactive(False, repaint=False)
+    """Whether what is shown was seen by an earlier session, and is still to be read; nothing can be changed then."""
+
     def __init__(
         self,
         ops: Ops | None,
@@ -135,13 +144,14 @@ class Tau2App(App[None], inherit_bindings=False):
         self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
         self._framed = Screens(ops, logs, title)
         self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
-        self._interrupted_at = float("-inf")
+        self._interrupted_at = self._ticked_at = self._kept_at = float("-inf")
         self.crash_file: Path | None = None
         """Where a bug that ended the app is described."""
         self._inbox, self._watcher = Inbox(), Watcher()
         self._window = self._webhook_trouble = ""
         self._unsubscribe: Callable[[], None] = lambda: None
         self._session = SessionFile(ops.run.run_id if ops else title)
+        self._last_seen = LastSeen(ops.config.cluster.login, str(ops.run.path)) if ops else None
         self._kept_looks: dict[str, TableLook] = {}
         """How screens are to be arranged when they are opened first."""
         self._views: list[str] = []
@@ -153,13 +163,15 @@ class Tau2App(App[None], inherit_bindings=False):
         if not self.is_headless:
             end_with_terminal()
         self._tick()
-        self.set_interval(CLOCK_S, self._tick)
+        self.set_interval(CLOCK_S, self._go_on)
         await self._restore()
         if self._ops is not None:
             self._unsubscribe = self._ops.store.subscribe(self._saw)
             self._ops.login.answer = self._answer_login
             if self._ops.snapshot != Snapshot():
                 self._saw(self._ops.snapshot)  # it was looked at before there was a screen
+            if self._ops.snapshot.run.value is None and not self._commands:
+                self._recall(self._ops)
             self._observe(self._ops)
         if self._commands:
             self._ask_all(self._commands)
@@ -200,13 +212,38 @@ class Tau2App(App[None], inherit_bindings=False):
             raise
         return text
 
+    @work(group="recall")
+    async def _recall(self, ops: Ops) -> None:
+        """If nothing is known soon, show what was seen last: a login node can take long for its first answer."""
+        assert self._last_seen is not None
+        soon = asyncio.create_task(asyncio.sleep(RECALL_AFTER_S))
+        kept = await asyncio.to_thread(self._last_seen.read)
+        await soon
+        if kept is not None:
+            ops.store.recall(kept.run, kept.at, RECALLED)
+
+    @work(group="keep", exclusive=True)
+    async def _keep(self, ops: Ops) -> None:
+        """For the next time that the run is opened."""
+        seen = ops.store.live.run
+        if self._last_seen is not None and seen.value is not None and seen.at is not None:
+            await asyncio.to_thread(self._last_seen.write, seen.value, seen.at)
+
     def _saw(self, snapshot: Snapshot) -> None:
         if not self.is_running:
             return
         self._tick()
         self.snapshot = snapshot
-        if self._ops is not None:
-            self._tell_news(self._ops)
+        ops = self._ops
+        if ops is None:
+            return
+        self.recalled = ops.awaits_first_answer
+        if ops.store.recalled:
+            return  # what an earlier session saw is no news
+        self._tell_news(ops)
+        if snapshot.run.value is not None and ops.clock() - self._kept_at >= KEEP_EVERY_S:
+            self._kept_at = ops.clock()
+            self._keep(ops)
 
     def _tell_news(self, ops: Ops) -> None:
         """Into the inbox, and what is loud also to where the operator may be looking."""
@@ -243,6 +280,11 @@ class Tau2App(App[None], inherit_bindings=False):
             self.crash_file = write_crash(error, "\n".join(plain_lines(self.screen)))
         super()._handle_exception(error)
 
+    @property
+    def acts_are_off(self) -> bool:
+        """Whether all that changes something would be refused."""
+        return self.read_only or self.moment is not None or self.recalled
+
     async def on_unmount(self) -> None:
         self._unsubscribe()  # whoever opened the run may go on with it, such as to stop it
         if self._ops is not None:
@@ -258,10 +300,16 @@ class Tau2App(App[None], inherit_bindings=False):
     def _tell(self, activity: tuple[str, ...]) -> None:
         self.activity = activity
 
-    def _tick(self) -> None:
-        self.now = self._ops.clock() if self._ops is not None else time.time()
+    def _go_on(self) -> None:
+        """Once a second; a look that came less than a second ago has moved the clock, and two would draw it twice."""
+        if time.monotonic() - self._ticked_at >= CLOCK_S:
+            self._tick()
         if self._views:
             self._session.write(self._look())
+
+    def _tick(self) -> None:
+        self._ticked_at = time.monotonic()
+        self.now = self._ops.clock() if self._ops is not None else time.time()
 
     # keys
 

@@ -64,7 +64,7 @@ class SessionFile:
             return
         self._written = look
         with suppress(OSError):  # a full home directory must not end anything
-            _write_privately(self.path, json.dumps(asdict(look)))
+            write_privately(self.path, json.dumps(asdict(look)))
 
 
 def write_crash(error: BaseException, shown: str) -> Path | None:
@@ -74,7 +74,7 @@ def write_crash(error: BaseException, shown: str) -> Path | None:
     words = "".join(traceback.format_exception(error))
     head = f"tau2tui {__version__}, Python {platform.python_version()}, TERM={os.environ.get('TERM', '')}\n"
     try:
-        _write_privately(path, f"{head}\n{words}\nThe screen:\n{shown}\n")
+        write_privately(path, f"{head}\n{words}\nThe screen:\n{shown}\n")
         for old in sorted(directory.glob("*.txt"))[:-_KEPT_CRASHES]:
             old.unlink(missing_ok=True)
     except OSError:
@@ -88,7 +88,8 @@ def _table_look(data: Mapping[str, Any]) -> TableLook:
     return TableLook(marks=marks, zoomed=data.get("zoomed") is True, **words)
 
 
-def _write_privately(path: Path, words: str) -> None:
+def write_privately(path: Path, words: str) -> None:
+    """Write a file that only the user can read, at once or not at all. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent)
     try:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from tests.bench import (
     diagnosis,
@@ -31,10 +34,17 @@ from tests.bench import (
 
 
 def main() -> None:
-    """Run one of the benches."""
+    """Run one of the benches. One that is ended takes along what it has started, and its files."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _end)
     with tempfile.TemporaryDirectory() as directory:
         for line in measured(_arguments(), Path(directory)):
             print(line, flush=True)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # what is being ended is not left half way
+    sys.exit(128 + number)
 
 
 def _arguments() -> argparse.Namespace:

@@ -80,8 +80,18 @@ class PseudoTerminal:
     @property
     def cpu_s(self) -> float:
         """CPU time of the program itself, without that of what it started."""
+        user, system, *_ = self._times_s()
+        return user + system
+
+    @property
+    def others_cpu_s(self) -> float:
+        """CPU time of what it started and saw end."""
+        _, _, user, system = self._times_s()
+        return user + system
+
+    def _times_s(self) -> tuple[float, ...]:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_S
+        return tuple(int(field) / _TICKS_S for field in fields[11:15])
 
     @property
     def loop_cpu_ms(self) -> float:

@@ -32,8 +32,8 @@ KEY_HEAD = """\
 | key to paint | p50 ms | p95 ms | longest | CPU ms for each |
 |---|--:|--:|--:|--:|"""
 IDLE_HEAD = """\
-| idle, {seconds:.0f} s | % of a core |
-|---|--:|"""
+| idle, {seconds:.0f} s | % of a core | of what it runs | kB/s to the terminal |
+|---|--:|--:|--:|"""
 MEMORY_HEAD = """\
 | refreshes of {replicas} replicas, one every {every_ms:.0f} ms | MiB |
 |--:|--:|"""
@@ -88,7 +88,12 @@ def recorded_run(directory: Path, replicas: int) -> Path:
     show_queue(directory, config, "one")
     file = directory / "config.toml"
     experts = {name: expert.model_dump(exclude_defaults=True, mode="json") for name, expert in config.experts.items()}
-    settings = {"run": {"directory": str(directory / "runs")}, "poll": {"run_s": 1.0}, "experts": experts}
+    settings = {
+        "run": {"directory": str(directory / "runs")},
+        "poll": {"run_s": 1.0},
+        "cluster": {"python": sys.executable},
+        "experts": experts,
+    }
     file.write_text(tomlkit.dumps(settings))
     return file
 
@@ -193,24 +198,34 @@ def _tables(rows: int) -> Iterator[str]:
 
 
 def idle(directory: Path, seconds: float) -> Iterator[str]:
-    """CPU time of the process with 24 replicas that are looked at every second, nobody typing."""
+    """CPU time of the process with 24 replicas that are looked at every second, nobody typing.
+
+    "On a recorded run" is the real command with the real shell, and beside it what its looks cost in other processes.
+    """
     yield IDLE_HEAD.format(seconds=seconds)
+    place = directory / "idle"
+    place.mkdir()
+    command = [str(Path(sys.executable).with_name("tau2tui")), "--read-only", "-c", str(recorded_run(place, 24))]
     tried = {
-        "ours, nothing changes": ["memory", "--replicas", "24", "--change", "none"],
-        "ours, every tenth replica changes each second": ["memory", "--replicas", "24"],
-        "ours, all change each second": ["memory", "--replicas", "24", "--change", "all"],
-        "DataTable, every tenth replica changes each second": ["data-table", "--replicas", "24"],
-        "ours, 512 replicas, every tenth changes": ["memory", "--replicas", "512"],
-        "DataTable, 512 replicas, every tenth changes": ["data-table", "--replicas", "512"],
-        "a trivial Textual app": ["trivial"],
+        "ours, nothing changes": program("memory", "--replicas", "24", "--change", "none"),
+        "ours, every tenth replica changes each second": program("memory", "--replicas", "24"),
+        "ours, all change each second": program("memory", "--replicas", "24", "--change", "all"),
+        "`tau2tui` on a recorded run": command,
+        "DataTable, every tenth replica changes each second": program("data-table", "--replicas", "24"),
+        "ours, 512 replicas, every tenth changes": program("memory", "--replicas", "512"),
+        "DataTable, 512 replicas, every tenth changes": program("data-table", "--replicas", "512"),
+        "a trivial Textual app": program("trivial"),
     }
-    for name, words in tried.items():
-        with PseudoTerminal(program(*words), environment(directory)) as terminal:
+    for name, argv in tried.items():
+        with PseudoTerminal(argv, environment(place)) as terminal:
             terminal.wait_for(b"ready")
             terminal.read_for(3.0)
-            before = terminal.cpu_s
+            terminal.drawn = b""
+            before_s, others_before_s = terminal.cpu_s, terminal.others_cpu_s
             terminal.read_for(seconds)
-            yield f"| {name} | {100 * (terminal.cpu_s - before) / seconds:.1f} |"
+            own, others = terminal.cpu_s - before_s, terminal.others_cpu_s - others_before_s
+            kb_s = len(terminal.drawn) / seconds / 1000
+            yield f"| {name} | {100 * own / seconds:.1f} | {100 * others / seconds:.1f} | {kb_s:.1f} |"
 
 
 def memory(directory: Path, refreshes: int) -> Iterator[str]:

@@ -10,11 +10,16 @@ from pathlib import Path
 from textual.app import App, ComposeResult
 from textual.widgets import DataTable, Footer, Static
 
+from tau2tui.tui.hang_up import end_with_terminal
+
 WATCH_S = 0.01
 
 
 class Trivial(App[None]):
     """The least that Textual can show."""
+
+    def on_mount(self) -> None:
+        end_with_terminal()
 
     def compose(self) -> ComposeResult:
         yield Static("● ready")
@@ -42,6 +47,7 @@ class TextualTable(App[None]):
     async def on_mount(self) -> None:
         from tau2tui.tui.widgets import fleet_table, job_table
 
+        end_with_terminal()
         columns = job_table.COLUMNS if self._jobs else fleet_table.COLUMNS
         self.query_one(DataTable).add_columns(*((column.title, column.title) for column in columns))
         self._titles = [column.title for column in columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tau2tui.core.model import RunState, Snapshot, TimeLeft
+from tau2tui.core.model import Reading, RunState, Snapshot, TimeLeft
 from tau2tui.core.store import Store
 from tests.sample import make_job
 
@@ -31,6 +31,27 @@ def test_the_memory_leaves_gaps_as_gaps() -> None:
     store.put_jobs((make_job(),), 1.0)
     store.put_run(RunState(clock=5.0), 2.0)
     assert store.series(lambda snapshot: snapshot.run.value.clock if snapshot.run.value else None) == [(2.0, 5.0)]
+
+
+def test_what_is_recalled_is_shown_until_the_run_is_read_and_decides_nothing() -> None:
+    store = Store()
+    store.recall(RunState(clock=5.0), 5.0, "seen last")
+    assert store.latest.run == Reading(RunState(clock=5.0), 5.0, "seen last")
+    assert store.live == Snapshot(run=Reading(error="seen last"))
+    store.fail("run", "no answer", 20.0)
+    assert store.latest.run == Reading(RunState(clock=5.0), 5.0, "no answer", 20.0)
+    assert store.since(0.0) is None, "no rate is made of it"
+    store.put_run(RunState(clock=21.0), 21.0)
+    assert store.live is store.latest and store.latest.run == Reading(RunState(clock=21.0), 21.0)
+    store.recall(RunState(clock=5.0), 5.0, "too late")
+    assert store.latest.run.value == RunState(clock=21.0)
+
+
+def test_what_is_recalled_after_a_failed_read_keeps_its_reason() -> None:
+    store = Store()
+    store.fail("run", "no answer", 20.0)
+    store.recall(RunState(clock=5.0), 5.0, "seen last")
+    assert store.latest.run == Reading(RunState(clock=5.0), 5.0, "no answer", 20.0)
 
 
 def test_an_estimate_is_told_of_when_it_changes_and_is_nothing_new_that_was_seen() -> None:

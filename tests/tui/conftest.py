@@ -28,4 +28,5 @@ def greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def own_state(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No test finds a screen as another one left it, and none writes into the home of whoever runs it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("TMUX", raising=False)

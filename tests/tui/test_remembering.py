@@ -27,7 +27,7 @@ async def test_filter_order_marks_cursor_and_screen_come_back() -> None:
         await pilot.press("colon", *"sort-by -port", "enter")
         await pilot.press("k", "k", "space", "z", "8")
         await until(pilot, lambda: app.current_mode == "sources")
-        app._tick()
+        app._go_on()
     async with run_on(make_ops(healthy())) as (app, pilot):
         assert app.current_mode == "sources"
         await pilot.press("1")

@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
 
 from tau2tui.core.command import HandOver, Launch, Relaunch, Stop
 from tau2tui.core.fleet import FleetRow
@@ -21,6 +20,7 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.kept_samples import KeptSamples, Trends
 from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, MomentShown, ProbeAsked, ShellAsked, Told
 from tau2tui.tui.screens.frame import Framed
+from tau2tui.tui.widgets.bare import BareHorizontal, BareVertical
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.replica_pane import SETTLED_S, ReplicaPane
 from tau2tui.tui.widgets.replica_strip import ReplicaStrip, detail
@@ -59,8 +59,8 @@ class FleetScreen(Framed):
         """So many samples later, or earlier, it is to be shown."""
 
     def compose_body(self) -> ComposeResult:
-        with Horizontal():
-            with Vertical(id="fleet"):
+        with BareHorizontal():
+            with BareVertical(id="fleet"):
                 yield FleetTable()
                 yield ReplicaStrip()
             yield ReplicaPane(self._ops.logs)

@@ -10,8 +10,10 @@ from functools import partial
 
 from textual import on
 from textual.app import ComposeResult
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widgets import Static
 
 from tau2tui.core.filter import FilterError
@@ -21,6 +23,7 @@ from tau2tui.tui.remembering import TableLook
 from tau2tui.tui.sources import sources
 from tau2tui.tui.summary import summarise
 from tau2tui.tui.widgets.activity_line import ActivityLine
+from tau2tui.tui.widgets.bare import alike
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.filter_line import FilterLine
 from tau2tui.tui.widgets.key_line import KeyLine
@@ -34,7 +37,7 @@ TALL = 32
 WIDTHS = [(0, "-too-narrow"), (LEAST_WIDTH, "-narrow"), (100, "-wide"), (160, "-widest")]
 HEIGHTS = [(0, "-too-short"), (LEAST_HEIGHT, "-short"), (TALL, "-tall")]
 """From so many cells on, screens have this class."""
-_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news", "moment")
+_OF_THE_APP = ("snapshot", "now", "activity", "read_only", "news", "moment", "recalled")
 """What screens follow."""
 
 
@@ -49,6 +52,8 @@ class Framed(Screen[None]):
     news: reactive[int] = reactive(0, init=False, repaint=False)
     moment: reactive[datetime | None] = reactive(None, init=False, repaint=False)
     """As of when the fleet is shown; None: now."""
+    recalled: reactive[bool] = reactive(False, init=False, repaint=False)
+    """Whether what is shown was seen by an earlier session, and is still to be read."""
     old: reactive[bool] = reactive(False, init=False, repaint=False)
     """Whether what is known of the run may no longer be true."""
 
@@ -56,6 +61,7 @@ class Framed(Screen[None]):
         super().__init__(id=view.name)
         self.view, self._views, self._run_title, self._run = view, views, title, ops
         self._was_too_small = self._knew = False
+        self._main_table: KeyedTable | None = None
         self._behind = False
         """Whether something came that it does not show yet."""
 
@@ -77,6 +83,9 @@ class Framed(Screen[None]):
     def on_mount(self) -> None:
         for name in _OF_THE_APP:
             self.watch(self.app, name, partial(setattr, self, name))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        return alike(super().render_lines, crop)  # everything that is seen is shown by its parts
 
     def compose_body(self) -> ComposeResult:
         """What lies between the tabs and the keys."""
@@ -139,6 +148,9 @@ class Framed(Screen[None]):
         self._behind = True
         self._bring_up_to_date()
 
+    def watch_recalled(self) -> None:
+        self.refresh_bindings()
+
     def watch_news(self) -> None:
         self._note()
 
@@ -148,8 +160,10 @@ class Framed(Screen[None]):
 
     @property
     def main_table(self) -> KeyedTable | None:
-        """The table that `:goto` and a restored session are about."""
-        return next(iter(self.query(KeyedTable)), None)
+        """The table that `:goto` and a restored session are about: the first, looked for until there is one."""
+        if self._main_table is None or not self._main_table.is_attached:
+            self._main_table = next(iter(self.query(KeyedTable)), None)
+        return self._main_table
 
     def look(self) -> TableLook:
         """How the screen is arranged, to be kept."""
@@ -185,7 +199,8 @@ class Framed(Screen[None]):
 
     def know_both(self) -> bool:
         """Whether queue and run directory had been read when this was asked last: only then is what changed news."""
-        knew, self._knew = self._knew, None not in (self.snapshot.jobs.at, self.snapshot.run.at)
+        read = self._run is None or not self._run.store.recalled
+        knew, self._knew = self._knew, read and None not in (self.snapshot.jobs.at, self.snapshot.run.at)
         return knew
 
     def _summarise(self) -> None:

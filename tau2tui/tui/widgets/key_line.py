@@ -12,6 +12,7 @@ from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tau2tui.tui.actions import BY_ID
 from tau2tui.tui.format import STYLES, Tone, printable
 
 Key = tuple[str, str, str, bool]
@@ -19,7 +20,7 @@ Key = tuple[str, str, str, bool]
 
 
 class KeyLine(Widget):
-    """A click on a key presses it; those that do nothing now are dim."""
+    """A click on a key presses it; those that do nothing now are dim, and what would be refused is not named."""
 
     ALLOW_SELECT = False
 
@@ -31,9 +32,13 @@ class KeyLine(Widget):
     def _look(self, screen: Screen[Any]) -> None:
         if screen is not self.screen or not self.app.app_focus:
             return
+        acts_are_off, then = (bool(getattr(self.app, name, None)) for name in ("acts_are_off", "moment"))
         shown: dict[str, Key] = {}  # of several keys for one act the first
         for _, binding, enabled, _ in screen.active_bindings.values():
-            if binding.show and binding.action not in shown:
+            act = BY_ID.get(binding.id or "")
+            named = binding.show or (then and act is not None and act.shown_then)
+            refused = acts_are_off and act is not None and act.changes
+            if named and not refused and binding.action not in shown:
                 words = self.app.get_key_display(binding), binding.description
                 shown[binding.action] = (binding.key, *words, enabled)
         self.keys = tuple(shown.values())

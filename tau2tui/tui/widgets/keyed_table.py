@@ -6,7 +6,7 @@ are drawn, and only those that differ are drawn again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -122,6 +122,8 @@ class KeyedTable(Scrolled, can_focus=True):
         self._flashed: set[tuple[str, int]] = set()
         """Cells that changed a moment ago, by row and column."""
         self._expected: tuple[str, tuple[str, ...]] = ("", ())
+        self._made_styles: dict[tuple[Tone, bool, bool], Style] = {}
+        """Styles that this drawing has needed so far: by tone, whether under the cursor, whether flashed."""
 
     # what it holds
 
@@ -217,7 +219,7 @@ class KeyedTable(Scrolled, can_focus=True):
         self._measure(changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
-            self._redraw(changed)
+            self._redraw(changed, self._different(before, changed))
         else:
             self._show(shown)
         if any(self._expected):
@@ -241,7 +243,7 @@ class KeyedTable(Scrolled, can_focus=True):
 
     def _calm(self, flashed: set[tuple[str, int]]) -> None:
         self._flashed -= flashed
-        self._redraw([key for key, _ in flashed])
+        self._redraw([key for key, _ in flashed], {index for _, index in flashed})
 
     def _forget(self, before: Iterable[str], changed: Iterable[str]) -> None:
         """Rows that changed, or are not there any more, say something else than they did."""
@@ -342,24 +344,47 @@ class KeyedTable(Scrolled, can_focus=True):
 
     # drawing
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """All that is drawn at once has the same styles: Textual works them out anew whenever they are asked for."""
+        self._made_styles.clear()
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
         if y < HEADER_LINES:
             return self._header(width)
         row = self.scroll_offset.y + y - HEADER_LINES
         if row >= len(self._shown):
-            return Strip.blank(width, self.rich_style)
-        key = self._shown[row]
-        cells, base = self._rows[key], self.rich_style
-        over = self.get_component_rich_style("table--cursor", partial=True) if row == self.cursor_row else None
-        segments = []
+            return Strip.blank(width, self._style(Tone.PLAIN))
+        key, under = self._shown[row], row == self.cursor_row
+        cells, marked = self._rows[key], key in self.marks
+        runs: list[tuple[list[str], Style]] = []  # cells side by side that look alike are drawn as one
+        drawn = 0
         for place, (index, column_width) in enumerate(self._layout):
-            style = base + STYLES[cells[index].tone]
-            style = style + over if over else style
-            style = style + _FLASH if (key, index) in self._flashed else style
-            gutter = "*" if place == 0 and key in self.marks else " "
-            segments.append(Segment(f"{gutter}{self._words(cells, index, column_width)} ", style))
-        return Strip(segments).adjust_cell_length(width, base + over if over else base)
+            style = self._style(cells[index].tone, under, flashed=(key, index) in self._flashed)
+            gutter = "*" if place == 0 and marked else " "
+            words = f"{gutter}{self._words(cells, index, column_width)} "
+            drawn += column_width + 2 * _PADDING
+            if runs and runs[-1][1] is style:
+                runs[-1][0].append(words)
+            else:
+                runs.append(([words], style))
+        segments = [Segment("".join(words), style) for words, style in runs]
+        return Strip(segments, drawn).adjust_cell_length(width, self._style(Tone.PLAIN, under))
+
+    def _style(self, tone: Tone, under_cursor: bool = False, *, flashed: bool = False) -> Style:
+        """The style of a cell, made once for each drawing."""
+        wanted = (tone, under_cursor, flashed)
+        style = self._made_styles.get(wanted)
+        if style is None:
+            if flashed:
+                style = self._style(tone, under_cursor) + _FLASH
+            elif under_cursor:
+                style = self._style(tone) + self.get_component_rich_style("table--cursor", partial=True)
+            else:
+                style = (self.rich_style if tone is Tone.PLAIN else self._style(Tone.PLAIN)) + STYLES[tone]
+            self._made_styles[wanted] = style
+        return style
 
     def _header(self, width: int) -> Strip:
         style = self.rich_style + self.get_component_rich_style("table--header", partial=True)
@@ -389,13 +414,33 @@ class KeyedTable(Scrolled, can_focus=True):
         fill = " " * (width - length)
         return fill + words if column.right else words + fill
 
-    def _redraw(self, keys: Sequence[str]) -> None:
-        """Draw the lines of these rows again, as far as they are in sight."""
+    def _different(self, before: Mapping[str, Sequence[Cell]], keys: Iterable[str]) -> set[int]:
+        """The columns in which these rows look otherwise than before."""
+        return {
+            index
+            for key in keys
+            for index, (was, now) in enumerate(zip(before[key], self._rows[key], strict=True))
+            if was is not now and (was.text != now.text or was.tone is not now.tone)
+        }
+
+    def _redraw(self, keys: Iterable[str], columns: Collection[int]) -> None:
+        """Draw these rows again, as far as they are in sight, from the first of these columns to the last."""
+        ends = [0]
+        for _, width in self._layout:
+            ends.append(ends[-1] + width + 2 * _PADDING)
+        places = [place for place, (index, _) in enumerate(self._layout) if index in columns]
+        if not places:
+            return
+        left, right = ends[places[0]], ends[places[-1] + 1]
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
-        changed = set(keys)
-        for row in range(top, min(top + height, len(self._shown))):
-            if self._shown[row] in changed:
-                self._redraw_row(row)
+        changed, start = set(keys), -1
+        last = min(top + height - HEADER_LINES, len(self._shown))
+        for row in range(top, last + 1):
+            if row < last and self._shown[row] in changed:
+                start = row if start < 0 else start
+            elif start >= 0:
+                self.refresh(Region(left, start - top + HEADER_LINES, right - left, row - start))
+                start = -1
 
     def _redraw_row(self, row: int) -> None:
         self.refresh_line(row + HEADER_LINES)

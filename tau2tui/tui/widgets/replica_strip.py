@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Group
+from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
@@ -23,23 +24,23 @@ _ROOM_TO_WRAP = 5
 class ReplicaStrip(Widget):
     """Full names and full reasons; in a low terminal each takes one line, and the screen's edge ends it."""
 
-    row: reactive[FleetRow | None] = reactive(None)
+    row: reactive[FleetRow | None] = reactive(None, repaint=False)
     old: reactive[bool] = reactive(False)
     """Whether what is known of it may no longer be true."""
     trends: reactive[Trends | None] = reactive(None)
     """Its last hour, if that was sampled."""
 
+    def watch_row(self, before: FleetRow | None, row: FleetRow | None) -> None:
+        """Its load changes with every look, and is not what is said here."""
+        trends_come_or_go = (before and before.replica) != (row and row.replica)
+        if trends_come_or_go or _lines(before, old=self.old) != _lines(row, old=self.old):
+            self.refresh()
+
     def render(self) -> Group:
         row = self.row
         if row is None:
             return Group()
-        glyph, tone = STANDINGS[row.standing]
-        was = ("last seen ", Tone.DOUBT) if self.old else ""
-        head = text((row.replica, Tone.STRONG), "  ", was, (f"{glyph} {row.standing}", tone), "  ", _why(row))
-        where = text(("where    ", Tone.MUTED), _where(row))
-        lines = [head, where] if row.past else [head, text(("affects  ", Tone.MUTED), _affects(row)), where]
-        if remedy := _remedy(row):
-            lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
+        head, *_ = lines = _lines(row, old=self.old)
         trends = self.trends if self.trends is not None and self.trends.replica == row.replica else None
         over_time = trend_rows(trends, self.content_size.width) if trends else []
         if self.size.height < _ROOM_TO_WRAP:
@@ -48,6 +49,20 @@ class ReplicaStrip(Widget):
         for line in lines:
             line.no_wrap = False
         return Group(*lines, *over_time)
+
+
+def _lines(row: FleetRow | None, *, old: bool) -> list[Text]:
+    """What is said of a row, without its last hour."""
+    if row is None:
+        return []
+    glyph, tone = STANDINGS[row.standing]
+    was = ("last seen ", Tone.DOUBT) if old else ""
+    head = text((row.replica, Tone.STRONG), "  ", was, (f"{glyph} {row.standing}", tone), "  ", _why(row))
+    where = text(("where    ", Tone.MUTED), _where(row))
+    lines = [head, where] if row.past else [head, text(("affects  ", Tone.MUTED), _affects(row)), where]
+    if remedy := _remedy(row):
+        lines.insert(1, text(("remedy   ", Tone.MUTED), remedy))
+    return lines
 
 
 def detail(row: FleetRow) -> list[tuple[str, str]]:

@@ -113,6 +113,20 @@ async def test_nothing_is_changed_while_another_moment_is_shown(keys: str) -> No
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
 
 
+async def test_the_keys_that_are_named_while_another_moment_is_shown_are_those_that_work() -> None:
+    async with run_on(make_ops(sampled_cluster())) as (app, pilot):
+        await shows(pilot, "R Relaunch", "K Stop")
+        await pilot.press("less_than_sign")
+        await shows(pilot, "AS OF", "< Earlier", "> Later", ". Now", "l Log")
+        assert not any(words in screen_text(app) for words in ("R Relaunch", "K Stop"))
+        await pilot.press("2")
+        await shows(pilot, "FLEET AS OF", ". Now", "d Detail")
+        assert not any(words in screen_text(app) for words in ("R Submit again", "H Hand over", "K Stop"))
+        await pilot.press("full_stop", "1")
+        await shows(pilot, "R Relaunch", "K Stop")
+        assert "< Earlier" not in screen_text(app)
+
+
 async def test_what_comes_of_now_does_not_change_what_was() -> None:
     cluster = sampled_cluster()
     ops = make_ops(cluster)

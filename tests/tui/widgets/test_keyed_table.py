@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import App, ComposeResult
 from textual.geometry import Region
@@ -24,20 +26,24 @@ COLUMNS = (
 
 
 class CountingTable(KeyedTable):
-    """Counts the lines that are drawn again one by one, and the times that all of it is."""
+    """Remembers what of it is drawn again, and counts the times that all of it is."""
 
     FAULTS = "count>5"
-    lines = 0
     whole = 0
+    parts: tuple[Region, ...] = ()
 
-    def refresh_line(self, y: int) -> None:
-        self.lines += 1
-        super().refresh_line(y)
+    def forget(self) -> None:
+        self.parts, self.whole = (), 0
+
+    @property
+    def lines(self) -> int:
+        return sum(part.height for part in self.parts)
 
     def refresh(
         self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
     ) -> CountingTable:
         self.whole += not regions
+        self.parts += regions
         super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
         return self
 
@@ -153,7 +159,7 @@ async def test_only_lines_in_sight_that_changed_are_drawn_again() -> None:
         many = rows((f"{number:02}" for number in range(50)), 1)
         shown.show_rows(many)
         await pilot.pause()
-        shown.lines = shown.whole = 0
+        shown.forget()
         shown.show_rows(dict(many))
         assert (shown.lines, shown.whole) == (0, 0)
         shown.show_rows(many | rows(["03"], 2))
@@ -163,11 +169,65 @@ async def test_only_lines_in_sight_that_changed_are_drawn_again() -> None:
         assert (shown.lines, shown.whole) == (1, 0)
 
 
+async def test_of_a_line_only_the_columns_are_drawn_again_that_look_otherwise() -> None:
+    async with table() as (shown, pilot):
+        many = rows("abcdef", 1)
+        shown.show_rows(many)
+        await pilot.pause()
+        shown.forget()
+        shown.show_rows(many | rows("bc", 2) | rows("e", 3))
+        count = len(" NAME     ") + len(" WORDS ")
+        assert shown.parts == (Region(count, 2, 7, 2), Region(count, 5, 7, 1))
+        shown.forget()
+        shown.show_rows(many | {name: (Cell(name), Cell(""), Cell("2", value=2.4)) for name in "bc"} | rows("e", 3))
+        assert (shown.lines, shown.whole) == (0, 0), "it looks the same"
+
+
+async def test_whatever_changes_is_drawn_again() -> None:
+    """Each character that is another one, or another colour, lies in what is drawn again."""
+    chance = random.Random(6)
+
+    def some() -> dict[str, tuple[Cell, ...]]:
+        return {
+            name: (
+                Cell(name),
+                Cell(chance.choice(["", "é", "words", "日本", "longer words than there is room for in it " * 2])),
+                Cell(str(chance.randrange(3)), chance.choice([Tone.PLAIN, Tone.WARN])),
+            )
+            for name in "abcdefghij"
+        }
+
+    def looks(shown: CountingTable) -> list[list[tuple[str, object]]]:
+        lines = [shown.render_line(y) for y in range(shown.size.height)]
+        return [[(mark, part.style) for part in line for mark in _by_column(part.text)] for line in lines]
+
+    async with table(width=40, height=8) as (shown, pilot):
+        shown.show_rows(some())
+        in_part = 0
+        for _ in range(40):
+            await pilot.press("j")
+            await pilot.pause()
+            before = looks(shown)
+            shown.forget()
+            shown.show_rows(some())
+            after = looks(shown)
+            changed = {(x, y) for y, line in enumerate(after) for x, mark in enumerate(line) if mark != before[y][x]}
+            assert changed
+            in_part += not shown.whole
+            assert shown.whole or all(any(part.contains(x, y) for part in shown.parts) for x, y in changed)
+        assert in_part > 20
+
+
+def _by_column(words: str) -> list[str]:
+    """The character in each column; one that takes two has an empty one behind it."""
+    return [column for mark in words for column in (mark, "")[: cell_len(mark)]]
+
+
 async def test_a_change_of_tone_alone_is_drawn() -> None:
     async with table() as (shown, pilot):
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1"))})
         await pilot.pause()
-        shown.lines = 0
+        shown.forget()
         shown.show_rows({"a": (Cell("a"), Cell(""), Cell("1", Tone.WARN))})
         assert shown.lines == 1
 
