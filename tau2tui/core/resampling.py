@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_PRIOR = 8.0
-"""The weight of the normal distribution among the errors."""
+_PRIORS = ((8.0, 0.5), (400.0, 0.5))
+"""The weight of the normal distribution among the errors: much where they look normal, little where they have another
+shape; and how likely each is beforehand."""
 _KERNEL = 0.35
 """Width of the kernel, in standard deviations, at one known error."""
 _TAIL = 1.5
@@ -58,19 +59,19 @@ class Resampled:
         self._np, self._count = np, count
         total = float(seen.weights.sum())
         self._kernel = _KERNEL * (total + 1) ** -0.2
+        seen_values, seen_weights = _thinned(np, seen.values, seen.weights)
         normal = np.array(_NORMAL)
-        long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + _PRIOR)
-        values, weights = _thinned(np, seen.values, seen.weights)
-        values = np.concatenate([values, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
-        weights = np.concatenate([weights, np.repeat([_PRIOR, long], len(_NORMAL)) / len(_NORMAL)])
+        values = np.concatenate([seen_values, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
         order = np.argsort(values, kind="stable")
-        self._values, weights = values[order], weights[order]
-        for bound in np.sort(seen.bounds):
-            beyond = self._values > bound
-            if (left := float(weights[beyond].sum())) > 0:
-                weights[beyond] *= 1 + 1 / left
+        self._values = values[order]
+        weights = [np.concatenate([seen_weights, _prior_weights(np, prior, total)]) for prior, _ in _PRIORS]
+        scores = np.array([_left_out(np, values, each, len(seen_values), self._kernel) for each in weights])
+        shares = np.array([share for _, share in _PRIORS]) * np.exp(scores - scores.max())
+        which = np.searchsorted(np.cumsum(shares / shares.sum()), (np.arange(count) + 0.5) / count)
+        which = stream.permutation(which.clip(0, len(_PRIORS) - 1))
+        bounded = np.array([_bounded(np, self._values, each[order], seen.bounds) for each in weights])
         # Gamma(w) generalises the exponential weights of the Bayesian bootstrap to observations of weight w.
-        drawn = stream.standard_gamma(np.broadcast_to(weights, (count, len(weights)))) + 1e-12
+        drawn = stream.standard_gamma(bounded[which]) + 1e-12
         cumulated = np.cumsum(drawn, axis=1)
         self._below = cumulated / cumulated[:, -1:]
         self._flat = (self._below + np.arange(count)[:, None]).ravel()
@@ -109,6 +110,34 @@ _NORMAL = [NormalDist().inv_cdf((place + 0.5) / 60) for place in range(60)]
 """The standard normal distribution, in equally likely values."""
 _MULTIPLES = [min(-math.log(((place * 23) % 60 + 0.5) / 60) / _TAIL, math.log(_LONGEST)) for place in range(60)]
 """Logarithms of a Pareto distribution likewise, in an order that has nothing to do with that of the values above."""
+
+
+def _prior_weights(np: Any, prior: float, total: float) -> Floats:
+    """Of the normal distribution and of the multiples, beside errors of that total weight."""
+    long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + prior)
+    weights: Floats = np.repeat([prior, long], len(_NORMAL)) / len(_NORMAL)
+    return weights
+
+
+def _left_out(np: Any, values: Floats, weights: Floats, seen: int, kernel: float) -> float:
+    """How well each of the first `seen` values is foretold by all others: the sum of its logarithmic densities."""
+    if not seen:
+        return 0.0
+    own = weights[:seen]
+    apart = (values[:seen, None] * math.sqrt(1 + kernel**2) - values) / kernel
+    near = np.exp(-0.5 * apart**2) * weights
+    near[np.arange(seen), np.arange(seen)] = 0.0
+    densities = (near.sum(axis=1) + 1e-12) / (weights.sum() - own)
+    return float(own @ np.log(densities))
+
+
+def _bounded(np: Any, values: Floats, weights: Floats, bounds: Floats) -> Floats:
+    """The weights of sorted values, with those of errors that lie beyond bounds given to the values beyond them."""
+    for bound in np.sort(bounds):
+        beyond = values > bound
+        if (left := float(weights[beyond].sum())) > 0:
+            weights = np.where(beyond, weights * (1 + 1 / left), weights)
+    return weights
 
 
 def _thinned(np: Any, values: Floats, weights: Floats) -> tuple[Floats, Floats]:
