@@ -6,6 +6,8 @@
   Kaplan and Meier's estimate).
 * They are smoothed with a normal kernel whose variance is taken out again (B. W. Silverman, Density Estimation, 1986,
   §6.4), and mixed with a normal distribution, some of whose units take a multiple: a Pareto tail.
+* How much of that distribution is mixed in is averaged over, weighted by how well each answer foretells every error
+  from all others (leave-one-out likelihood: J. D. F. Habbema, J. Hermans and K. van den Broek, Compstat, 1974).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int_]
 
 _PRIORS = ((8.0, 0.5), (400.0, 0.5))
 """The weight of the normal distribution among the errors: much where they look normal, little where they have another
@@ -37,8 +40,6 @@ _USUAL_SPREAD = 0.65
 """Standard deviation of the logarithm of durations in which a multiple is counted."""
 _MOST_ERRORS = 160
 """More are put together into so many, evenly over their order."""
-
-
 ERRORS_AT_ONCE = _MOST_ERRORS + 120
 """The most errors that are drawn from: those that were observed, and the two distributions they are mixed with."""
 
@@ -59,22 +60,37 @@ class Resampled:
         self._np, self._count = np, count
         total = float(seen.weights.sum())
         self._kernel = _KERNEL * (total + 1) ** -0.2
-        seen_values, seen_weights = _thinned(np, seen.values, seen.weights)
+        known, counts = _thinned(np, seen.values, seen.weights)
         normal = np.array(_NORMAL)
-        values = np.concatenate([seen_values, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
+        values = np.concatenate([known, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
+        mixed = np.array([np.concatenate([counts, _usual(np, weight, total)]) for weight, _ in _PRIORS])
+        which = self._choice(self._left_out(values, mixed, len(known)), stream)
         order = np.argsort(values, kind="stable")
         self._values = values[order]
-        weights = [np.concatenate([seen_weights, _prior_weights(np, prior, total)]) for prior, _ in _PRIORS]
-        scores = np.array([_left_out(np, values, each, len(seen_values), self._kernel) for each in weights])
-        shares = np.array([share for _, share in _PRIORS]) * np.exp(scores - scores.max())
-        which = np.searchsorted(np.cumsum(shares / shares.sum()), (np.arange(count) + 0.5) / count)
-        which = stream.permutation(which.clip(0, len(_PRIORS) - 1))
-        bounded = np.array([_bounded(np, self._values, each[order], seen.bounds) for each in weights])
+        bounded = np.array([_bounded(np, self._values, weights[order], seen.bounds) for weights in mixed])
         # Gamma(w) generalises the exponential weights of the Bayesian bootstrap to observations of weight w.
         drawn = stream.standard_gamma(bounded[which]) + 1e-12
         cumulated = np.cumsum(drawn, axis=1)
         self._below = cumulated / cumulated[:, -1:]
         self._flat = (self._below + np.arange(count)[:, None]).ravel()
+
+    def _left_out(self, values: Floats, mixed: Floats, known: int) -> Floats:
+        """Of each row of weights, how well it foretells each of the first values from all others: a log likelihood."""
+        np, own = self._np, mixed[:, :known]
+        apart = (values[:known, None] * math.sqrt(1 + self._kernel**2) - values) / self._kernel
+        near = np.exp(-0.5 * apart**2)
+        near[np.arange(known), np.arange(known)] = 0.0
+        densities = (mixed @ near.T + 1e-12) / (mixed.sum(axis=1, keepdims=True) - own)
+        scores: Floats = (own * np.log(densities)).sum(axis=1)
+        return scores
+
+    def _choice(self, scores: Floats, stream: Any) -> Integers:
+        """Which of _PRIORS holds in each replicate."""
+        np = self._np
+        shares = np.array([share for _, share in _PRIORS]) * np.exp(scores - scores.max())
+        steps = np.searchsorted(np.cumsum(shares / shares.sum()), (np.arange(self._count) + 0.5) / self._count)
+        chosen: Integers = stream.permutation(steps.clip(0, len(_PRIORS) - 1))
+        return chosen
 
     def draw(self, uniform: Any, normal: Any, shape: tuple[int, int]) -> Floats:
         """Errors of that shape, (units, replicates)."""
@@ -112,23 +128,11 @@ _MULTIPLES = [min(-math.log(((place * 23) % 60 + 0.5) / 60) / _TAIL, math.log(_L
 """Logarithms of a Pareto distribution likewise, in an order that has nothing to do with that of the values above."""
 
 
-def _prior_weights(np: Any, prior: float, total: float) -> Floats:
-    """Of the normal distribution and of the multiples, beside errors of that total weight."""
-    long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + prior)
-    weights: Floats = np.repeat([prior, long], len(_NORMAL)) / len(_NORMAL)
+def _usual(np: Any, weight: float, total: float) -> Floats:
+    """Weights of the normal distribution, of that weight, and of its multiples, beside errors of that total."""
+    long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + weight)
+    weights: Floats = np.repeat([weight, long], len(_NORMAL)) / len(_NORMAL)
     return weights
-
-
-def _left_out(np: Any, values: Floats, weights: Floats, seen: int, kernel: float) -> float:
-    """How well each of the first `seen` values is foretold by all others: the sum of its logarithmic densities."""
-    if not seen:
-        return 0.0
-    own = weights[:seen]
-    apart = (values[:seen, None] * math.sqrt(1 + kernel**2) - values) / kernel
-    near = np.exp(-0.5 * apart**2) * weights
-    near[np.arange(seen), np.arange(seen)] = 0.0
-    densities = (near.sum(axis=1) + 1e-12) / (weights.sum() - own)
-    return float(own @ np.log(densities))
 
 
 def _bounded(np: Any, values: Floats, weights: Floats, bounds: Floats) -> Floats:
