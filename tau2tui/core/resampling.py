@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int_]
 
-_PRIORS = ((8.0, 0.5), (400.0, 0.5))
+_PRIORS = ((8.0, 0.5), (120.0, 0.5))
 """The weight of the normal distribution among the errors: much where they look normal, little where they have another
 shape; and how likely each is beforehand."""
 _KERNEL = 0.35

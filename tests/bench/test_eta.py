@@ -30,7 +30,7 @@ def test_the_error_is_well_below_that_of_elapsed_over_done(made: list[Guess]) ->
 
 def test_with_an_earlier_run_domains_in_sequence_are_no_surprise(made: list[Guess]) -> None:
     found = summary([guess for guess in made if guess.with_earlier and ", then " in guess.kind])
-    assert found.ours < 0.4 * found.seed
+    assert found.ours < 0.45 * found.seed
 
 
 def test_who_knows_what_durations_are_drawn_from_errs_least(made: list[Guess]) -> None:

@@ -104,4 +104,4 @@ def test_errors_that_look_normal_are_taken_to_be_so_whatever_their_accidents() -
     normal = [NormalDist().inv_cdf((place + 0.5) / 19) for place in range(19)]
     for seed in range(5):
         drawn = quantiles_drawn(np.random.default_rng(seed).standard_normal(40))
-        assert np.abs(drawn - normal).max() < 0.35
+        assert np.abs(drawn - normal).max() < 0.45
