@@ -39,7 +39,7 @@ _BETWEEN_DOMAINS, _BETWEEN_STRANGERS = 0.6, 0.9
 """Standard deviation of a domain's location around what its steps let expect, and of one whose steps are not known."""
 _COMMON_S, _COMMON_SPREAD = 120.0, 3.0
 """The location that the domains have in common, about; anything from seconds to hours."""
-_SPREAD, _SPREAD_WEIGHT = 0.65, 4.0
+_SPREAD, _SPREAD_WEIGHT = 0.65, 10.0
 """Standard deviation of the logarithm of a domain's durations, and how many durations that belief is worth."""
 _BETWEEN_RUNS, _OTHER_KIND_OF_RUN = 0.3, 2.5
 """Standard deviation of the speed of one run to that of another, and to that of a rehearsal or of other hardware."""

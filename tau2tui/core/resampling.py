@@ -6,6 +6,8 @@
   Kaplan and Meier's estimate).
 * They are smoothed with a normal kernel whose variance is taken out again (B. W. Silverman, Density Estimation, 1986,
   §6.4), and mixed with a normal distribution, some of whose units take a multiple: a Pareto tail.
+* How much of that distribution is mixed in is averaged over, weighted by how well each answer foretells every error
+  from all others (leave-one-out likelihood: J. D. F. Habbema, J. Hermans and K. van den Broek, Compstat, 1974).
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Integers = NDArray[np.int_]
 
-_PRIOR = 8.0
-"""The weight of the normal distribution among the errors."""
+_PRIORS = ((8.0, 0.5), (120.0, 0.5))
+"""The weight of the normal distribution among the errors: much where they look normal, little where they have another
+shape; and how likely each is beforehand."""
 _KERNEL = 0.35
 """Width of the kernel, in standard deviations, at one known error."""
 _TAIL = 1.5
@@ -36,8 +40,6 @@ _USUAL_SPREAD = 0.65
 """Standard deviation of the logarithm of durations in which a multiple is counted."""
 _MOST_ERRORS = 160
 """More are put together into so many, evenly over their order."""
-
-
 ERRORS_AT_ONCE = _MOST_ERRORS + 120
 """The most errors that are drawn from: those that were observed, and the two distributions they are mixed with."""
 
@@ -58,22 +60,37 @@ class Resampled:
         self._np, self._count = np, count
         total = float(seen.weights.sum())
         self._kernel = _KERNEL * (total + 1) ** -0.2
+        known, counts = _thinned(np, seen.values, seen.weights)
         normal = np.array(_NORMAL)
-        long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + _PRIOR)
-        values, weights = _thinned(np, seen.values, seen.weights)
-        values = np.concatenate([values, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
-        weights = np.concatenate([weights, np.repeat([_PRIOR, long], len(_NORMAL)) / len(_NORMAL)])
+        values = np.concatenate([known, normal, normal + np.array(_MULTIPLES) / _USUAL_SPREAD])
+        mixed = np.array([np.concatenate([counts, _usual(np, weight, total)]) for weight, _ in _PRIORS])
+        which = self._choice(self._left_out(values, mixed, len(known)), stream)
         order = np.argsort(values, kind="stable")
-        self._values, weights = values[order], weights[order]
-        for bound in np.sort(seen.bounds):
-            beyond = self._values > bound
-            if (left := float(weights[beyond].sum())) > 0:
-                weights[beyond] *= 1 + 1 / left
+        self._values = values[order]
+        bounded = np.array([_bounded(np, self._values, weights[order], seen.bounds) for weights in mixed])
         # Gamma(w) generalises the exponential weights of the Bayesian bootstrap to observations of weight w.
-        drawn = stream.standard_gamma(np.broadcast_to(weights, (count, len(weights)))) + 1e-12
+        drawn = stream.standard_gamma(bounded[which]) + 1e-12
         cumulated = np.cumsum(drawn, axis=1)
         self._below = cumulated / cumulated[:, -1:]
         self._flat = (self._below + np.arange(count)[:, None]).ravel()
+
+    def _left_out(self, values: Floats, mixed: Floats, known: int) -> Floats:
+        """Of each row of weights, how well it foretells each of the first values from all others: a log likelihood."""
+        np, own = self._np, mixed[:, :known]
+        apart = (values[:known, None] * math.sqrt(1 + self._kernel**2) - values) / self._kernel
+        near = np.exp(-0.5 * apart**2)
+        near[np.arange(known), np.arange(known)] = 0.0
+        densities = (mixed @ near.T + 1e-12) / (mixed.sum(axis=1, keepdims=True) - own)
+        scores: Floats = (own * np.log(densities)).sum(axis=1)
+        return scores
+
+    def _choice(self, scores: Floats, stream: Any) -> Integers:
+        """Which of _PRIORS holds in each replicate."""
+        np = self._np
+        shares = np.array([share for _, share in _PRIORS]) * np.exp(scores - scores.max())
+        steps = np.searchsorted(np.cumsum(shares / shares.sum()), (np.arange(self._count) + 0.5) / self._count)
+        chosen: Integers = stream.permutation(steps.clip(0, len(_PRIORS) - 1))
+        return chosen
 
     def draw(self, uniform: Any, normal: Any, shape: tuple[int, int]) -> Floats:
         """Errors of that shape, (units, replicates)."""
@@ -109,6 +126,22 @@ _NORMAL = [NormalDist().inv_cdf((place + 0.5) / 60) for place in range(60)]
 """The standard normal distribution, in equally likely values."""
 _MULTIPLES = [min(-math.log(((place * 23) % 60 + 0.5) / 60) / _TAIL, math.log(_LONGEST)) for place in range(60)]
 """Logarithms of a Pareto distribution likewise, in an order that has nothing to do with that of the values above."""
+
+
+def _usual(np: Any, weight: float, total: float) -> Floats:
+    """Weights of the normal distribution, of that weight, and of its multiples, beside errors of that total."""
+    long = _LONG_SHARE * _LONG_KNOWN_BY / (_LONG_KNOWN_BY + total) * (total + weight)
+    weights: Floats = np.repeat([weight, long], len(_NORMAL)) / len(_NORMAL)
+    return weights
+
+
+def _bounded(np: Any, values: Floats, weights: Floats, bounds: Floats) -> Floats:
+    """The weights of sorted values, with those of errors that lie beyond bounds given to the values beyond them."""
+    for bound in np.sort(bounds):
+        beyond = values > bound
+        if (left := float(weights[beyond].sum())) > 0:
+            weights = np.where(beyond, weights * (1 + 1 / left), weights)
+    return weights
 
 
 def _thinned(np: Any, values: Floats, weights: Floats) -> tuple[Floats, Floats]:

@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     word = words.add_parser("eta", help="the estimate of the time left over generated runs, against elapsed / done")
     word.add_argument("--runs", type=int, default=60, help="of each kind")
     word.add_argument("--seed", type=int, default=1)
+    word.add_argument("--family", action="store_true", help="also against who knows how all runs are made up (slow)")
     word = words.add_parser("relaunch", help="from the death of a server to the start of its successor")
     word.add_argument("--rounds", type=int, default=10)
     words.add_parser("status", help="a look at 64 nodes, and squeue calls a minute (takes six minutes)")
@@ -134,8 +135,11 @@ def measured(said: argparse.Namespace, directory: Path) -> Iterator[str]:
             yield from tail.measure(directory, said.mib, said.rounds)
         case "eta":
             yield eta.HEAD
-            made = eta.backtest(said.runs, said.seed)
+            made = eta.backtest(said.runs, said.seed, family=said.family)
             yield from eta.rows(made)
+            if said.family:
+                yield eta.FAMILY_HEAD
+                yield from eta.rows(made, eta.family_row)
             yield eta.COST_HEAD
             yield eta.cost(made)
         case "relaunch":

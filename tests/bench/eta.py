@@ -1,27 +1,33 @@
 """How good the estimate of the time left is: made runs, asked at five moments, against elapsed / done × remaining.
 
 The truth is when the last unit of a run ends. Beside it stands an oracle, which knows what the durations of a run are
-drawn from and how its speed changes, and not what will be drawn: no estimate can be expected to err less.
+drawn from and how its speed changes, and not what will be drawn: no estimate can be expected to err less. On request
+also one who knows how all runs are made up, and of this one only what the estimate is told (`eta_family`).
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from tau2tui.core.eta import seed_eta_s
 from tau2tui.core.forecast import forecast
+from tests.bench.eta_family import family_s
 from tests.bench.eta_oracle import oracle_s
-from tests.bench.made_runs import KINDS, make_run
+from tests.bench.made_runs import KINDS, MadeRun, make_run
 
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 HEAD = """\
 | runs | earlier run | at | seed's error | the oracle's | ours | oracle / seed | ours / seed | in the 80 % interval |
 |---|---|--:|--:|--:|--:|--:|--:|--:|"""
+FAMILY_HEAD = """\
+
+| runs | earlier run | at | who knows the family / seed | ours / seed | in the 80 % interval of who knows it |
+|---|---|--:|--:|--:|--:|"""
 COST_HEAD = """\
 
 | one forecast | median | 90 % |
@@ -40,9 +46,11 @@ class Guess:
     covered: bool
     with_earlier: bool
     took_ms: float
+    family_error: float | None = None
+    family_covered: bool = False
 
 
-def guesses(kind: str, seed: int) -> Iterator[Guess]:
+def guesses(kind: str, seed: int, *, family: bool = False) -> Iterator[Guess]:
     """All estimates when a tenth, a quarter, half, three quarters and nine tenths of the units had ended.
 
     Of one run, as it is estimated without and with the durations of an earlier one.
@@ -72,24 +80,32 @@ def guesses(kind: str, seed: int) -> Iterator[Guess]:
                 span.p10_s <= true_s <= span.p90_s,
                 bool(run.earlier),
                 took_ms,
+                *(_of_family(run, now_s, true_s, seed) if family else ()),
             )
 
 
-def backtest(runs: int, seed: int) -> list[Guess]:
+def _of_family(run: MadeRun, now_s: float, true_s: float, seed: int) -> tuple[float, bool]:
+    low, middle, high = np.quantile(family_s(run, now_s, seed), (0.1, 0.5, 0.9))
+    return abs(middle - true_s) / run.wall_s, bool(low <= true_s <= high)
+
+
+def backtest(runs: int, seed: int, *, family: bool = False) -> list[Guess]:
     """All guesses over so many runs of each kind."""
-    return [guess for kind in KINDS for number in range(runs) for guess in guesses(kind, seed + number)]
+    numbers = range(seed, seed + runs)
+    return [guess for kind in KINDS for number in numbers for guess in guesses(kind, number, family=family)]
 
 
-def rows(made: list[Guess]) -> Iterator[str]:
+def rows(made: list[Guess], row: Callable[[str, str, str, list[Guess]], str] | None = None) -> Iterator[str]:
     """A row for each kind of run, for each moment, and for all."""
+    row = row or _row
     for known, word in ((False, "no"), (True, "yes")):
         part = [guess for guess in made if guess.with_earlier == known]
         for kind in KINDS:
-            yield _row(kind, word, "all", [guess for guess in part if guess.kind == kind])
+            yield row(kind, word, "all", [guess for guess in part if guess.kind == kind])
         for share in SHARES:
-            yield _row("all", word, f"{share:.0%}", [guess for guess in part if guess.share == share])
-        yield _row("all", word, "all", part)
-    yield _row("all", "both", "all", made)
+            yield row("all", word, f"{share:.0%}", [guess for guess in part if guess.share == share])
+        yield row("all", word, "all", part)
+    yield row("all", "both", "all", made)
 
 
 def cost(made: list[Guess]) -> str:
@@ -124,3 +140,11 @@ def _row(what: str, earlier: str, when: str, made: list[Guess]) -> str:
         f"| {what} | {earlier} | {when} | {of.seed:.1%} | {of.oracle:.1%} | {of.ours:.1%} "
         f"| {of.oracle / of.seed:.2f} | {of.ours / of.seed:.2f} | {of.covered:.0%} |"
     )
+
+
+def family_row(what: str, earlier: str, when: str, made: list[Guess]) -> str:
+    """The same of who knows the family."""
+    of = summary(made)
+    error = statistics.median(guess.family_error for guess in made if guess.family_error is not None)
+    covered = statistics.fmean(guess.family_covered for guess in made)
+    return f"| {what} | {earlier} | {when} | {error / of.seed:.2f} | {of.ours / of.seed:.2f} | {covered:.0%} |"

@@ -6,6 +6,8 @@ It does not know what will be drawn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tests.bench.made_runs import MadeRun, Numbers
@@ -20,15 +22,37 @@ def oracle_s(run: MadeRun, now_s: float, seed: int = 0) -> Numbers:
     chance = np.random.default_rng(seed)
     domains = {domain.name: domain for domain in run.truth.domains}
     known = {name: np.sort(domain.durations_s(chance, (_KNOWN,))) for name, domain in domains.items()}
-    lanes = [np.full(_REPLICATES, now_s)] * (run.concurrency - sum(u.started_s <= now_s < u.ended_s for u in run.units))
-    for unit in run.units:
-        if unit.started_s <= now_s < unit.ended_s:
-            factor = float(run.truth.speed.at(np.array(unit.started_s)))
-            beyond = known[unit.domain]
-            place = min(int(np.searchsorted(beyond, (now_s - unit.started_s) / factor)), _KNOWN - 1)
-            lanes.append(unit.started_s + factor * chance.choice(beyond[place:], _REPLICATES))
+    running = []
+    for unit in run.running(now_s):
+        factor = float(run.truth.speed.at(np.array(unit.started_s)))
+        beyond = known[unit.domain]
+        place = min(int(np.searchsorted(beyond, (now_s - unit.started_s) / factor)), _KNOWN - 1)
+        running.append(unit.started_s + factor * chance.choice(beyond[place:], _REPLICATES))
+    return play(
+        run,
+        now_s,
+        running,
+        lambda domain: domains[domain].durations_s(chance, (_REPLICATES,)),
+        run.truth.speed.at,
+        _REPLICATES,
+    )
+
+
+def play(
+    run: MadeRun,
+    now_s: float,
+    running: list[Numbers],
+    draw: Callable[[str], Numbers],
+    speed_at: Callable[[Numbers], Numbers],
+    replicates: int,
+) -> Numbers:
+    """The rest of a schedule: seconds until the last unit ends, (replicates,).
+
+    `running`: when the running units end; `draw`: durations of a domain at speed 1; both (replicates,).
+    """
+    lanes = [np.full(replicates, now_s)] * (run.concurrency - len(running)) + running
     free, last = np.stack(lanes, axis=1), ""
-    every = np.arange(_REPLICATES)
+    every = np.arange(replicates)
     for unit in run.units:
         if unit.started_s <= now_s:
             last = unit.domain
@@ -38,7 +62,6 @@ def oracle_s(run: MadeRun, now_s: float, seed: int = 0) -> Numbers:
         last = unit.domain
         place = free.argmin(axis=1)
         begin = free[every, place]
-        seconds = domains[unit.domain].durations_s(chance, (_REPLICATES,))
-        free[every, place] = begin + seconds * run.truth.speed.at(begin)
+        free[every, place] = begin + draw(unit.domain) * speed_at(begin)
     ends: Numbers = free.max(axis=1) - now_s
     return ends

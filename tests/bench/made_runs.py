@@ -28,6 +28,12 @@ KINDS = (
 )
 SIZES = {"airline": 50, "retail": 114, "telecom": 114}
 """tau2's sets; a run takes at least half of each."""
+MEDIANS_S = {"airline": (50, 130), "retail": (70, 200), "telecom": (150, 500)}
+SPREADS, LONG_SHARES = (0.4, 0.9), (0.0, 0.08)
+SLOWER, FASTER, LOST = (1.1, 1.6), (0.6, 0.9), (4 / 3, 3 / 2)
+"""What a run's domains and changes are drawn from, evenly."""
+BETWEEN_RUNS = 0.15
+"""Standard deviation of the logarithm of an earlier run's speed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +49,30 @@ class MadeDomain:
 
     def durations_s(self, chance: np.random.Generator, shape: tuple[int, ...]) -> Numbers:
         """The same, many at once."""
-        seconds = self.median_s * np.exp(self.spread * chance.standard_normal(shape))
-        multiple = np.minimum(8.0, (1 - chance.random(shape)) ** (-1 / 1.5))
-        drawn: Numbers = np.where(chance.random(shape) < self.long_share, seconds * multiple, seconds)
-        return drawn
+        return durations_s(chance, shape, self.median_s, self.spread, self.long_share)
+
+
+def durations_s(
+    chance: np.random.Generator,
+    shape: tuple[int, ...],
+    median_s: float | Numbers,
+    spread: float | Numbers,
+    long_share: float | Numbers,
+) -> Numbers:
+    """Durations of a domain; each parameter may differ along the last axis."""
+    seconds = median_s * np.exp(spread * chance.standard_normal(shape))
+    multiple = np.minimum(8.0, (1 - chance.random(shape)) ** (-1 / 1.5))
+    drawn: Numbers = np.where(chance.random(shape) < long_share, seconds * multiple, seconds)
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
     """What a duration is multiplied by: `first` to `last` in the course of `rough_s`, and `step` from its half on."""
 
-    first: float
-    last: float
-    step: float
+    first: float | Numbers
+    last: float | Numbers
+    step: float | Numbers
     rough_s: float = 1.0
 
     def at(self, begin_s: Numbers) -> Numbers:
@@ -103,6 +120,10 @@ class MadeRun:
     def wall_s(self) -> float:
         return max(unit.ended_s for unit in self.units)
 
+    def running(self, now_s: float) -> list[Ran]:
+        """What had begun then, and not ended."""
+        return [unit for unit in self.units if unit.started_s <= now_s < unit.ended_s]
+
     def at(self, now_s: float) -> Work:
         """The run as it was then."""
         ended = sorted((unit for unit in self.units if unit.ended_s <= now_s), key=lambda unit: unit.ended_s)
@@ -112,9 +133,7 @@ class MadeRun:
         return Work(
             finished=tuple((unit.domain, unit.took_s) for unit in ended),
             begun_s=tuple(now_s - unit.started_s for unit in ended),
-            running=tuple(
-                (unit.domain, now_s - unit.started_s) for unit in self.units if unit.started_s <= now_s < unit.ended_s
-            ),
+            running=tuple((unit.domain, now_s - unit.started_s) for unit in self.running(now_s)),
             queued=tuple(queued.items()),
             concurrency=self.concurrency,
             one_domain_at_a_time=self.one_domain_at_a_time,
@@ -126,8 +145,8 @@ def make_run(kind: str, seed: int, *, with_earlier: bool = False) -> MadeRun:
     """A run of a kind, the same for the same seed; with the durations of an earlier run of the same tasks."""
     chance = random.Random(f"{kind} {seed}")
     domains = [
-        MadeDomain(name, chance.uniform(*bounds), chance.uniform(0.4, 0.9), chance.uniform(0.0, 0.08))
-        for name, bounds in (("airline", (50, 130)), ("retail", (70, 200)), ("telecom", (150, 500)))
+        MadeDomain(name, chance.uniform(*bounds), chance.uniform(*SPREADS), chance.uniform(*LONG_SHARES))
+        for name, bounds in MEDIANS_S.items()
     ]
     if kind == "one domain":
         domains = [chance.choice(domains)]
@@ -146,7 +165,7 @@ def make_run(kind: str, seed: int, *, with_earlier: bool = False) -> MadeRun:
     speed = _slowness(kind, chance)
     earlier: tuple[tuple[str, float], ...] = ()
     if with_earlier:
-        factor = chance.lognormvariate(0.0, 0.15)
+        factor = chance.lognormvariate(0.0, BETWEEN_RUNS)
         earlier = tuple((d.name, factor * d.duration_s(chance)) for d, count in counts.items() for _ in range(count))
     speed = replace(speed, rough_s=sum(seconds for _, seconds in drawn) / concurrency)
     units = _scheduled(drawn, concurrency, one_at_a_time, speed)
@@ -155,11 +174,11 @@ def make_run(kind: str, seed: int, *, with_earlier: bool = False) -> MadeRun:
 
 def _slowness(kind: str, chance: random.Random) -> Speed:
     if kind == "slower and slower":
-        return Speed(1.0, chance.uniform(1.1, 1.6), 1.0)
+        return Speed(1.0, chance.uniform(*SLOWER), 1.0)
     if kind == "faster and faster":
-        return Speed(1.0, chance.uniform(0.6, 0.9), 1.0)
+        return Speed(1.0, chance.uniform(*FASTER), 1.0)
     if kind == "a replica lost half-way":
-        return Speed(1.0, 1.0, chance.choice((4 / 3, 3 / 2)))
+        return Speed(1.0, 1.0, chance.choice(LOST))
     return Speed(1.0, 1.0, 1.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,27 @@ def test_many_errors_are_put_together_without_a_change_of_their_mean() -> None:
     seen = np.random.default_rng(2).standard_normal(5000) + 1
     errors = Resampled(np, Standardised(seen, np.ones(5000), np.zeros(0)), COUNT, stream("w"))
     assert abs(errors.draw(stream("u"), stream("n"), (100, COUNT)).mean() - 1 / np.sqrt(1 + 0.35**2 * 5001**-0.4)) < 0.1
+
+
+def quantiles_drawn(seen: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Nineteen quantiles of errors like these, over all replicates."""
+    errors = Resampled(np, Standardised(seen, np.ones(len(seen)), np.zeros(0)), COUNT, stream("w"))
+    drawn: np.ndarray[Any, np.dtype[np.float64]] = np.quantile(
+        errors.draw(stream("u"), stream("n"), (100, COUNT)), np.arange(1, 20) / 20
+    )
+    return drawn
+
+
+def test_errors_of_a_shape_of_their_own_keep_it() -> None:
+    two_humps = np.concatenate([np.full(50, -1.0), np.full(50, 1.0)])
+    two_humps += 0.15 * np.random.default_rng(3).standard_normal(100)
+    drawn = quantiles_drawn(two_humps)
+    assert drawn[8] < -0.6 and drawn[10] > 0.6
+    assert drawn[0] > -1.4 and drawn[-1] < 1.4
+
+
+def test_errors_that_look_normal_are_taken_to_be_so_whatever_their_accidents() -> None:
+    normal = [NormalDist().inv_cdf((place + 0.5) / 19) for place in range(19)]
+    for seed in range(5):
+        drawn = quantiles_drawn(np.random.default_rng(seed).standard_normal(40))
+        assert np.abs(drawn - normal).max() < 0.45
