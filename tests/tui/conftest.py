@@ -7,11 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from tau2tui.tui.format import use_ascii
+
 
 @pytest.fixture(autouse=True)
 def colours(monkeypatch: pytest.MonkeyPatch) -> None:
     """The screens have colours, whatever the terminal that the tests run in asks for."""
     monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def signs() -> None:
+    """No test sees the ASCII of another one."""
+    use_ascii(on=False)
 
 
 @pytest.fixture(autouse=True)
