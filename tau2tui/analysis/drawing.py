@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from tau2tui.analysis.measures import Histogram, histogram
+from tau2tui.core.printable import printable as one_line
 
 MARKED = (50, 90, 99)
 """The percentiles that charts show."""
@@ -97,7 +98,7 @@ def number(value: float) -> str:
 
 def printable(text: str, width: int) -> str:
     """A name from a log without what would move the cursor or break the line, cut to `width` characters."""
-    text = "".join(character if character.isprintable() else "�" for character in text)
+    text = one_line(text)
     return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tau2tui.cli.examples import EXIT_CODES, epilog
-from tau2tui.cli.session import Session, harmless, on_screen, require_terminal
+from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.config import DEFAULT_CONFIG
+from tau2tui.core.printable import harmless
 from tau2tui.errors import ConfigError, Tau2TuiError
 
 if TYPE_CHECKING:

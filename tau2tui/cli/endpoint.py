@@ -11,6 +11,7 @@ import click
 
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
 from tau2tui.core.model import Level
+from tau2tui.core.printable import printable
 from tau2tui.errors import CommandFailed, ConfigError, Unreachable
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def endpoint(
             for line in _row(name, each) if whole_run else _lines(each):
                 put(line)
         for model, told in _by_model(found).items() if whole_run else ():
-            put(plain(_model_line(model, told)))
+            put(printable(_model_line(model, told)))
     raise click.exceptions.Exit(_status(found.values()))
 
 
@@ -153,33 +154,33 @@ def _row(name: str, found: Probed) -> Iterator[str]:
         now = now_figures(found.scrapes[-1])
         load = f"running {_number(now['running'])}, waiting {_number(now['waiting'])}, KV {_share(now['kv_cache'])}"
     level = found.level or "no answer"
-    yield plain("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
+    yield printable("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
 
 
 def _lines(found: Probed) -> Iterator[str]:
     """One server for people."""
     levels = list(Level)
     reached = levels.index(found.level) + 1 if found.level else 0
-    yield plain(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
+    yield printable(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
     marks = (f"{'+' if place < reached else '-'} {level}" for place, level in enumerate(levels))
     yield "  levels      " + "  ".join(marks)
     if found.why:
-        yield plain(f"  why         {found.why}")
+        yield printable(f"  why         {found.why}")
     if not found.answered:
         return
     for model in found.models:
         length = f", up to {model.max_model_len} tokens" if model.max_model_len else ""
-        yield plain(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
+        yield printable(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
     if found.listeners:
         same = len(set(found.listeners)) == 1
         yield f"  identity    {'the same' if same else 'not the same'} on {len(found.listeners)} fresh connections"
-    yield plain(f"  version     {found.version or NOT_REPORTED}")
+    yield printable(f"  version     {found.version or NOT_REPORTED}")
     if found.no_metrics:
-        yield plain(f"  metrics     {found.no_metrics}")
+        yield printable(f"  metrics     {found.no_metrics}")
     else:
         yield from _metric_lines(found)
     for note in found.notes:
-        yield plain(f"  note        {note}")
+        yield printable(f"  note        {note}")
 
 
 def _metric_lines(found: Probed) -> Iterator[str]:
@@ -221,11 +222,6 @@ def _metric_lines(found: Probed) -> Iterator[str]:
             yield f"  {words:<20} none in these seconds"
 
 
-def plain(text: str) -> str:
-    """One line without control characters: what a server says must not move the cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 def _number(value: float | None) -> str:
     return NOT_REPORTED if value is None else f"{value:.10g}" if value == int(value) else f"{value:.2f}"
 
@@ -237,4 +233,4 @@ def _share(value: float | None) -> str:
 def _counts(counts: Mapping[str, float] | None) -> str:
     if counts is None:
         return NOT_REPORTED
-    return plain(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"
+    return printable(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.endpoint import plain
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async
 from tau2tui.config import VerdictsConfig
+from tau2tui.core.printable import printable
 from tau2tui.core.times import seconds_of, time_of
 from tau2tui.errors import ConfigError, NothingToRead
 
@@ -173,7 +173,7 @@ def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bo
                 f"{word} {_figure(metric, value)}"
                 for word, value in (("min", min(there)), ("max", max(there)), ("last", there[-1]))
             )
-        yield plain(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
+        yield printable(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
 
 
 def _ends(table: pl.DataFrame) -> tuple[datetime, datetime]:
@@ -198,7 +198,7 @@ def _spell_lines(spells: Sequence[SlowSpell], clock: str) -> Iterator[str]:
     for each in spells:
         took = f"{each.client_s:.1f} s a call ({each.calls} calls, usually {each.usual_s:.1f} s)"
         begin = f"{each.begin:%m-%d} {each.begin:{clock}}"
-        yield plain(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
+        yield printable(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
 
 
 def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
@@ -209,9 +209,8 @@ def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
         return
     put(f"at {at:%Y-%m-%d %H:%M:%S}" + ("" if rows else ": no samples of that time"))
     for row in rows:
-        put(
-            plain(f"{row['replica']:<20}  " + (row["error"] or _moment_words(row)) + f"  ({row['age_s']:.0f} s before)")
-        )
+        said = row["error"] or _moment_words(row)
+        put(printable(f"{row['replica']:<20}  {said}  ({row['age_s']:.0f} s before)"))
 
 
 def _moment_words(row: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import os
-import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +18,7 @@ import click
 
 from tau2tui import config
 from tau2tui.config import Config
+from tau2tui.core.printable import controls_escaped, harmless
 from tau2tui.errors import ConfigError, Refused
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ SETTLED_S = 2.0
 """So long after its start nothing more is loaded for a screen."""
 GARBAGE_AFTER = 10_000, 20, 50
 """So many new objects, then so many looks at the young ones, at the older ones: Python's thresholds."""
-
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""C0 and C1 controls but for tab and newline, and the marks that turn the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +104,6 @@ def settle_garbage() -> None:
     gc.enable()
 
 
-def harmless(text: str) -> str:
-    """Text in which nothing from a log or a cluster can move the cursor, set a title, or turn the reading order."""
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def put(text: str, *, styled: bool = False) -> None:
     """Data for a person or a program: stdout. `styled`: it holds colours of ours, and words from outside are clean."""
     print(text if styled else harmless(text), flush=True)
@@ -119,8 +111,7 @@ def put(text: str, *, styled: bool = False) -> None:
 
 def put_json(value: Any) -> None:
     """Data for a program; what would act on a terminal is escaped, which is the same text in JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    put(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    put(controls_escaped(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def tell(progress: Progress) -> None:

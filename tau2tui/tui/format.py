@@ -16,6 +16,7 @@ from rich.text import Text
 
 from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
+from tau2tui.core.printable import printable as one_line
 from tau2tui.core.verdict import Standing
 
 if TYPE_CHECKING:
@@ -76,9 +77,8 @@ def text(*parts: tuple[str, Tone] | str) -> Text:
 
 
 def printable(words: str) -> str:
-    """Words from outside without the characters that would move the cursor, colour the terminal or break the line."""
-    if not words.isprintable():
-        words = "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in words)
+    """Words from outside as one line that acts on no terminal; in ASCII alone where that is wanted."""
+    words = one_line(words)
     return words if not _ASCII["on"] or words.isascii() else in_ascii(words)
 
 

@@ -160,7 +160,7 @@ def test_what_only_the_run_knows_is_in_the_report(made: Logs, tmp_path: Path) ->
         ("a|b`c`*d*", r"expert:a\|b\`c\`\*d\*"),
         ("<img src=x onerror=alert(1)>", "expert:&lt;img src=x onerror=alert(1)&gt;"),
         ("[x](javascript:1)", r"expert:\[x\](javascript:1)"),
-        ("two\n## lines", "expert:two�## lines"),
+        ("two\n## lines", "expert:two ## lines"),
         ("gpt_oss __b__ \\| $x$ &amp;", r"expert:gpt_oss \_\_b\_\_ \\\| \$x\$ &amp;amp;"),
     ],
 )
