@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -14,7 +14,7 @@ from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import cdf, histogram
 from tau2tui.analysis.outcomes import add_trial
-from tau2tui.analysis.samples import PERCENTILES, Samples
+from tau2tui.analysis.samples import PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.analysis.wanted import Wanted
@@ -35,7 +35,7 @@ class LatencyQuestion:
     bins: int
     series: str | None = None
     by: tuple[str, ...] = ()
-    every: str = "10m"
+    every: timedelta = USUAL_WINDOW
 
     @property
     def wanted(self) -> Wanted:
@@ -86,12 +86,7 @@ def answer_text(
 
 def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> tuple[pl.DataFrame, Samples, str]:
     """The table, the values by series alone, and the series that is shown in full."""
-    try:
-        samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
-    except pl.exceptions.PolarsError as error:
-        raise NothingToRead(
-            f"windows of {question.every!r}: {str(error).splitlines()[0]}", "such as 10m or 1h"
-        ) from None
+    samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
     table = samples.table(question.sla_ms)
     known = list(dict.fromkeys(table["series"]))
     if not known:
@@ -103,7 +98,9 @@ def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> 
     return table, samples, question.series or known[0]
 
 
-def _gathered(logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: str = "10m") -> Samples:
+def _gathered(
+    logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: timedelta = USUAL_WINDOW
+) -> Samples:
     """The values of a metric, read part by part: never are all events in memory."""
     samples = Samples(metric, by, every)
     for part in logs.event_parts(samples.columns):

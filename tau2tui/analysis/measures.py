@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from tau2tui.analysis.samples import LATENCIES, PERCENTILES, Samples
+from tau2tui.analysis.samples import LATENCIES, PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.series import BY, DERIVED, METRICS, ORCHESTRATOR, add_derived, add_series
 
 __all__ = [
@@ -46,7 +47,7 @@ def latency_table(
     sla_ms: float = 5000.0,
     metric: str = "duration_ms",
     by: Sequence[str] = (),
-    every: str = "10m",
+    every: timedelta = USUAL_WINDOW,
 ) -> pl.DataFrame:
     """One row of LATENCIES for each series, and for each value of `by`: what `Samples.table` says of these events.
 

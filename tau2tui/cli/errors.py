@@ -9,8 +9,7 @@ import click
 
 from tau2tui.cli.measuring import reading_side
 from tau2tui.cli.session import Session, cache_option, json_option, put, put_json
-
-_STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
+from tau2tui.cli.times import now_option
 
 
 @click.command()
@@ -22,12 +21,7 @@ _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y
     show_default=True,
     help="The minutes that count as recent.",
 )
-@click.option(
-    "--now",
-    type=click.DateTime(_STAMPS),
-    metavar="TIME",
-    help="As it was then, in the logs' local time; else at their last line.",
-)
+@now_option
 @click.option("--domain", metavar="D", help="Of this domain only.")
 @click.option(
     "--examples", type=click.IntRange(0), default=3, show_default=True, help="So many tracebacks are shown in full."
@@ -49,7 +43,8 @@ def errors(
 
     Of the run, or of the log files and directories PATHS: errors by class, domain, model, replica and task, as a rate
     of calls and tasks over the whole run and over the last minutes; which were recovered and which lost a task; each
-    traceback once; and the seed's counters as grep counts them. Classes of your own go into [error_patterns].
+    traceback once; and the seed's counters as grep counts them. Without --now logs are read as of their last line.
+    Classes of your own go into [error_patterns].
     """
     from tau2tui.analysis.errors.answers import budget_json, budget_text
     from tau2tui.analysis.errors.budget import COLUMNS, error_budget

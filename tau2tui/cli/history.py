@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.cli.times import LENGTH, MOMENT
 from tau2tui.config import VerdictsConfig
 from tau2tui.core.printable import printable
-from tau2tui.core.times import seconds_of, time_of
+from tau2tui.core.times import Moment
 from tau2tui.errors import ConfigError, NothingToRead
 
 if TYPE_CHECKING:
@@ -36,9 +37,24 @@ _MOST_WINDOWS = 100_000
 @click.command()
 @click.argument("replicas", nargs=-1)
 @click.option("--metric", type=click.Choice(METRICS), default="e2e_p99_s", show_default=True, help="What is drawn.")
-@click.option("--since", metavar="TIME", help="From then on: 03:10, 2026-01-02 03:10, or 30m before the last sample.")
-@click.option("--at", "moment", metavar="TIME", help="Every figure as it was then, instead of a line over time.")
-@click.option("--every", default="1m", show_default=True, help="How long a window is: 30s, 1m, 1h.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    metavar="TIME",
+    help="From then on: 03:10, 2026-01-02 03:10, or 30m before the last sample.",
+)
+@click.option(
+    "--at", "moment", type=MOMENT, metavar="TIME", help="Every figure as it was then, instead of a line over time."
+)
+@click.option(
+    "--every",
+    "window",
+    type=LENGTH,
+    default="1m",
+    show_default=True,
+    metavar="LENGTH",
+    help="How long a window is: 30s, 1m, 1h.",
+)
 @click.option("--path", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A run directory anywhere.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone.")
 @json_option
@@ -47,9 +63,9 @@ def history(
     session: Session,
     replicas: tuple[str, ...],
     metric: str,
-    since: str | None,
-    moment: str | None,
-    every: str,
+    since: Moment | None,
+    moment: Moment | None,
+    window: timedelta,
     path: Path | None,
     ascii_only: bool,
     as_json: bool,
@@ -72,16 +88,15 @@ def history(
         raise NothingToRead(f"{directory}: no samples", "the node agents take them once a server is ready")
     begin, last = found
     if moment is not None:
-        at = time_of(moment, last)
+        at = moment.at(last)
         _put_moment(read_state(samples, at, chosen), at, as_json=as_json)
         return
     if since is not None:
-        begin = max(begin, time_of(since, last))
+        begin = max(begin, since.at(last))
         if begin > last:
-            raise NothingToRead(f"no samples since {since}")
-    window = timedelta(seconds=seconds_of(every))
+            raise NothingToRead(f"no samples since {begin:%Y-%m-%d %H:%M:%S}")
     if (last - begin) / window > _MOST_WINDOWS:
-        raise ConfigError(f"--every {every}: more than {_MOST_WINDOWS} windows", "make them longer")
+        raise ConfigError(f"--every {window}: more than {_MOST_WINDOWS} windows", "make them longer")
     table = read_windows(samples, window, replicas=chosen, since=begin)
     spells = _spells(directory, table, begin, window, limits)
     if as_json:

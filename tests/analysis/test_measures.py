@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -222,7 +223,7 @@ def test_every_breakdown_agrees_with_numpy_to_nine_digits(metric: str) -> None:
     maker = LogMaker(12)
     frame = pl.DataFrame([maker.profile_line(domain)[1] for domain in ("retail", "telecom") * 800], schema=EVENTS)
     by = ("domain", "window")
-    table = latency_table(frame, 3000.0, metric, by, every="5m")
+    table = latency_table(frame, 3000.0, metric, by, every=timedelta(minutes=5))
     assert table.columns == ["series", *by, *LATENCIES.names()[1:]]
     rows = add_derived(add_series(frame)).with_columns(pl.col("at").dt.truncate("5m").alias("window"))
     assert table["count"].sum() == rows.filter(pl.col("series").is_not_null(), pl.col(metric).is_not_null()).height > 50
