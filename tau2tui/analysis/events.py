@@ -14,7 +14,7 @@ import polars as pl
 
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
 from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES, SPELLINGS
-from tau2tui.analysis.places import LEVELS, Places, find_places
+from tau2tui.analysis.places import LEVELS, Places
 from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tau2tui.analysis.words import hashes
@@ -83,14 +83,11 @@ def join_profile_lines(
     return events[list(columns)], unread
 
 
-def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    places = find_places("\n".join(lines.to_list()).encode())
-    return join_profile_lines([read_profile_lines(places, file_domain)], file_domain)
-
-
 def parse_any_events(lines: pl.DataFrame, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same, slower, whatever stands in `text`; the events keep the column `line`."""
+    """The events of lines that hold MARK (`text`, `line`), laid out in any way, and the lines that could not be read.
+
+    Slower than `join_profile_lines`; the events keep the column `line`.
+    """
     if lines.is_empty():
         return _NO_EVENTS, NO_SKIPPED
     text, torn = _last_records(lines["text"].str.replace_all(ANSI, "").str.strip_chars_end())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.events import join_profile_lines, parse_any_events, parse_events, read_profile_lines
+from tau2tui.analysis.events import join_profile_lines, parse_any_events, read_profile_lines
 from tau2tui.analysis.line_keys import SPELLINGS
 from tau2tui.analysis.places import find_places
 from tau2tui.analysis.usual_lines import read_usual_lines
@@ -92,7 +92,8 @@ LINES = st.builds(
 @given(st.lists(LINES, min_size=1, max_size=12), DOMAINS)
 def test_both_readers_read_the_same(texts: list[str], domain: str) -> None:
     lines = pl.Series("line", texts)
-    fast, fast_unread = parse_events(lines, domain)
+    found = find_places("\n".join(texts).encode())
+    fast, fast_unread = join_profile_lines([read_profile_lines(found, domain)], domain)
     places = pl.int_range(lines.len(), dtype=pl.Int64, eager=True).alias("line")
     slow, slow_unread = parse_any_events(pl.DataFrame([lines.alias("text"), places]), domain)
     assert_frame_equal(fast, slow.drop("line"))
