@@ -23,9 +23,9 @@ from types import FrameType
 from pydantic import ValidationError
 
 from tau2tui.config import Config, EvaluationConfig, load_submitted
+from tau2tui.core.driver import DRIVER_TIMEOUT_S
 from tau2tui.core.layout import EVAL, EVAL_REQUEST, EVAL_STATE, RUN_CONFIG, SMOKE_REPORT, SMOKE_REQUEST
 from tau2tui.core.model import EvalProgress, EvalState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.smoke import is_gated
 from tau2tui.errors import CommandFailed, ConfigError, Refused, Tau2TuiError
 from tau2tui.evaluation.control import Reply, Request, RequestBox

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tau2tui.core.driver import driver_runs
 from tau2tui.core.model import Replica, RunState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import ConfigError, Refused, Unreachable
 from tau2tui.evaluation.faults import CallError
@@ -65,9 +65,8 @@ def refuse_while_evaluated(run: RunState | None, error: str, run_id: str) -> Non
     """Raise Refused if an evaluation of the run is going on, Unreachable if nobody knows."""
     if run is None or error:
         raise Unreachable(f"run {run_id}: whether an evaluation is going on is not known: {error}", "or --force")
-    progress = run.evaluation
-    if progress is not None and not progress.state.over and run.clock - progress.updated_at < DRIVER_TIMEOUT_S:
-        raise Refused(f"the evaluation of run {run_id} is {progress.state}", FORCE)
+    if run.evaluation is not None and driver_runs(run):
+        raise Refused(f"the evaluation of run {run_id} is {run.evaluation.state}", FORCE)
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tau2tui.core.driver import silent_s
 from tau2tui.core.model import EvalProgress, EvalState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.errors import CommandFailed, GaveUp
 from tau2tui.ops.sight import Sight
 
@@ -49,10 +49,10 @@ def failures(seen: Sight) -> str:
     progress = run.evaluation if run else None
     if progress is not None and progress.state is EvalState.FAILED:
         names.append(f"the evaluation failed: {progress.why or 'it says no more'}")
-    elif run and progress and not progress.state.over and not seen.snapshot.run.error:
-        silent_s = run.clock - progress.updated_at
-        if silent_s > DRIVER_TIMEOUT_S:
-            names.append(f"no sign of life of the evaluation for {silent_s:.0f} s")
+    elif run and progress and not seen.snapshot.run.error:
+        silence_s = silent_s(progress, run.clock)
+        if silence_s is not None:
+            names.append(f"no sign of life of the evaluation for {silence_s:.0f} s")
     return "; ".join(names)
 
 
