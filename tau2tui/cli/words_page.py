@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 
@@ -36,7 +37,8 @@ def _word(word: click.Command, context: click.Context) -> Iterator[str]:
     assert word.name is not None and word.help is not None
     yield f"## {word.name}\n"
     yield "\n".join(["```text", " ".join(["tau2tui", word.name, *word.collect_usage_pieces(context)]), "```", ""])
-    for paragraph in word.help.strip().split("\n\n"):
+    # Cleaned, as Python does itself from 3.13 on: before that a docstring keeps the indentation of its lines.
+    for paragraph in inspect.cleandoc(word.help).split("\n\n"):
         lines = paragraph.splitlines()
         if lines[0].strip() == "\b":
             yield "\n".join(["```text", *lines[1:], "```", ""])
