@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -211,9 +212,11 @@ def _what_is_done(plan: Plan) -> list[str]:
     return [str(step) for step in plan.steps if not isinstance(step, WriteFile)]
 
 
-def new_run_id(when: datetime) -> str:
-    """A name that sorts by time."""
-    return when.strftime("%Y%m%d-%H%M%S")
+def new_run_id(when: datetime, taken: Collection[str] = ()) -> str:
+    """A name that sorts by time; where another run was made in the same second, the next that is not taken."""
+    name = when.strftime("%Y%m%d-%H%M%S")
+    later = (f"{name}-{number}" for number in count(2))
+    return next(free for free in chain((name,), later) if free not in taken)
 
 
 async def list_runs(config: Config) -> tuple[str, ...]:
@@ -237,11 +240,14 @@ async def open_ops(
         if new:
             if run_id is not None and not is_name(run_id):
                 raise ConfigError(f"{run_id!r} is not a name for a run", "use letters, digits, '_', '.' and '-'")
-            if run_id is not None and run_id in await run_ids(shell, str(parent)):
+            taken = await run_ids(shell, str(parent))
+            if run_id in taken:
                 raise Refused(f"run {run_id!r} exists already", "choose another name, or leave --run out")
+            name = run_id or new_run_id(datetime.now(), taken)
         else:
             found = await find_run(shell, str(parent), run_id)
-        directory = parent / (found or run_id or new_run_id(datetime.now()))
+            name = found or new_run_id(datetime.now())
+        directory = parent / name
         run = RunDirectory(shell, directory, config.cluster.python)
         launched = found is not None and await run.exists()
         if launched:
