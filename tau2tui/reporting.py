@@ -126,8 +126,9 @@ async def local_copy(ops: Ops) -> Path:
         return Path(str(ops.run.path))
     logs = await ops.logs.local()
     root = logs.parents[len(Path(ops.config.run.logs).parts) - 1]
-    names = [layout.RUN_CONFIG, layout.ACTIVITY, layout.EVAL_STATE]
-    names += [f"{layout.REPLICAS}/{name}" for name in await ops.shell.names(str(ops.run.path / layout.REPLICAS))]
+    names = [layout.RUN_CONFIG, layout.ACTIVITY_BEFORE, layout.EVAL_STATE]
+    for directory in (layout.REPLICAS, layout.ACTIVITY):
+        names += [f"{directory}/{name}" for name in await ops.shell.names(str(ops.run.path / directory))]
     await ops.logs.samples()
     for name in names:
         await _fetch(ops, name, root / name)

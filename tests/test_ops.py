@@ -70,7 +70,8 @@ class Cluster(LocalShell):
         self.files[str(RUN / "model_config_oss.json")] = json.dumps({"org/Expert": entries}).encode()
 
     def activity(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.files[str(RUN / "activity.jsonl")].splitlines()]
+        (file,) = (text for name, text in self.files.items() if name.startswith(str(RUN / "activity/")))
+        return [json.loads(line) for line in file.splitlines()]
 
 
 class Queue:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +94,7 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
         replicas=replicas,
         outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
         samples=read_history(path / layout.METRICS, observed=False).samples,
-        incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
+        incidents=tuple(sorted((*_activity(path), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
     )
 
@@ -148,9 +149,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _activity(path: Path) -> Iterator[Incident]:
+def _activity(run: Path) -> Iterator[Incident]:
     """Steps that failed, and what was asked of a running fleet; not the writing and waiting of a launch."""
-    for entry in _lines(path):
+    files = (run / layout.ACTIVITY_BEFORE, *sorted((run / layout.ACTIVITY).glob("*.jsonl")))
+    for entry in chain.from_iterable(map(_lines, files)):
         did, error = str(entry.get("did", "")), str(entry.get("error") or "")
         if error or did.startswith(("request ", "on ")):
             yield Incident(float(entry["at"]), f"{entry.get('by', '?')}: {did}", error)

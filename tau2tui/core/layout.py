@@ -24,7 +24,10 @@ DIRTY_NODES = ".nodes"
 CONTROL = "control"
 METRICS = "metrics"
 ENDPOINTS = "model_config_oss.json"
-ACTIVITY = "activity.jsonl"
+ACTIVITY = "activity"
+"""A file of JSON lines for each program that acts: appending to one file from two machines may lose a line on NFS."""
+ACTIVITY_BEFORE = "activity.jsonl"
+"""The one file that older versions appended to."""
 EVAL = "eval"
 EVAL_STATE = "eval/state.json"
 EVAL_REQUEST = "eval/request.json"
@@ -58,6 +61,7 @@ class RunLayout:
             PREDECESSORS,
             CONTROL,
             METRICS,
+            ACTIVITY,
             self.logs,
             self.outputs,
             EVAL,
@@ -107,6 +111,11 @@ def dirty_node_file(node: str) -> str:
 def replica_file(replica: str) -> str:
     """What the node agent says of one replica."""
     return f"{REPLICAS}/{replica}.json"
+
+
+def activity_file(writer: str) -> str:
+    """The steps that one program has performed; `writer` is its own name."""
+    return f"{ACTIVITY}/{writer}.jsonl"
 
 
 def request_file(number: int, verb: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,6 +50,8 @@ class Ops(Sight):
     read_only: bool = False
     looks_back_to: str = ""
     """The moment that whoever decides sees instead of now: nothing is changed by what was true then. Empty: now."""
+    _writer: str = field(default_factory=lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}")
+    """What the file of its activity is called: by time, and by chance never as that of another program."""
     _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     def plan(self, command: Command) -> Plan:
@@ -108,7 +111,7 @@ class Ops(Sight):
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.
 
-        A step that fails stops the plan; its error says what was not done. Each step is written to activity.jsonl.
+        A step that fails stops the plan; its error says what was not done. Each step is written into `activity/`.
         """
         self.refuse_if_read_only()
         last = _claimed_steps(plan)
@@ -180,7 +183,7 @@ class Ops(Sight):
         await self.perform(Plan(Launch(), (Await(names, Standing.READY, timeout_s), AwaitEndpoints())), report)
 
     async def _log(self, step: Step, began: float, error: str) -> None:
-        """One line of activity.jsonl; what happens before the directory exists is written with the first line after."""
+        """One line of our file in `activity/`; what was done before there was a run is written with the first after."""
         self._unwritten.append(
             {
                 "at": began,
@@ -194,7 +197,7 @@ class Ops(Sight):
         if not self.launched:
             return
         lines = "".join(json.dumps(entry) + "\n" for entry in self._unwritten)
-        await self.shell.append(str(self.run.path / layout.ACTIVITY), lines.encode())
+        await self.shell.append(str(self.run.path / layout.activity_file(self._writer)), lines.encode())
         self._unwritten.clear()
 
 

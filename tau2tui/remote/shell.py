@@ -78,7 +78,7 @@ class Shell(Protocol):
         ...
 
     async def append(self, path: str, content: bytes) -> None:
-        """Append to a file, making it if need be. Raises CommandFailed, Unreachable."""
+        """Append to a file, making it and its directory if need be. Raises CommandFailed, Unreachable."""
         ...
 
     async def names(self, directory: str) -> tuple[str, ...]:
@@ -149,6 +149,7 @@ class LocalShell:
 
     async def append(self, path: str, content: bytes) -> None:
         def append() -> None:
+            Path(path).parent.mkdir(exist_ok=True)
             with Path(path).open("ab") as file:
                 file.write(content)
 
