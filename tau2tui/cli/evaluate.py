@@ -14,7 +14,7 @@ from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option,
 from tau2tui.config import DOMAINS, EvaluationConfig, Split
 from tau2tui.core.command import StartEval, SteerEval
 from tau2tui.core.eta import time_left
-from tau2tui.errors import CommandFailed, ConfigError
+from tau2tui.errors import ConfigError
 
 if TYPE_CHECKING:
     from tau2tui.core.durations import Durations
@@ -85,6 +85,8 @@ def evaluate(
         settings |= _tasks(task_ids, settings["domains"])
 
     async def act() -> None:
+        from tau2tui.ops.waiting import refuse_unfinished
+
         async with session.ops() as ops:
             await ops.look()
             said = {None: None, True: "always", False: "never"}[smoke_first]
@@ -98,21 +100,9 @@ def evaluate(
                 from dataclasses import asdict
 
                 put_json(asdict(last))
-            judge_end(last)
+            refuse_unfinished(last)
 
     run_async(act)
-
-
-def judge_end(last: EvalProgress) -> None:
-    """Raise CommandFailed unless every unit was evaluated."""
-    if last.state == "failed":
-        raise CommandFailed(f"the evaluation failed: {last.why}")
-    errors = sum(domain.errors for domain in last.domains)
-    if errors or last.finished < last.total:
-        raise CommandFailed(
-            f"evaluation {last.state}: {last.finished}/{last.total} units, {errors} ended in errors",
-            "tau2tui eval runs again what is missing",
-        )
 
 
 def _steering(
@@ -178,16 +168,14 @@ class EvalTeller:
 
 def progress_line(progress: EvalProgress, earlier: Durations = ()) -> str:
     """State, counts, pass rate so far and time left in one line. `earlier`: durations of earlier runs."""
-    passed = sum(domain.passed for domain in progress.domains)
-    evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
         return f"evaluation {progress.state}" + (f": {progress.why}" if progress.why else "")
     state = f"{progress.state} ({progress.why})" if progress.why and not progress.state.over else str(progress.state)
     parts = [f"evaluation {state}: {progress.finished}/{progress.total}"]
-    if evaluated:
-        parts.append(f"passed {passed}/{evaluated}")
-    if errors := sum(domain.errors for domain in progress.domains):
-        parts.append(f"errors {errors}")
+    if progress.evaluated:
+        parts.append(f"passed {progress.passed}/{progress.evaluated}")
+    if progress.lost:
+        parts.append(f"errors {progress.lost}")
     left = None if progress.state.over else time_left(progress, earlier)
     if left is not None:
         parts.append(time_left_words(left))
@@ -214,10 +202,9 @@ def trouble_lines(progress: EvalProgress, clock: float | None = None) -> list[st
 def account_lines(progress: EvalProgress) -> list[str]:
     """Which failures are kept and which are run again, and what it cost, as far as there is any of it."""
     lines = []
-    evaluated, passed = (sum(getattr(domain, key) for domain in progress.domains) for key in ("ok", "passed"))
-    if evaluated > passed:
+    if progress.evaluated > progress.passed:
         own = {reason: count for reason, count in progress.terminations.items() if not reason.endswith("_stop")}
-        lines.append(f"kept without full reward: {evaluated - passed}{_in_brackets(own)}")
+        lines.append(f"kept without full reward: {progress.evaluated - progress.passed}{_in_brackets(own)}")
     if progress.unit_errors:
         lines.append(f"to be run again: {sum(progress.unit_errors.values())}{_in_brackets(progress.unit_errors)}")
     if progress.budget_counts or progress.cost_usd:

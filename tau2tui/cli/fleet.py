@@ -264,9 +264,8 @@ def show_status(ops: Ops) -> None:
             put(" ".join(filter(None, (f"evaluation as job {job.id}: {job.raw_state}", job.nodes, job.reason))))
     if progress is not None:
         done = f"{progress.finished}/{progress.total} units"
-        errors = sum(domain.errors for domain in progress.domains)
         why = f" ({progress.why})" if progress.why else ""
-        put(f"evaluation {progress.state}{why}: {done}, {errors} ended in errors, {progress.retries} retries")
+        put(f"evaluation {progress.state}{why}: {done}, {progress.lost} ended in errors, {progress.retries} retries")
         if left := ops.snapshot.time_left:
             put(f"  {time_left_words(left)}")
         for line in (*account_lines(progress), *trouble_lines(progress, run.clock if run else None)):

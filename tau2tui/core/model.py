@@ -301,6 +301,21 @@ class EvalProgress:
         return sum(domain.finished for domain in self.domains)
 
     @property
+    def evaluated(self) -> int:
+        """Units that tau2 has evaluated, whatever the reward."""
+        return sum(domain.ok for domain in self.domains)
+
+    @property
+    def passed(self) -> int:
+        """Those of them with full reward."""
+        return sum(domain.passed for domain in self.domains)
+
+    @property
+    def lost(self) -> int:
+        """Units that ended by an infrastructure error: the next start runs them again."""
+        return sum(domain.errors for domain in self.domains)
+
+    @property
     def spent_usd(self) -> float:
         """What counts towards the budget, in US dollars."""
         return sum(self.cost_usd.get(series, 0.0) for series in self.budget_counts)

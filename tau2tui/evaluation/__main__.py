@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: {run_dir}: {error}\n")
         return Tau2TuiError.exit_code
-    failed = progress.state is EvalState.FINISHED and any(domain.errors for domain in progress.domains)
+    failed = progress.state is EvalState.FINISHED and progress.lost > 0
     return UNITS_FAILED if failed else 0
 
 
