@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
+from tau2tui.cli.options import json_option
+from tau2tui.cli.session import Session, api_key, put, put_json, run_async, say
 from tau2tui.core.model import Level
 from tau2tui.core.printable import printable
-from tau2tui.errors import CommandFailed, ConfigError, Unreachable
+from tau2tui.errors import CommandFailed, Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.core.endpoint import Probed
@@ -28,9 +28,18 @@ NOT_REPORTED = "not reported"
     "--seconds", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Between two scrapes."
 )
 @click.option("--probe", is_flag=True, help="Ask for a real completion, with a tool call, as well.")
-@click.option("--api-key-env", metavar="NAME", help="The environment variable that holds the server's API key.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of a request, s."
+    "--api-key-env",
+    metavar="NAME",
+    help="The environment variable with the server's API key; none is sent unless said.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1, 600),
+    default=5.0,
+    show_default=True,
+    help="Seconds for one request.",
 )
 @json_option
 @click.pass_obj
@@ -52,7 +61,7 @@ def endpoint(
     """
     if whole_run == (url is not None):
         raise click.UsageError("name a URL, or --all")
-    key = _api_key(api_key_env)
+    key = api_key(api_key_env) if api_key_env else ""
     from tau2tui.ops.probing import looks, probe_run
     from tau2tui.remote.vllm import endpoint_url
 
@@ -82,18 +91,6 @@ def _status(found: Iterable[Probed]) -> int:
     if not all(each.answered for each in found):
         return Unreachable.exit_code
     return 0 if all(each.ready for each in found) else CommandFailed.exit_code
-
-
-def _api_key(name: str | None) -> str:
-    """The key in the variable that was named; never the key itself on a command line, which all users can read."""
-    if name is None:
-        return ""
-    key = os.environ.get(name, "")
-    if not key:
-        raise ConfigError("--api-key-env names a variable that is not set", "export it first")
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the key in {name} holds characters that no header can carry")
-    return key
 
 
 def report(found: Probed) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from tau2tui.cli.measuring import reading_side
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json
-from tau2tui.cli.times import now_option
+from tau2tui.cli.options import cache_option, json_option, now_option
+from tau2tui.cli.session import Session, put, put_json
 
 
 @click.command()
@@ -22,7 +22,7 @@ from tau2tui.cli.times import now_option
     help="The minutes that count as recent.",
 )
 @now_option
-@click.option("--domain", metavar="D", help="Of this domain only.")
+@click.option("--domain", metavar="DOMAIN", help="Of this domain only.")
 @click.option(
     "--examples", type=click.IntRange(0), default=3, show_default=True, help="So many tracebacks are shown in full."
 )

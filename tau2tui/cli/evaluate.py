@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put_json, run_async, say, yes_option
+from tau2tui.cli.options import domains_option, dry_run_option, json_option, mode_option, yes_option
+from tau2tui.cli.session import Session, carry_out, put_json, run_async, say
 from tau2tui.config import DOMAINS, EvaluationConfig, Split
 from tau2tui.core.command import StartEval, SteerEval
 from tau2tui.core.eta import time_left
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.option("-d", "--domain", "domains", multiple=True, type=click.Choice(DOMAINS), help="May be repeated.")
+@domains_option
 @click.option("--num-tasks", type=click.IntRange(min=1), help="At most so many tasks of each domain.")
 @click.option("--task-ids", multiple=True, metavar="DOMAIN/ID", help="Exactly this task; may be repeated.")
 @click.option("--split", type=click.Choice(get_args(Split)), help="tau2's split of each domain's tasks.")
 @click.option("--schedule", type=click.Choice(("per-domain", "global")), help="Domains one by one, or mixed.")
 @click.option("--trials", type=click.IntRange(min=1), help="Times that each task is run.")
 @click.option("--max-concurrency", type=click.IntRange(1, 512), help="Simulations at once.")
-@click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
+@mode_option
 @click.option("--seed", type=int, help="Of the simulations, instead of the one configured.")
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
 @click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")

@@ -11,18 +11,8 @@ import click
 from tau2tui.cli.doctor import refuse_if_fatal
 from tau2tui.cli.evaluate import EvalTeller, account_lines, time_left_words, trouble_lines
 from tau2tui.cli.hygiene import dirty_line
-from tau2tui.cli.session import (
-    Session,
-    carry_out,
-    dry_run_option,
-    json_option,
-    put,
-    put_json,
-    run_async,
-    say,
-    tell,
-    yes_option,
-)
+from tau2tui.cli.options import dry_run_option, exclude_dirty_option, exclude_option, json_option, yes_option
+from tau2tui.cli.session import Session, carry_out, put, put_json, put_table, run_async, say, tell
 from tau2tui.cli.settings import changed_experts, save_settings
 from tau2tui.core.command import HandOver, Launch, Relaunch, RelaunchJob, Stop
 from tau2tui.core.fleet import FleetRow
@@ -38,11 +28,6 @@ if TYPE_CHECKING:
 
 
 READY_S, LONG_S = 1800.0, 7 * 86400.0
-
-exclude_option = click.option("--exclude", multiple=True, metavar="NODE", help="A node on which no new job must start.")
-exclude_dirty_option = click.option(
-    "--exclude-dirty", is_flag=True, help="The nodes whose GPUs were found dirty, see `tau2tui gpus`, as well."
-)
 
 
 @click.command()
@@ -170,7 +155,9 @@ def launch(
     show_default=True,
     help="The fleet is ready; the evaluation is over; a replica or the evaluation has failed.",
 )
-@click.option("--timeout", "timeout_s", type=float, help="Seconds; 1800 for ready, else a week.")
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0, min_open=True), help="Seconds; 1800 for ready, else a week."
+)
 @click.pass_obj
 def wait(session: Session, wanted: str, timeout_s: float | None) -> None:
     """Wait until a run has come so far.
@@ -213,7 +200,7 @@ def status(session: Session, as_json: bool) -> None:
                 put_json(status_json(ops))
             else:
                 show_status(ops)
-            return 3 if ops.snapshot.jobs.error or ops.snapshot.run.error else 0
+            return Unreachable.exit_code if ops.snapshot.jobs.error or ops.snapshot.run.error else 0
 
     raise click.exceptions.Exit(run_async(look))
 
@@ -253,9 +240,7 @@ def show_status(ops: Ops) -> None:
     rows: list[tuple[str, ...]] = [("STATE", "REPLICA", "JOB", "NODE", "ADDRESS", "GPUS", "LEVEL", "WHY")]
     replicas = ops.fleet()
     rows += [_cells(row) for row in replicas]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    for row in rows:
-        put("  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] + [row[-1]]).rstrip())
+    put_table(rows, wrapped=True)
     for replica in replicas:
         if found := replica.diagnosis:
             put(f"{replica.replica}: {found.cause}. {found.remedy}: {found.action}")
@@ -291,7 +276,9 @@ def _cells(row: FleetRow) -> tuple[str, ...]:
 @click.command()
 @click.argument("replicas", nargs=-1)
 @click.option("--failed", is_flag=True, help="All that have failed.")
-@click.option("--job", help="The whole job of a node: it is stopped, seen to be gone, and submitted again.")
+@click.option(
+    "--job", metavar="NAME", help="The whole job of a node: it is stopped, seen to be gone, and submitted again."
+)
 @click.option(
     "--hand-over",
     is_flag=True,
@@ -391,14 +378,15 @@ def stop(session: Session, replicas: tuple[str, ...], jobs: tuple[str, ...], dry
 
 
 @click.command()
+@json_option
 @click.pass_obj
-def runs(session: Session) -> None:
+def runs(session: Session, as_json: bool) -> None:
     """List the runs, the newest last."""
+    from tau2tui.ops import list_runs
 
-    async def names() -> None:
-        from tau2tui.ops import list_runs
-
-        for name in await list_runs(session.config()):
-            put(name)
-
-    run_async(names)
+    names = run_async(lambda: list_runs(session.config()))
+    if as_json:
+        put_json(list(names))
+        return
+    for name in names:
+        put(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async
-from tau2tui.cli.times import LENGTH, MOMENT
+from tau2tui.cli.options import LENGTH, MOMENT, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async, takes_utf8
 from tau2tui.config import VerdictsConfig
 from tau2tui.core.printable import printable
 from tau2tui.core.times import Moment
@@ -112,8 +111,7 @@ def history(
             }
         )
         return
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    for line in _lines(table, metric, window, ascii_only=ascii_only or encoding != "utf8"):
+    for line in _lines(table, metric, window, ascii_only=ascii_only or not takes_utf8()):
         put(line)
     for line in _spell_lines(spells, _clock(window)):
         put(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async, say
-from tau2tui.cli.times import LENGTH, WINDOW
+from tau2tui.cli.options import LENGTH, WINDOW, cache_option, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async, say, takes_colours, takes_utf8
 from tau2tui.config import SlaConfig
 from tau2tui.errors import CommandFailed, NothingToRead
 
@@ -54,7 +53,7 @@ _HEAT_MAP_HEIGHT = 32
     metavar="LENGTH",
     help="How long a window of --by is: 30s, 10m, 1h.",
 )
-@click.option("--domain", default="", help="Only the calls of this domain.")
+@click.option("--domain", default="", metavar="DOMAIN", help="Of this domain only.")
 @click.option(
     "--window",
     "stretch",
@@ -134,10 +133,7 @@ def latency(
         return
     columns = shutil.get_terminal_size((80, 24)).columns
     width = min(max(columns, _WIDTHS[0]), _WIDTHS[1])
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    text = answer_text(
-        logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
-    )
+    text = answer_text(logs, side.files.outcomes, question, width, ascii_only=not takes_utf8(), color=takes_colours())
     put(text, styled=True)  # names in it were made printable where they were put in
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
-from tau2tui.cli.times import now_option
+from tau2tui.cli.options import cache_option, json_option, now_option
+from tau2tui.cli.session import Session, put, put_json, run_async
 
 if TYPE_CHECKING:
     from tau2tui.core.durations import Durations

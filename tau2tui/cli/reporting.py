@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
+from tau2tui.cli.options import cache_option, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async
 
 
 @click.command()

@@ -6,8 +6,9 @@ import asyncio
 import gc
 import json
 import os
+import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,6 +115,40 @@ def put_json(value: Any) -> None:
     put(controls_escaped(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
+def put_table(rows: Sequence[tuple[str, ...]], *, wrapped: bool = False) -> None:
+    """Columns below each other; on a terminal each line ends at its edge, unless it may be `wrapped` there."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    edge = shutil.get_terminal_size().columns if sys.stdout.isatty() and not wrapped else None
+    for row in rows:
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        put(" ".join(line.splitlines()).rstrip()[:edge])
+
+
+def takes_utf8() -> bool:
+    """Whether what is drawn on stdout may hold more than ASCII."""
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
+
+
+def takes_colours() -> bool:
+    """Whether stdout is a terminal on which nobody has asked for no colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def api_key(variable: str) -> str:
+    """The API key in a variable that was named, never the key itself on a command line, which all users can read.
+
+    Raises ConfigError, which does not repeat the name: it may be the key, typed in its place.
+    """
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ConfigError(
+            "--api-key-env names a variable that is not set", "export it first: keys come from nowhere else"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"the key in {variable} holds characters that no header can carry")
+    return key
+
+
 def tell(progress: Progress) -> None:
     """One line for each piece of news of a plan."""
     if progress.message:
@@ -136,15 +171,3 @@ async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = 
         if not await asyncio.to_thread(click.confirm, "Do it?", default=False, err=True):
             raise Refused("nothing was changed", "you said no")
     await ops.perform(plan, tell)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Print the steps and do nothing.")
-cache_option = click.option(
-    "--no-cache",
-    "use_cache",
-    flag_value=False,
-    default=True,
-    help="Parse all logs afresh, whatever earlier readings kept.",
-)
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
