@@ -15,9 +15,9 @@ from typing import Any
 import polars as pl
 
 from tau2tui.analysis.drawing import Drawing, draw, number, printable
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.measures import add_series, cdf, latency_table
 from tau2tui.analysis.palette import DARK, VERMILION, series_colors
+from tau2tui.files import write_atomically
 
 _SLA, _CDF = VERMILION, DARK
 HEIGHT_IN = 4.8

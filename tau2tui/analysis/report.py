@@ -14,7 +14,6 @@ import polars as pl
 from tau2tui.analysis.compare import side_budget
 from tau2tui.analysis.error_sections import error_sections
 from tau2tui.analysis.exports import write_frames
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.latency_sections import latency_sections
 from tau2tui.analysis.markdown import template
@@ -37,6 +36,7 @@ from tau2tui.config import ExpertConfig
 from tau2tui.core.model import DomainProgress, EvalProgress, Replica
 from tau2tui.core.placement import PlacedReplica
 from tau2tui.errors import NothingToRead
+from tau2tui.files import write_atomically
 
 ANALYSIS = "profile_analysis.json"
 CHARTS = "profile_charts"

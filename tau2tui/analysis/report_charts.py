@@ -11,12 +11,12 @@ import polars as pl
 
 from tau2tui.analysis.charts import figure_of, in_font, legend_of, save, write_pngs
 from tau2tui.analysis.drawing import draw, number
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.measures import add_series
 from tau2tui.analysis.pace import finish_times, timeline
 from tau2tui.analysis.palette import BLUE, DARK, OTHERS, VERMILION, series_colors, stack_colors
 from tau2tui.analysis.run_files import Side
 from tau2tui.analysis.tool_charts import write_tool_charts
+from tau2tui.files import write_atomically
 
 _STACK_BINS = 40
 _TOOLS = 7

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tau2tui.core.layout import EVAL_CONTROL, result_of
-from tau2tui.evaluation.files import replace_file
+from tau2tui.files import write_atomically
 
 _RESULT = ".result.json"
 
@@ -56,7 +56,7 @@ class RequestBox:
         ]
 
     def _reply(self, file: Path, reply: Reply) -> None:
-        replace_file(Path(result_of(str(file))), json.dumps(asdict(reply)))
+        write_atomically(Path(result_of(str(file))), json.dumps(asdict(reply)), parents=True)
 
 
 def _read(file: Path) -> Request | None:

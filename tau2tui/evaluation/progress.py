@@ -15,9 +15,9 @@ from tau2tui.core.layout import EVAL_STATE
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
 from tau2tui.core.steady import steady_time, stepped_s
 from tau2tui.core.wire import progress_from, progress_to
-from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome
 from tau2tui.evaluation.units import Unit
+from tau2tui.files import write_atomically
 
 FULL_REWARD = 1 - 1e-6
 """From here on a unit has passed; tau2 allows the same tolerance."""
@@ -221,7 +221,7 @@ class StateFile:
         same_state = self._written is not None and self._written.state is progress.state
         if same_state and (age_s < _EVERY_S or (age_s < _HEARTBEAT_S and self._same(progress))):
             return
-        replace_file(self._path, json.dumps(progress_to(progress)))
+        write_atomically(self._path, json.dumps(progress_to(progress)), parents=True)
         self._written, self._written_at = progress, time.monotonic()
 
     def fail(self, why: str) -> None:

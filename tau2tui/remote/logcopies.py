@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tau2tui.files import write_atomically
 from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
 
 STATE = ".copied.json"
@@ -149,10 +150,7 @@ class LogCopies:
             return {}
 
     def _remember(self, known: dict[str, _Copied]) -> None:
-        state = self.target / STATE
-        new = state.with_suffix(".new")
-        new.write_text(json.dumps({name: asdict(copied) for name, copied in known.items()}))
-        new.replace(state)
+        write_atomically(self.target / STATE, json.dumps({name: asdict(copied) for name, copied in known.items()}))
 
     def _rename(self, moved: dict[str, str]) -> None:
         """All at once: one may take the name of another."""

@@ -24,6 +24,7 @@ from tau2tui.core.lint.tools import template_of
 from tau2tui.core.placement import plan_jobs
 from tau2tui.core.vllm_flags import ServeFlags, from_json, to_json
 from tau2tui.errors import CommandFailed
+from tau2tui.files import write_atomically
 from tau2tui.remote.probe_answer import facts_from
 from tau2tui.remote.probe_program import MARK, SLURM_TIMEOUT_S, VLLM_TIMEOUT_S
 from tau2tui.remote.render import environment_text, sbatch_options
@@ -51,10 +52,8 @@ class FlagCache:
     def write(self, key: str, fingerprint: str, flags: ServeFlags) -> None:
         """Remember; raises OSError."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.directory / f"{key}.json"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"fingerprint": fingerprint, "flags": to_json(flags)}), encoding="utf-8")
-        temporary.replace(path)
+        known = json.dumps({"fingerprint": fingerprint, "flags": to_json(flags)})
+        write_atomically(self.directory / f"{key}.json", known, mode=0o600)
 
 
 def default_cache() -> FlagCache:

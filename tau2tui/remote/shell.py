@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import Protocol
 
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.files import write_atomically
 from tau2tui.remote.command_log import CommandLog
 
 READ_LIMIT = 8 << 20
@@ -143,7 +143,7 @@ class LocalShell:
 
     async def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         try:
-            await asyncio.to_thread(_write_atomically, Path(path), content, mode)
+            await asyncio.to_thread(write_atomically, Path(path), content, mode=mode)
         except OSError as error:
             raise CommandFailed(f"{path} cannot be written: {error.strerror}") from None
 
@@ -169,18 +169,6 @@ class LocalShell:
 
     async def home(self) -> str:
         return str(Path.home())
-
-
-def _write_atomically(path: Path, content: bytes, mode: int) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.asynccontextmanager
