@@ -66,4 +66,4 @@ async def headless(config: Config, report: Report, say: Say, tell: Callable[[Eva
     missing = [path for path in written.all if not await asyncio.to_thread(path.is_file)]
     if missing:
         raise CommandFailed(f"the report lacks {', '.join(map(str, missing))}")
-    return written.markdown
+    return written.report

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +29,6 @@ __all__ = [
     "series_values",
     "sla_share",
     "task_statuses",
-    "wilson_interval",
 ]
 
 
@@ -129,18 +127,3 @@ def task_statuses(tasks: pl.DataFrame) -> pl.DataFrame:
     totals = tasks.filter(pl.col("scope") == "domain").group_by("domain").agg(pl.col("total").last())
     table = counts.join(totals, on="domain", how="left").with_columns(pl.col("domain").cast(pl.String)).sort("domain")
     return table.select(TASK_STATUSES.names()).cast(TASK_STATUSES)
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float] | None:
-    """The score interval of a proportion at 95 % confidence (z = 1.96); None without trials.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): the interval
-    that holds at small counts and near 0 and 1, where the normal approximation fails.
-    """
-    if trials == 0:
-        return None
-    share = successes / trials
-    scale = 1 + z * z / trials
-    middle = (share + z * z / (2 * trials)) / scale
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)

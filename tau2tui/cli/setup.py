@@ -105,6 +105,6 @@ async def _on_screen(config: settings.Config) -> Path | None:
         if status := await on_screen(app):
             raise click.exceptions.Exit(status)
         try:
-            return (await report_run(ops)).markdown
+            return (await report_run(ops)).report
         except NothingToRead:
             return None

@@ -9,7 +9,10 @@ Z_95 = 1.959963984540054
 
 
 def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float] | None:
-    """The score interval of a share (0–1) by Wilson (1927), 95 % by default; None without a trial.
+    """The score interval of a share (0–1), 95 % by default; None without a trial.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): it holds at
+    small counts and near 0 and 1, where the normal approximation fails.
 
     centre = (p + z²/2n) / (1 + z²/n), half width = z / (1 + z²/n) · √(p(1−p)/n + z²/4n²). Units of one task in several
     trials count as independent here, which makes it narrower than the reports' interval, which does not.

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +21,6 @@ from tau2tui.analysis.measures import (
     series_values,
     sla_share,
     task_statuses,
-    wilson_interval,
 )
 from tests.analysis.made_logs import LogMaker
 
@@ -191,31 +189,6 @@ def test_a_unit_that_was_run_again_counts_once_as_it_ended() -> None:
 def test_the_size_of_a_global_run_is_not_that_of_a_domain() -> None:
     tasks = markers(("retail", 0, "1", "ok", 278)).with_columns(pl.lit("global").cast(TASKS["scope"]).alias("scope"))
     assert task_statuses(tasks)["total"].item() is None
-
-
-def test_wilson_intervals_are_those_of_the_textbook() -> None:
-    # Newcombe, Statistics in Medicine 17 (1998), table I: 81/263, 15/148, 0/20, 1/29.
-    published = {
-        (81, 263): (0.2553, 0.3662),
-        (15, 148): (0.0624, 0.1605),
-        (0, 20): (0.0, 0.1611),
-        (1, 29): (0.0061, 0.1718),
-    }
-    for (successes, trials), interval in published.items():
-        assert wilson_interval(successes, trials) == pytest.approx(interval, abs=5e-5)
-    assert wilson_interval(0, 0) is None
-
-
-@settings(deadline=None)
-@given(st.integers(1, 10_000).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
-def test_a_wilson_interval_holds_the_share_and_stays_within_0_and_1(counts: tuple[int, int]) -> None:
-    interval = wilson_interval(*counts)
-    assert interval is not None
-    low, high = interval
-    assert 0 <= low <= high <= 1
-    assert low <= counts[0] / counts[1] + 1e-12
-    assert counts[0] / counts[1] <= high + 1e-12
-    assert not math.isnan(low)
 
 
 @pytest.mark.parametrize("metric", ["duration_ms", "prefill_ms", "decode_ms", "queue_ms", "call_tokens_per_s"])
