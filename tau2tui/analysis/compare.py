@@ -8,14 +8,14 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.errors.budget import ErrorBudget, error_budget
+from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.errors.tables import by_class, totals
-from tau2tui.analysis.experts import Price, call_costs
+from tau2tui.analysis.experts import Price
 from tau2tui.analysis.measures import add_series, latency_table, series_values
 from tau2tui.analysis.outcomes import KEY
 from tau2tui.analysis.pace import active_window, finish_times, pace
 from tau2tui.analysis.provenance import Provenance, provenance
-from tau2tui.analysis.run_files import Side, prices_of
+from tau2tui.analysis.run_files import Side, costs_of
 from tau2tui.analysis.statistics import Interval, clustered_mean_interval, mcnemar_exact, mean_shift, percentile_shift
 
 SHIFTED = (50, 90, 99)
@@ -209,23 +209,9 @@ def _errors(a: Side, b: Side) -> tuple[Shift, ...]:
     return (*found, Shift("all", *(totals(budget)["per_call"].item() for budget in budgets))) if found else ()
 
 
-def side_budget(side: Side) -> ErrorBudget:
-    """The errors in a run's logs, with the patterns that it was configured with."""
-    config = side.files.config
-    return error_budget(side.files.logs, side.logs, config.error_patterns if config else None)
-
-
 def _costs(a: Side, b: Side, prices: Mapping[str, Price] | None) -> tuple[Shift, ...]:
     """US dollars by series, as the driver counted them, else by the tokens in the logs; and the GPU-hours."""
-    costs = [side_costs(side, prices) for side in (a, b)]
+    costs = [costs_of(side, prices) for side in (a, b)]
     names = dict.fromkeys([*costs[0], *costs[1]])
     money = [Shift(f"{name}, US$", costs[0].get(name), costs[1].get(name)) for name in names]
     return (*money, Shift("GPU-hours", a.files.gpu_hours, b.files.gpu_hours))
-
-
-def side_costs(side: Side, prices: Mapping[str, Price] | None = None) -> dict[str, float]:
-    """US dollars by series: the driver's own count, or without it what the logs' tokens cost by the price table."""
-    if side.files.progress and side.files.progress.cost_usd and prices is None:
-        return dict(side.files.progress.cost_usd)
-    table = call_costs(side.logs.events, prices_of(side.files.config) if prices is None else prices)
-    return dict(table.filter(pl.col("usd").is_not_null()).select("series", "usd").iter_rows())

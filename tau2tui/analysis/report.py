@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare import side_budget
 from tau2tui.analysis.error_sections import error_sections
+from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.exports import write_frames
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.latency_sections import latency_sections

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import polars as pl
 import tomli
 
-from tau2tui.analysis.experts import Price
+from tau2tui.analysis.experts import Price, call_costs
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.history import SAMPLES, read_history
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
@@ -111,6 +111,14 @@ def prices_of(config: Config | None) -> dict[str, Price]:
         )
     table |= {name: Price(price.price_in, price.price_out) for name, price in config.prices.models.items()}
     return {name: price for name, price in table.items() if price.input or price.output}
+
+
+def costs_of(side: Side, prices: Mapping[str, Price] | None = None) -> dict[str, float]:
+    """US dollars by series: the driver's own count, or without it what the logs' tokens cost by the price table."""
+    if side.files.progress and side.files.progress.cost_usd and prices is None:
+        return dict(side.files.progress.cost_usd)
+    table = call_costs(side.logs.events, prices_of(side.files.config) if prices is None else prices)
+    return dict(table.filter(pl.col("usd").is_not_null()).select("series", "usd").iter_rows())
 
 
 def _lived_s(replica: Replica) -> float | None:

@@ -47,13 +47,12 @@ def errors(
     Classes of your own go into [error_patterns].
     """
     from tau2tui.analysis.errors.answers import budget_json, budget_text
-    from tau2tui.analysis.errors.budget import COLUMNS, error_budget
+    from tau2tui.analysis.errors.budget import COLUMNS, side_budget
     from tau2tui.analysis.wanted import Wanted
 
     wanted = Wanted(COLUMNS, rare=False)
     side = reading_side(session, paths, use_cache=use_cache, outcomes=False, wanted=wanted)
-    patterns = side.files.config.error_patterns if side.files.config else None
-    budget = error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
+    budget = side_budget(side, now=now, last_min=last_min, domain=domain)
     if as_json:
         put_json(budget_json(budget))
     else:
