@@ -12,11 +12,12 @@ from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.errors.tables import by_class, totals
 from tau2tui.analysis.experts import Price
 from tau2tui.analysis.measures import add_series, latency_table, series_values
-from tau2tui.analysis.outcomes import KEY
+from tau2tui.analysis.outcomes import KEY, PASSED
 from tau2tui.analysis.pace import active_window, finish_times, pace
 from tau2tui.analysis.provenance import Provenance, provenance
 from tau2tui.analysis.run_files import Side, costs_of
 from tau2tui.analysis.statistics import Interval, clustered_mean_interval, mcnemar_exact, mean_shift, percentile_shift
+from tau2tui.core.model import FULL_REWARD
 
 SHIFTED = (50, 90, 99)
 """The percentiles whose shift is shown, beside the mean's."""
@@ -138,7 +139,7 @@ def _pairs(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     """The units that both runs evaluated: KEY, reward and reward_b, passed_a and passed_b."""
     evaluated = [frame.filter(pl.col("reward").is_not_null()).select(*KEY, "reward") for frame in (a, b)]
     pairs = evaluated[0].join(evaluated[1], on=list(KEY), suffix="_b").sort(KEY)
-    return pairs.with_columns(passed_a=pl.col("reward") >= 1 - 1e-6, passed_b=pl.col("reward_b") >= 1 - 1e-6)
+    return pairs.with_columns(passed_a=PASSED, passed_b=pl.col("reward_b") >= FULL_REWARD)
 
 
 def _score(domain: str, pairs: pl.DataFrame) -> ScoreDifference:

@@ -18,6 +18,8 @@ from tau2tui.analysis.samples import PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.analysis.wanted import Wanted
+from tau2tui.core.printable import middle_cut
+from tau2tui.core.printable import printable as one_line
 from tau2tui.errors import NothingToRead
 
 _CHART_HEIGHT = 16
@@ -137,15 +139,8 @@ def _table(table: pl.DataFrame, question: LatencyQuestion, width: int) -> list[s
     ]
     body = columns([("", *head), *(("", *row) for row in rows)])
     room = max(width - max(map(len, body)), 12)
-    names = [f"{question.called}, ms", *table["series"]]
-    return columns([(_shortened(name, room), *cells) for name, cells in zip(names, [head, *rows], strict=True)])
-
-
-def _shortened(name: str, room: int) -> str:
-    """Without its middle: the end of a series tells it from others as much as its beginning."""
-    name = printable(name, len(name))
-    tail = (room - 1) // 2
-    return name if len(name) <= room else f"{name[: room - 1 - tail]}…{name[-tail:]}"
+    names = [middle_cut(one_line(name), room) for name in (f"{question.called}, ms", *table["series"])]
+    return columns([(name, *cells) for name, cells in zip(names, [head, *rows], strict=True)])
 
 
 def _percentiles(title: str, table: pl.DataFrame, series: str, width: int) -> list[str]:

@@ -14,6 +14,7 @@ import polars as pl
 from tau2tui.analysis.statistics import clustered_mean_interval, pass_hat_k
 from tau2tui.analysis.stretches import lines_with, text_stretches
 from tau2tui.core.layout import EVAL_UNITS
+from tau2tui.core.model import FULL_REWARD
 
 OUTCOMES = pl.Schema(
     {
@@ -31,7 +32,7 @@ OUTCOMES = pl.Schema(
 """One row for each unit. `reward` is null for one that was not evaluated, `error` is then the class of its error; times
 are local ones of the machine that ran it, as in the logs; null: not known."""
 KEY = ("domain", "task_id", "trial")
-PASSED = pl.col("reward") >= 1 - 1e-6
+PASSED = pl.col("reward") >= FULL_REWARD
 """Full reward, as tau2's `is_successful` has it."""
 
 _FINISHED = re.compile(

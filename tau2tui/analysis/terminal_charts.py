@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.drawing import Drawing, draw, number, printable
+from tau2tui.analysis.drawing import Drawing, draw, number, printable, round_ticks
 from tau2tui.analysis.measures import Histogram, cdf
 
 _FRAME_IN_ASCII = str.maketrans("┌┐└┘├┤┬┴┼─│…�", "+++++++++-|~?")
@@ -36,7 +35,7 @@ def terminal_histogram(
         figure.plot([drawing.sla] * 2, [0, top], marker=line, color="red")
     figure.xlim(drawing.left, drawing.right)
     figure.ylim(0, top)
-    y_ticks = round_ticks(0, top, max(height // 4, 2), whole=True)
+    y_ticks = round_ticks(0, top, max(height // 4, 2), least=1.0)
     figure.yticks(y_ticks, [f"{tick:.15g}" for tick in y_ticks])
     x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
     figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
@@ -72,14 +71,6 @@ def terminal_cdf(
     x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
     figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
     return _built(figure, ascii_only, color)
-
-
-def round_ticks(low: float, high: float, at_most: int, *, whole: bool = False) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ from `low` to `high`, at most so many steps apart; `whole`: no fractions."""
-    steps = (digit * 10.0**power for power in range(0 if whole else -6, 16) for digit in (1, 2, 5))
-    step = next((step for step in steps if (high - low) / step <= at_most), high - low)
-    first = math.ceil(low / step)
-    return [multiple * step for multiple in range(first, math.floor(high / step) + 1)]
 
 
 def _tops(shown: Histogram, points: int) -> tuple[list[float], list[int]]:

@@ -128,6 +128,10 @@ def eval_request_file(number: int, verb: str) -> str:
     return f"{EVAL_CONTROL}/{number:020d}-{verb}.json"
 
 
+RESULT_SUFFIX = ".result.json"
+"""How the answer to a request ends, where the request ends in .json."""
+
+
 def result_of(request: str) -> str:
     """Where the answer to a request stands."""
-    return str(PurePosixPath(request).with_suffix(".result.json"))
+    return str(PurePosixPath(request).with_suffix(RESULT_SUFFIX))

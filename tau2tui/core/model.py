@@ -244,6 +244,10 @@ def unit_name(domain: str, task_id: str, trial: int) -> str:
     return f"{domain}/{task_id}#{trial}"
 
 
+FULL_REWARD = 1 - 1e-6
+"""From this reward on a unit has passed: the tolerance is that of tau2's `is_successful`."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvalProgress:
     """eval/state.json, as the driver last wrote it."""

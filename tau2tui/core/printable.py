@@ -32,6 +32,14 @@ def printable(text: str) -> str:
     return "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in text)
 
 
+def middle_cut(words: str, width: int) -> str:
+    """Shorten in the middle: the end of a name tells it from others as much as its beginning."""
+    if len(words) <= width:
+        return words
+    head = (width - 1) // 2
+    return f"{words[:head]}…{words[len(words) - (width - 1 - head) :]}"
+
+
 def without_escapes(text: str) -> str:
     """Text without terminal sequences."""
     return _IN_TEXT.sub("", text) if "\x1b" in text else text

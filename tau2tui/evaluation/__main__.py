@@ -35,8 +35,6 @@ LOCK = f"{EVAL}/driver.lock"
 SMOKE_LOCK = f"{EVAL}/smoke.lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """A file system that does not lock says one of these; then the signs of life of the other driver have to do."""
-UNITS_FAILED = 4
-"""Exit code: everything was run, but some units ended in infrastructure errors; a new start runs these again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {run_dir}: {error}\n")
         return Tau2TuiError.exit_code
     failed = progress.state is EvalState.FINISHED and progress.lost > 0
-    return UNITS_FAILED if failed else 0
+    # Everything was run, but some units ended in infrastructure errors; a new start runs these again.
+    return CommandFailed.exit_code if failed else 0
 
 
 def _evaluate(run_dir: Path, config: Config, evaluation: EvaluationConfig) -> EvalProgress:

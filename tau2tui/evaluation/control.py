@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tau2tui.core.layout import EVAL_CONTROL, result_of
+from tau2tui.core.layout import EVAL_CONTROL, RESULT_SUFFIX, result_of
 from tau2tui.files import write_atomically
-
-_RESULT = ".result.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class RequestBox:
         return [
             self._directory / name
             for name in sorted(names)
-            if not name.endswith(_RESULT) and Path(result_of(name)).name not in names
+            if not name.endswith(RESULT_SUFFIX) and Path(result_of(name)).name not in names
         ]
 
     def _reply(self, file: Path, reply: Reply) -> None:

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tau2tui.core.layout import EVAL_STATE
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
+from tau2tui.core.model import FULL_REWARD, DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
 from tau2tui.core.steady import steady_time, stepped_s
 from tau2tui.core.wire import progress_from, progress_to
 from tau2tui.evaluation.results import Outcome
 from tau2tui.evaluation.units import Unit
 from tau2tui.files import write_atomically
-
-FULL_REWARD = 1 - 1e-6
-"""From here on a unit has passed; tau2 allows the same tolerance."""
 
 _EVERY_S = 0.5
 _HEARTBEAT_S = 5.0

@@ -33,8 +33,6 @@ Beat = Callable[[str], None]
 
 _TICK_S = 1.0
 _WRITE_EVERY_S = 3.0
-UNITS_FAILED = 4
-"""Exit code of a driver: everything was run, but some units ended in errors."""
 _END_S = 20.0
 """How long a driver that was told to stop may take."""
 
@@ -167,7 +165,7 @@ def _not_carried_out(ends: Mapping[str, int | None], directories: Mapping[str, P
     for name, end in ends.items():
         if end is None:
             yield Check("in time", name, CheckResult.FAILED, "it was not over when its time was up")
-        elif end not in (0, UNITS_FAILED):
+        elif end not in (0, CommandFailed.exit_code):
             said = (directories[name] / EVAL_OUT).read_text(errors="replace").strip().rpartition("\n")[2]
             yield Check("carried out", name, CheckResult.FAILED, said[:300] or f"exit code {end}")
 

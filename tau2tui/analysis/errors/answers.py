@@ -22,6 +22,8 @@ from tau2tui.analysis.errors.tables import (
     lost_units,
     totals,
 )
+from tau2tui.core.printable import middle_cut
+from tau2tui.core.printable import printable as one_line
 
 _WIDTH = 80
 _MOST_ROWS = 10
@@ -126,7 +128,7 @@ def _dimension(budget: ErrorBudget, name: str, found: list[dict[str, Any]]) -> l
         most = next(iter(row["classes"]))
         rows.append(
             (
-                _shortened(row[name], 30),
+                middle_cut(one_line(row[name]), 30),
                 *(_count(row[key]) for key in ("errors", "lost", "recent", "calls")),
                 _percent(row["per_call"]),
                 f"{row['classes'][most]} {printable(most, 14)}",
@@ -143,7 +145,7 @@ def _lost(budget: ErrorBudget) -> list[str]:
     lines = ["", f"lost: {_counted(table.height, 'unit')}"]
     for row in table.head(_MOST_LOST).to_dicts():
         trial = "" if row["trial"] is None else f"#{row['trial']}"
-        unit = _shortened(f"{row['domain']}/{row['task_id']}{trial}", 44)
+        unit = middle_cut(one_line(f"{row['domain']}/{row['task_id']}{trial}"), 44)
         lines.append(f"  {_clock(row['at'])}  {unit}  {printable(row['class'], 20)}")
         lines += [printable(f"      {row['text']}", _WIDTH)] if row["text"] else []
     rest = table.height - _MOST_LOST
@@ -157,7 +159,7 @@ def _alike(failures: pl.DataFrame, examples: int) -> list[str]:
         when = _clock(row["first"]) + (f" to {_clock(row['last'])}" if row["count"] > 1 else "")
         lines.append(f"{row['count']:>6} × {printable(row['class'], 16)}  {when}")
         lines.append(printable(f"         {row['text']}", _WIDTH))
-        lines += [f"         {_shortened(row['place'], _WIDTH - 9)}"] if row["place"] else []
+        lines += [f"         {middle_cut(one_line(row['place']), _WIDTH - 9)}"] if row["place"] else []
     rest = table.height - _MOST_ROWS
     lines += [f"and {rest} more kinds"] if rest > 0 else []
     folded = [row for row in table.to_dicts() if row["example"]][:examples]
@@ -187,7 +189,7 @@ def _server_lines(budget: ErrorBudget) -> list[str]:
     table = _servers(budget)
     lines = ["in the logs of servers and others, told from their side"]
     for row in table.head(_MOST_ROWS).to_dicts():
-        lines.append(f"{row['count']:>6} × {printable(row['class'], 16)}  {_shortened(row['replica'], 50)}")
+        lines.append(f"{row['count']:>6} × {printable(row['class'], 16)}  {middle_cut(one_line(row['replica']), 50)}")
         lines.append(printable(f"         {row['text']}", _WIDTH))
     rest = table.height - _MOST_ROWS
     return [*lines, *([f"and {rest} more"] if rest > 0 else [])]
@@ -239,10 +241,3 @@ def _percent(share: float | None) -> str:
     if share is None:
         return "–"
     return f"{share * 100:.2f}%" if share < 0.1 else f"{share * 100:.0f}%"
-
-
-def _shortened(name: str, room: int) -> str:
-    """Without its middle: the end of a name tells it from others as much as its beginning."""
-    name = printable(name, len(name))
-    tail = (room - 1) // 2
-    return name if len(name) <= room else f"{name[: room - 1 - tail]}…{name[-tail:]}"
