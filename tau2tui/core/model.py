@@ -163,6 +163,12 @@ class Replica:
     heartbeat_at: float = 0.0
     load: Load = field(default_factory=Load)
 
+    @property
+    def url(self) -> str:
+        """The root of its server: at its address, or at its node if it knows none."""
+        address = self.address or self.node
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
+
 
 class EvalState(StrEnum):
     """What the evaluation driver is doing."""

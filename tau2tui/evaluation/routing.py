@@ -205,10 +205,8 @@ def _usable(replicas: list[Replica]) -> tuple[Endpoint, ...]:
 
 
 def endpoint_of(replica: Replica) -> Endpoint:
-    """Where this replica answers: at its address, or at its node if it knows none."""
-    address = replica.address or replica.node
-    host = f"[{address}]" if ":" in address else address
-    return Endpoint(replica.name, f"http://{host}:{replica.port}/v1", (replica.attempt, replica.ready_at))
+    """Where this replica answers."""
+    return Endpoint(replica.name, f"{replica.url}/v1", (replica.attempt, replica.ready_at))
 
 
 class FleetReader:

@@ -34,11 +34,12 @@ def endpoint_url(text: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{text}: not a URL: {error}", "for example http://gpu07:1900") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigError(f"{text}: not the URL of a server", "for example http://gpu07:1900")
+        shown = "a URL with a user or a password in it" if "@" in text else text
+        raise ConfigError(f"{shown}: not a URL: {error}", "for example http://gpu07:1900") from None
     if parts.username or parts.password:
         raise ConfigError("a URL with a user or a password in it is not taken", "name a key's variable: --api-key-env")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+        raise ConfigError(f"{text}: not the URL of a server", "for example http://gpu07:1900")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix("/v1")
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
