@@ -10,7 +10,6 @@ import polars as pl
 
 from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.errors.tables import by_class, totals
-from tau2tui.analysis.experts import Price
 from tau2tui.analysis.measures import add_series, latency_table, series_values
 from tau2tui.analysis.outcomes import KEY, PASSED
 from tau2tui.analysis.pace import active_window, finish_times, pace
@@ -111,8 +110,8 @@ class Comparison:
         return data
 
 
-def compare(a: Side, b: Side, prices: Mapping[str, Price] | None = None) -> Comparison:
-    """Compare two runs; `prices` instead of those that each run was configured with."""
+def compare(a: Side, b: Side) -> Comparison:
+    """Compare two runs, each with the prices that it was configured with."""
     pairs = _pairs(a.files.outcomes, b.files.outcomes)
     evaluated = [side.files.outcomes.filter(pl.col("reward").is_not_null()).height for side in (a, b)]
     domains = pairs["domain"].unique().sort().to_list()
@@ -131,7 +130,7 @@ def compare(a: Side, b: Side, prices: Mapping[str, Price] | None = None) -> Comp
         latencies=_latencies(a.logs.events, b.logs.events),
         throughput=_throughput(a, b),
         errors=_errors(a, b),
-        costs=_costs(a, b, prices),
+        costs=_costs(a, b),
     )
 
 
@@ -210,9 +209,9 @@ def _errors(a: Side, b: Side) -> tuple[Shift, ...]:
     return (*found, Shift("all", *(totals(budget)["per_call"].item() for budget in budgets))) if found else ()
 
 
-def _costs(a: Side, b: Side, prices: Mapping[str, Price] | None) -> tuple[Shift, ...]:
+def _costs(a: Side, b: Side) -> tuple[Shift, ...]:
     """US dollars by series, as the driver counted them, else by the tokens in the logs; and the GPU-hours."""
-    costs = [costs_of(side, prices) for side in (a, b)]
+    costs = [costs_of(side) for side in (a, b)]
     names = dict.fromkeys([*costs[0], *costs[1]])
     money = [Shift(f"{name}, US$", costs[0].get(name), costs[1].get(name)) for name in names]
     return (*money, Shift("GPU-hours", a.files.gpu_hours, b.files.gpu_hours))

@@ -140,13 +140,13 @@ def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, c
     return rows.select(*(made.get(name, pl.col(name)).alias(name) for name in columns), "line")
 
 
-def split_task(file_domain: str, task: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
-    """`domain` and `task_id` from the column `task`, or from another expression.
+def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
+    """`domain` and `task_id` from the column `task`.
 
     In the log of one domain, that is the domain, and the task is the whole id (it may hold colons); only in a log of
     several domains the id stands behind its domain: `retail:17`.
     """
-    task = pl.col("task") if task is None else task
+    task = pl.col("task")
     if file_domain:
         domain, task_id = pl.lit(file_domain), task.str.strip_prefix(f"{file_domain}:")
     else:

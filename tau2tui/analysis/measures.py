@@ -78,21 +78,16 @@ def series_values(events: pl.DataFrame, series: str, metric: str = "duration_ms"
     return add_series(events).filter(pl.col("series") == series)[metric].drop_nulls()
 
 
-def histogram(values: pl.Series, bins: int = 10, *, log: bool = False) -> Histogram:
-    """Equal bins from the smallest to the largest value, as `numpy.histogram` has them; none for no values.
-
-    With `log` the bins are equal on a logarithmic axis that begins at the smallest positive value; zeros are counted
-    in the first bin.
-    """
+def histogram(values: pl.Series, bins: int) -> Histogram:
+    """Equal bins from the smallest to the largest value, as `numpy.histogram` has them; none for no values."""
     values = values.drop_nulls().cast(pl.Float64)
-    positive = values.filter(values > 0) if log else values
-    low, high = positive.min(), positive.max()
+    low, high = values.min(), values.max()
     if not isinstance(low, float) or not isinstance(high, float):
         return Histogram()
     if low == high:
-        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+        low, high = low - 0.5, high + 0.5
     width = (high - low) / bins
-    inner = [low * (high / low) ** (edge / bins) if log else low + width * edge for edge in range(1, bins)]
+    inner = [low + width * edge for edge in range(1, bins)]
     edges = (low, *inner, high)
     # The number of inner edges at or below a value is the number of its bin.
     bin_of = pl.Series(inner, dtype=pl.Float64).search_sorted(values, side="right")

@@ -113,11 +113,11 @@ def prices_of(config: Config | None) -> dict[str, Price]:
     return {name: price for name, price in table.items() if price.input or price.output}
 
 
-def costs_of(side: Side, prices: Mapping[str, Price] | None = None) -> dict[str, float]:
+def costs_of(side: Side) -> dict[str, float]:
     """US dollars by series: the driver's own count, or without it what the logs' tokens cost by the price table."""
-    if side.files.progress and side.files.progress.cost_usd and prices is None:
+    if side.files.progress and side.files.progress.cost_usd:
         return dict(side.files.progress.cost_usd)
-    table = call_costs(side.logs.events, prices_of(side.files.config) if prices is None else prices)
+    table = call_costs(side.logs.events, prices_of(side.files.config))
     return dict(table.filter(pl.col("usd").is_not_null()).select("series", "usd").iter_rows())
 
 

@@ -8,8 +8,8 @@ Z_95 = 1.959963984540054
 """The 97.5th percentile of the normal distribution."""
 
 
-def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float] | None:
-    """The score interval of a share (0–1), 95 % by default; None without a trial.
+def wilson(successes: int, trials: int) -> tuple[float, float] | None:
+    """The 95 % score interval of a share (0–1); None without a trial.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): it holds at
     small counts and near 0 and 1, where the normal approximation fails.
@@ -19,6 +19,7 @@ def wilson(successes: int, trials: int, z: float = Z_95) -> tuple[float, float] 
     """
     if trials <= 0:
         return None
+    z = Z_95
     share, square = successes / trials, z * z
     centre = (share + square / (2 * trials)) / (1 + square / trials)
     half = z / (1 + square / trials) * math.sqrt(share * (1 - share) / trials + square / (4 * trials * trials))

@@ -112,18 +112,15 @@ class Vllm:
             return Probed(self.url, failed.answered, level, str(failed))
         return Probed(self.url, answered=True, level=Level.HEALTH, took_ms=1000 * (time.monotonic() - began))
 
-    async def look(self, *, completion: bool = False, model: str = "") -> Probed:
-        """Every level up to the identity, or the completion; who it is; and its metrics, whatever the levels say."""
-        return await self.look_on(await self.health(), completion=completion, model=model)
-
-    async def look_on(self, seen: Probed, *, completion: bool = False, model: str = "") -> Probed:
-        """The same from what /health said on."""
+    async def look_on(self, seen: Probed, *, completion: bool = False) -> Probed:
+        """From what `health` said on: every level up to the identity, or the completion; who it is; and its metrics,
+        whatever the levels say."""
         if not seen.answered:
             return seen
         if seen.level is Level.HEALTH:
-            seen = await self._identity(seen, model)
+            seen = await self._identity(seen)
         if completion and seen.level is Level.IDENTITY and not seen.why:
-            seen = await self._completion(seen, model or seen.models[0].id)
+            seen = await self._completion(seen, seen.models[0].id)
         version = await self._version()
         try:
             scrape = await self.metrics()
@@ -145,7 +142,7 @@ class Vllm:
         except _Failed as failed:
             return replace(seen, notes=(*seen.notes, f"the second scrape failed: {failed}"))
 
-    async def _identity(self, seen: Probed, model: str) -> Probed:
+    async def _identity(self, seen: Probed) -> Probed:
         """Who it is, on several fresh connections."""
         told = []
         for _ in range(FRESH_CONNECTIONS):
@@ -160,8 +157,6 @@ class Vllm:
             return replace(seen, why=why)
         if not told[0]:
             return replace(seen, why="/v1/models: it serves nothing")
-        if model and model not in {each.id for each in told[0]}:
-            return replace(seen, why=f"/v1/models: serves {listeners[0]}, expected {model}")
         return replace(seen, level=Level.IDENTITY)
 
     async def _completion(self, seen: Probed, model: str) -> Probed:

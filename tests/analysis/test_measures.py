@@ -159,17 +159,9 @@ def test_the_last_bin_holds_its_upper_edge() -> None:
     assert histogram(pl.Series([0.0, 1.0, 2.0, 3.0, 4.0]), 4).counts == (1, 1, 1, 2)
 
 
-def test_logarithmic_bins_begin_at_the_smallest_positive_value() -> None:
-    found = histogram(pl.Series([0.0, 1.0, 9.0, 10.0, 1000.0]), 3, log=True)
-    assert found.edges == pytest.approx((1.0, 10.0, 100.0, 1000.0))
-    assert sum(found.counts) == 5
-    assert found.counts[0] >= 3
-
-
-@pytest.mark.parametrize("log", [False, True])
-def test_no_values_have_no_bins_and_equal_ones_have_some(log: bool) -> None:
-    assert histogram(pl.Series([], dtype=pl.Float64), log=log).counts == ()
-    equal = histogram(pl.Series([5.0, 5.0]), 4, log=log)
+def test_no_values_have_no_bins_and_equal_ones_have_some() -> None:
+    assert histogram(pl.Series([], dtype=pl.Float64), 4).counts == ()
+    equal = histogram(pl.Series([5.0, 5.0]), 4)
     assert sum(equal.counts) == 2
     assert equal.edges[0] < 5.0 < equal.edges[-1]
 
