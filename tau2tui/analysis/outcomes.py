@@ -13,7 +13,7 @@ import polars as pl
 
 from tau2tui.analysis.statistics import clustered_mean_interval, pass_hat_k
 from tau2tui.analysis.stretches import lines_with, text_stretches
-from tau2tui.core.layout import EVAL_UNITS
+from tau2tui.core.layout import EVAL_UNITS, RESULTS
 from tau2tui.core.model import FULL_REWARD
 
 OUTCOMES = pl.Schema(
@@ -51,7 +51,7 @@ def read_outcomes(run: Path, outputs: str = "outputs", logs: Sequence[Path] = ()
     rows = [row for path in sorted((run / EVAL_UNITS).glob("*/*.json")) if (row := _unit(path))]
     if not rows:
         rows = [
-            row for path in sorted((run / outputs).glob("*/results.json")) for row in _results(path, path.parent.name)
+            row for path in sorted((run / outputs).glob(f"*/{RESULTS}")) for row in _results(path, path.parent.name)
         ]
     return _frame(rows) if rows else logged_outcomes(logs)
 

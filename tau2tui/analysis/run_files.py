@@ -19,7 +19,7 @@ from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
 from tau2tui.analysis.scan import find_logs
 from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
-from tau2tui.core.layout import RunLayout
+from tau2tui.core.layout import RESULTS, RunLayout
 from tau2tui.core.model import EvalProgress, Phase, Replica
 from tau2tui.errors import ConfigError
 
@@ -182,7 +182,7 @@ def _versions(outputs: Path, tables: Mapping[str, Any]) -> dict[str, str]:
     """Who made the results: from the head of a results file, which may be large."""
     said = tables.get("submitted")
     found = {"tau2tui": str(said["tau2tui"])} if isinstance(said, dict) and "tau2tui" in said else {}
-    for path in sorted(outputs.glob("*/results.json")):
+    for path in sorted(outputs.glob(f"*/{RESULTS}")):
         try:
             commit = json.loads(path.read_bytes())["info"]["git_commit"]
         except (OSError, ValueError, KeyError, TypeError):

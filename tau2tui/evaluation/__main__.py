@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = _request(run_dir)
         taken = f"{run_dir}: this run is being evaluated already"
         with _sole(run_dir / LOCK, taken):
-            refuse_beside_another(run_dir / EVAL_STATE, taken)
+            refuse_beside_another(run_dir, taken)
             progress = _evaluate(run_dir, config, evaluation)
     except Tau2TuiError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -176,14 +176,15 @@ def _sole(path: Path, taken: str) -> Iterator[None]:
         yield
 
 
-def refuse_beside_another(path: Path, taken: str) -> None:
+def refuse_beside_another(run_dir: Path, taken: str) -> None:
     """Raise Refused if a driver on another machine shows signs of life: a lock may hold on one machine alone.
 
     Its age is between two times of the file system, so that clocks of machines are not compared.
     """
-    state = StateFile(path.parents[1]).read()
+    state = StateFile(run_dir).read()
     if state is None or state.state.over or state.host == socket.gethostname():
         return
+    path = run_dir / EVAL_STATE
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".clock-") as now:
         age_s = Path(now.name).stat().st_mtime - path.stat().st_mtime
     if age_s < DRIVER_TIMEOUT_S:

@@ -16,16 +16,9 @@ from typing import Any, Self
 import httpx2
 from openai import APIError, APIResponse, DefaultHttpxClient, OpenAI, Timeout
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.evaluation.answer import Answer, tool_request, visible_text
-from tau2tui.evaluation.faults import (
-    Abandoned,
-    CallError,
-    ErrorClass,
-    classify,
-    completion_part,
-    describe,
-    wait_asked_for_s,
-)
+from tau2tui.evaluation.faults import Abandoned, CallError, classify, completion_part, describe, wait_asked_for_s
 
 ChatMessage = dict[str, Any]
 """A message in the form of the chat completions API."""

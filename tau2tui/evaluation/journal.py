@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
-from tau2tui.evaluation.faults import ErrorClass
 from tau2tui.evaluation.logwriter import Echo, LineFile, LogWriter, Target
 from tau2tui.evaluation.results import OK, Outcome
 

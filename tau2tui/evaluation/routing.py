@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tau2tui.core.breaker import Breaker
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import REPLICAS
 from tau2tui.core.model import Phase, Replica
 from tau2tui.core.wire import replica_from
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 
 READ_EVERY_S = 2.0
 _ROUTING = "[ROUTING]"

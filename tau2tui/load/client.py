@@ -12,7 +12,8 @@ from typing import Any, Self
 import httpx2
 from openai import APIError, AsyncAPIResponse, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from tau2tui.evaluation.faults import CallError, ErrorClass, classify, completion_part, describe
+from tau2tui.core.error_class import ErrorClass
+from tau2tui.evaluation.faults import CallError, classify, completion_part, describe
 
 _CONNECT_S = 10.0
 _IDLE_S = 4.0

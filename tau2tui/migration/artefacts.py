@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tau2tui.core.layout import RESULTS
 from tau2tui.core.log_names import EVALUATION_LOG, JOB_OUTPUT
 from tau2tui.errors import ConfigError, NothingToRead, Refused
 
@@ -112,7 +113,7 @@ def _file(path: Path, found: Artefacts, *, named: bool) -> None:
 def _holds_results(path: Path, files: Iterable[Path]) -> bool:
     """Whether tau2's results lie in it, or the name says so."""
     jsons = [file for file in files if file.suffix == ".json" and not _TABLE.fullmatch(file.name)]
-    jsons += path.glob("*/results.json")
+    jsons += path.glob(f"*/{RESULTS}")
     return bool(jsons) and ("output" in path.name.lower() or any(is_results(file) for file in jsons))
 
 
