@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import polars as pl
 
 from tau2tui.analysis.measures import Histogram, histogram
-from tau2tui.core.printable import printable as one_line
 
 MARKED = (50, 90, 99)
 """The percentiles that charts show."""
@@ -106,12 +105,6 @@ def round_ticks(low: float, high: float, at_most: int, least: float = 0.0) -> li
 def number(value: float) -> str:
     """A latency as charts write it."""
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
-
-
-def printable(text: str, width: int) -> str:
-    """A name from a log without what would move the cursor or break the line, cut to `width` characters."""
-    text = one_line(text)
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def _percentile(values: pl.Series, percentile: float) -> float:

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from tau2tui.analysis.aligned import columns
-from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import cdf, histogram
 from tau2tui.analysis.outcomes import add_trial
@@ -18,8 +17,7 @@ from tau2tui.analysis.samples import PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.analysis.wanted import Wanted
-from tau2tui.core.printable import middle_cut
-from tau2tui.core.printable import printable as one_line
+from tau2tui.core.printable import line_cut, middle_cut, one_line
 from tau2tui.errors import NothingToRead
 
 _CHART_HEIGHT = 16
@@ -131,7 +129,7 @@ def _table(table: pl.DataFrame, question: LatencyQuestion, width: int) -> list[s
     figures = ("mean", "p50", "p90", "p95", "p99", "max")
     rows = [
         (
-            *("–" if row[name] is None else printable(str(row[name]), 19) for name in question.by),
+            *("–" if row[name] is None else line_cut(str(row[name]), 19) for name in question.by),
             *(f"{row['count']}", *(_figure(row[name]) for name in figures)),
             "–" if row["under_sla"] is None else f"{row['under_sla'] * 100:.1f}%",
         )
@@ -150,7 +148,7 @@ def _percentiles(title: str, table: pl.DataFrame, series: str, width: int) -> li
     wide = max(map(len, cells)) + 2
     each = max(width // wide, 1)
     lines = ["".join(cell.ljust(wide) for cell in cells[at : at + each]).rstrip() for at in range(0, len(cells), each)]
-    return [printable(f"{title}, ms", width), *lines]
+    return [line_cut(f"{title}, ms", width), *lines]
 
 
 def _figure(value: float | int | None) -> str:

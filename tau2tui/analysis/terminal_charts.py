@@ -6,8 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.drawing import Drawing, draw, number, printable, round_ticks
+from tau2tui.analysis.drawing import Drawing, draw, number, round_ticks
 from tau2tui.analysis.measures import Histogram, cdf
+from tau2tui.core.printable import line_cut
 
 _FRAME_IN_ASCII = str.maketrans("┌┐└┘├┤┬┴┼─│…�", "+++++++++-|~?")
 
@@ -26,8 +27,8 @@ def terminal_histogram(
     """A latency histogram (milliseconds) as `height` lines of `width` columns, with ANSI colours unless told not to."""
     drawing = draw(values, sla_ms, bins)
     if drawing is None:
-        return printable(f"{title}: no calls", width)
-    figure = _figure(printable(f"{title}: {drawing.headline}", width - 2), _caption(drawing), width, height)
+        return line_cut(f"{title}: no calls", width)
+    figure = _figure(line_cut(f"{title}: {drawing.headline}", width - 2), _caption(drawing), width, height)
     marker, line = ("#", "|") if ascii_only else ("hd", "│")
     figure.scatter(*_tops(drawing.shown, 2 * width), fillx=True, color="blue", marker=marker)
     top = max(drawing.shown.counts)
@@ -55,9 +56,9 @@ def terminal_cdf(
     """The share of calls (per cent) that took at most so long, on the axis of `terminal_histogram`."""
     drawing = draw(values, sla_ms, 10)
     if drawing is None:
-        return printable(f"{title}: no calls", width)
+        return line_cut(f"{title}: no calls", width)
     figure = _figure(
-        printable(f"{title}: share of calls up to a latency, %", width - 2), _caption(drawing), width, height
+        line_cut(f"{title}: share of calls up to a latency, %", width - 2), _caption(drawing), width, height
     )
     steps = [(value / drawing.per_unit, share * 100) for value, share in cdf(values, 4 * width)]
     shown = [(value, share) for value, share in steps if value <= drawing.right]
@@ -96,7 +97,7 @@ def _figure(title: str, caption: str, width: int, height: int) -> Any:
     figure.plot_size(width, height)
     figure.theme("clear")
     figure.title(title)
-    figure.xlabel(printable(caption, width - 2))
+    figure.xlabel(line_cut(caption, width - 2))
     return figure
 
 

@@ -11,7 +11,7 @@ import click
 from tau2tui.cli.options import json_option
 from tau2tui.cli.session import Session, api_key, put, put_json, run_async, say
 from tau2tui.core.model import Level
-from tau2tui.core.printable import printable
+from tau2tui.core.printable import one_line
 from tau2tui.errors import CommandFailed, Unreachable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def endpoint(
             for line in _row(name, each) if whole_run else _lines(each):
                 put(line)
         for model, told in _by_model(found).items() if whole_run else ():
-            put(printable(_model_line(model, told)))
+            put(one_line(_model_line(model, told)))
     raise click.exceptions.Exit(_status(found.values()))
 
 
@@ -151,33 +151,33 @@ def _row(name: str, found: Probed) -> Iterator[str]:
         now = now_figures(found.scrapes[-1])
         load = f"running {_number(now['running'])}, waiting {_number(now['waiting'])}, KV {_share(now['kv_cache'])}"
     level = found.level or "no answer"
-    yield printable("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
+    yield one_line("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
 
 
 def _lines(found: Probed) -> Iterator[str]:
     """One server for people."""
     levels = list(Level)
     reached = levels.index(found.level) + 1 if found.level else 0
-    yield printable(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
+    yield one_line(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
     marks = (f"{'+' if place < reached else '-'} {level}" for place, level in enumerate(levels))
     yield "  levels      " + "  ".join(marks)
     if found.why:
-        yield printable(f"  why         {found.why}")
+        yield one_line(f"  why         {found.why}")
     if not found.answered:
         return
     for model in found.models:
         length = f", up to {model.max_model_len} tokens" if model.max_model_len else ""
-        yield printable(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
+        yield one_line(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
     if found.listeners:
         same = len(set(found.listeners)) == 1
         yield f"  identity    {'the same' if same else 'not the same'} on {len(found.listeners)} fresh connections"
-    yield printable(f"  version     {found.version or NOT_REPORTED}")
+    yield one_line(f"  version     {found.version or NOT_REPORTED}")
     if found.no_metrics:
-        yield printable(f"  metrics     {found.no_metrics}")
+        yield one_line(f"  metrics     {found.no_metrics}")
     else:
         yield from _metric_lines(found)
     for note in found.notes:
-        yield printable(f"  note        {note}")
+        yield one_line(f"  note        {note}")
 
 
 def _metric_lines(found: Probed) -> Iterator[str]:
@@ -230,4 +230,4 @@ def _share(value: float | None) -> str:
 def _counts(counts: Mapping[str, float] | None) -> str:
     if counts is None:
         return NOT_REPORTED
-    return printable(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"
+    return one_line(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"

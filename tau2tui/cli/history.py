@@ -14,7 +14,7 @@ import click
 from tau2tui.cli.options import LENGTH, MOMENT, json_option
 from tau2tui.cli.session import Session, put, put_json, run_async, takes_utf8
 from tau2tui.config import VerdictsConfig
-from tau2tui.core.printable import printable
+from tau2tui.core.printable import one_line
 from tau2tui.core.times import Moment
 from tau2tui.errors import ConfigError, NothingToRead
 
@@ -186,7 +186,7 @@ def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bo
                 f"{word} {_figure(metric, value)}"
                 for word, value in (("min", min(there)), ("max", max(there)), ("last", there[-1]))
             )
-        yield printable(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
+        yield one_line(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
 
 
 def _ends(table: pl.DataFrame) -> tuple[datetime, datetime]:
@@ -211,7 +211,7 @@ def _spell_lines(spells: Sequence[SlowSpell], clock: str) -> Iterator[str]:
     for each in spells:
         took = f"{each.client_s:.1f} s a call ({each.calls} calls, usually {each.usual_s:.1f} s)"
         begin = f"{each.begin:%m-%d} {each.begin:{clock}}"
-        yield printable(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
+        yield one_line(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
 
 
 def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
@@ -223,7 +223,7 @@ def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
     put(f"at {at:%Y-%m-%d %H:%M:%S}" + ("" if rows else ": no samples of that time"))
     for row in rows:
         said = row["error"] or _moment_words(row)
-        put(printable(f"{row['replica']:<20}  {said}  ({row['age_s']:.0f} s before)"))
+        put(one_line(f"{row['replica']:<20}  {said}  ({row['age_s']:.0f} s before)"))
 
 
 def _moment_words(row: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Words from outside, made harmless: nothing from a log, a server or a cluster may act on a terminal.
 
-What they are made for differs: `harmless` keeps the lines of a text, `printable` makes one line of it, and
+What they are made for differs: `harmless` keeps the lines of a text, `one_line` makes one line of it, and
 `as_displayed` gives what of a line a terminal would show in the end.
 """
 
@@ -25,11 +25,17 @@ def controls_escaped(json_text: str) -> str:
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
 
 
-def printable(text: str) -> str:
+def one_line(text: str) -> str:
     """One line: what breaks it or is another kind of blank becomes a blank, what cannot be shown �."""
     if text.isprintable():
         return text
     return "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in text)
+
+
+def line_cut(text: str, width: int) -> str:
+    """The same, cut to `width` characters."""
+    text = one_line(text)
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def middle_cut(words: str, width: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from tau2tui.core.printable import as_displayed, printable
+from tau2tui.core.printable import as_displayed, one_line
 from tau2tui.remote.logfiles import LogFiles
 
 _BLOCK = 64 << 10
@@ -61,4 +61,4 @@ async def new_lines(files: LogFiles, name: str, offset: int) -> AsyncIterator[st
 
 def shown(line: bytes) -> str:
     """A line as it would look in the end: without what a carriage return overwrote, without colours and controls."""
-    return printable(as_displayed(line).decode("utf-8", "replace").expandtabs(8))
+    return one_line(as_displayed(line).decode("utf-8", "replace").expandtabs(8))

@@ -17,7 +17,7 @@ from rich.text import Text
 from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
 from tau2tui.core.printable import middle_cut as middle_cut
-from tau2tui.core.printable import printable as one_line
+from tau2tui.core.printable import one_line
 from tau2tui.core.verdict import Standing
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tau2tui.core.printable import as_displayed, controls_escaped, harmless, printable, without_escapes
+from tau2tui.core.printable import as_displayed, controls_escaped, harmless, line_cut, one_line, without_escapes
 
 HOSTILE = "a\x1b[31mred\x1b[0m\x1b]0;title\x07\u202eb\x00\x9b2J"
 
@@ -19,14 +19,14 @@ def test_a_text_keeps_its_lines_and_tabs_and_loses_what_acts() -> None:
 
 
 def test_one_line_has_blanks_for_breaks() -> None:
-    assert printable("one\n\ttwo\u2028three\xa0four") == "one  two three four"
-    assert printable("plain") == "plain"
+    assert one_line("one\n\ttwo\u2028three\xa0four") == "one  two three four"
+    assert one_line("plain") == "plain"
 
 
 @given(st.text())
 def test_what_is_printable_stays_on_its_line(text: str) -> None:
-    assert printable(text).isprintable()
-    assert len(printable(text)) == len(text)
+    assert one_line(text).isprintable()
+    assert len(one_line(text)) == len(text)
 
 
 @given(st.text())
@@ -50,3 +50,9 @@ def test_json_says_the_same_without_controls(text: str) -> None:
 def test_a_line_is_what_a_terminal_would_show_in_the_end(line: bytes, left: bytes) -> None:
     assert as_displayed(line) == left
     assert without_escapes(line.decode()).rpartition("\r")[2].encode() in (left, b"")
+
+
+@given(text=st.text(), width=st.integers(1, 40))
+def test_a_line_is_cut_to_its_width_and_says_so(text: str, width: int) -> None:
+    cut, whole = line_cut(text, width), one_line(text)
+    assert cut == whole or (len(cut) == width and cut.endswith("…") and whole.startswith(cut[:-1]))
