@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,6 +17,17 @@ from tau2tui.errors import ConfigError
 from tau2tui.remote.sweep import Sweep
 from tau2tui.remote.vllm import EMPTY_METRICS, Vllm, endpoint_url, http_client
 from tests.endpoints import Endpoint, start
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded() -> None:
+    """The HTTP client loads a part of itself with its first request, which takes as long as the short waits here."""
+
+    async def ask() -> None:
+        async with http_client(tls=False) as client:
+            await Vllm(client, "http://127.0.0.1:1").health()
+
+    asyncio.run(ask())
 
 
 @pytest.fixture
