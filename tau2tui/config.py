@@ -94,6 +94,9 @@ ClusterPath = Annotated[str, AfterValidator(_expanded)]
 """A path on the machine where the job runs, with `$VAR` expanded and a leading `~` kept."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+SlurmTime = Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")]
+"""As `sbatch --time` takes it; `core.slurm_time` reads it."""
+SlurmOption = Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")]
 
 
 class _Section(BaseModel):
@@ -154,7 +157,7 @@ class SlurmConfig(_Section):
 
     partition: Line = ""
     """Empty: the cluster's default partition."""
-    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    time: SlurmTime = "24:00:00"
     """Time limit of each job, as `sbatch --time` takes it."""
     account: Line = ""
     """Empty: your default account."""
@@ -190,7 +193,7 @@ class SlurmConfig(_Section):
     """The reservation to run in; empty: none."""
     requeue: bool | None = None
     """Whether SLURM may start a job again after a node failure; not set: as the cluster has it."""
-    extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
+    extra: tuple[SlurmOption, ...] = ()
     """More options, one string each, such as "--constraint=h100"."""
     grace_s: Annotated[int, Field(ge=10)] = 120
     """How long before the time limit the job is told to end in good order."""
@@ -377,13 +380,13 @@ class EvalJobConfig(_Section):
 
     partition: Line = ""
     """Empty: that of the fleet."""
-    time: Annotated[str, Field(pattern=r"^(\d+-)?\d{1,2}(:\d{2}){0,2}$|^\d+(:\d{2})?$")] = "24:00:00"
+    time: SlurmTime = "24:00:00"
     """Time limit, as `sbatch --time` takes it."""
     cpus: Annotated[int, Field(ge=1)] = 4
     """Cores (`--cpus-per-task`)."""
     mem: Line = "8G"
     """Memory, as `sbatch --mem` takes it."""
-    extra: tuple[Annotated[str, AfterValidator(_one_line), Field(pattern=r"^--?[A-Za-z]")], ...] = ()
+    extra: tuple[SlurmOption, ...] = ()
     """More options, one string each."""
 
 
@@ -774,10 +777,18 @@ def parse(raw: bytes, where: str, environ: Mapping[str, str]) -> Config:
 def load_submitted(path: Path) -> Config:
     """Read the `run.toml` of a run: a config as it was submitted, its paths expanded then and not again."""
     try:
-        data = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not readable as the configuration of a run: {error}") from None
-    return submitted(data, str(path))
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: not readable as the configuration of a run: {error.strerror}") from None
+    return parse_submitted(raw, str(path))
+
+
+def parse_submitted(raw: bytes, where: str) -> Config:
+    """Check the bytes of a `run.toml`; `where` names it in errors. Raises ConfigError."""
+    try:
+        return submitted(tomli.loads(raw.decode()), where)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: not readable as the configuration of a run: {error}") from None
 
 
 def submitted(data: Mapping[str, Any], where: str) -> Config:

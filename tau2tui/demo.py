@@ -14,6 +14,7 @@ from tau2tui.core.model import EvalProgress
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, Refused
 from tau2tui.ops import Ops, Report, open_ops
+from tau2tui.ops.waiting import refuse_unfinished
 from tau2tui.reporting import report_run
 
 Say = Callable[[str], None]
@@ -61,10 +62,8 @@ async def headless(config: Config, report: Report, say: Say, tell: Callable[[Eva
         not_ready = [v.wanted.name for v in ops.verdicts() if v.standing is not Standing.READY]
     if not_ready:
         raise CommandFailed(f"not ready at the end: {', '.join(not_ready)}", f"see the logs in {ops.run.path}")
-    errors = sum(domain.errors for domain in last.domains)
-    if errors or last.finished < last.total or not last.total:
-        raise CommandFailed(f"{last.finished}/{last.total} units finished, {errors} ended in errors")
+    refuse_unfinished(last)
     missing = [path for path in written.all if not await asyncio.to_thread(path.is_file)]
     if missing:
         raise CommandFailed(f"the report lacks {', '.join(map(str, missing))}")
-    return written.markdown
+    return written.report

@@ -3,55 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tau2tui.config import Config, SlaConfig
 from tau2tui.core import layout
 from tau2tui.errors import CommandFailed
+from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
-    from tau2tui.analysis.report import ReportContext
+    from tau2tui.analysis.report import ReportContext, ReportFiles
     from tau2tui.analysis.run_files import RunFiles, Side
     from tau2tui.analysis.wanted import Wanted
     from tau2tui.ops import Ops
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The files of a report."""
-
-    markdown: Path
-    json: Path
-    charts: tuple[Path, ...]
-    html: Path
-    frames: tuple[Path, ...] = ()
-    tables: Mapping[str, Any] = field(default_factory=dict)
-    """The tables of the report by title, for a program."""
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return (self.markdown, self.html, self.json, *self.charts, *self.frames)
-
-
 async def report_run(
     ops: Ops, out: Path | None = None, *, csv: bool = False, charts: bool = True, use_cache: bool = True
-) -> Written:
+) -> ReportFiles:
     """Write the report of a run: into its own directory if that is on this machine, else into ./report-RUN.
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
     """
-    from tau2tui.remote.shell import LocalShell  # brings asyncssh, which is not needed for logs that lie here
-
     if out is None:
         here = isinstance(ops.shell, LocalShell)
         out = Path(str(ops.run.path)) if here else Path(f"report-{ops.run.run_id}")
     directory = await local_copy(ops)
 
-    def write() -> Written:
+    def write() -> ReportFiles:
         side = side_of_directory(directory, ops.config, use_cache=use_cache)
         return _write(side, out, ops.config, _context(ops), csv=csv, charts=charts)
 
@@ -66,7 +48,7 @@ def report_paths(
     csv: bool = False,
     charts: bool = True,
     use_cache: bool = True,
-) -> Written:
+) -> ReportFiles:
     """Write the report of log files and directories, whoever wrote them.
 
     Raises NothingToRead if there is no log or nothing in it, CommandFailed if `out` cannot be written.
@@ -120,14 +102,13 @@ async def local_copy(ops: Ops) -> Path:
     For a run elsewhere these are its logs and small files, not the units and results: what its tasks earned stands in
     the logs as well. Raises Unreachable.
     """
-    from tau2tui.remote.shell import LocalShell
-
     if isinstance(ops.shell, LocalShell):
         return Path(str(ops.run.path))
     logs = await ops.logs.local()
     root = logs.parents[len(Path(ops.config.run.logs).parts) - 1]
-    names = [layout.RUN_CONFIG, layout.ACTIVITY, layout.EVAL_STATE]
-    names += [f"{layout.REPLICAS}/{name}" for name in await ops.shell.names(str(ops.run.path / layout.REPLICAS))]
+    names = [layout.RUN_CONFIG, layout.ACTIVITY_BEFORE, layout.EVAL_STATE]
+    for directory in (layout.REPLICAS, layout.ACTIVITY):
+        names += [f"{directory}/{name}" for name in await ops.shell.names(str(ops.run.path / directory))]
     await ops.logs.samples()
     for name in names:
         await _fetch(ops, name, root / name)
@@ -136,8 +117,6 @@ async def local_copy(ops: Ops) -> Path:
 
 async def _fetch(ops: Ops, name: str, target: Path) -> None:
     """Copy one file of the run; one that is not there is left out."""
-    from tau2tui.remote.shell import READ_LIMIT
-
     parts: list[bytes] = []
     try:
         while not parts or len(parts[-1]) == READ_LIMIT:
@@ -166,16 +145,15 @@ def _side(files: RunFiles, config: Config | None, use_cache: bool, wanted: Wante
 
 def _write(
     side: Side, out: Path, config: Config | None, context: ReportContext | None, *, csv: bool, charts: bool
-) -> Written:
+) -> ReportFiles:
     from tau2tui.analysis.report import context_of, write_report
 
     sla_ms = (config.sla if config else SlaConfig()).threshold_ms
     context = context or context_of(side.files)
     try:
-        written = write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv, charts=charts)
+        return write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv, charts=charts)
     except OSError as error:
         raise CommandFailed(f"{out}: the report cannot be written: {error.strerror}") from None
-    return Written(written.report, written.analysis, written.charts, written.html, written.frames, written.summary)
 
 
 def _context(ops: Ops) -> ReportContext:

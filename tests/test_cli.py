@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tau2tui.cli import WORDS, word
+from tau2tui.cli.session import takes_colours
 from tau2tui.node import agent
 from tests.command_line import CommandLine
 from tests.sample import NOW
@@ -243,6 +245,37 @@ def test_logs_are_listed_and_the_end_of_one_is_shown_without_controls(tau2tui: C
     assert "no such log" in one_line(tau2tui.run("logs", "nosuch", status=7).stderr)
 
 
+def test_runs_are_listed_for_programs_too(tau2tui: CommandLine, tmp_path: Path) -> None:
+    for name in ("20260102", "20260101"):
+        write_run(tmp_path / "runs" / name, RUNNING)
+    assert tau2tui.run("runs").stdout.split() == ["20260101", "20260102"]
+    assert json.loads(tau2tui.run("runs", "--json").stdout) == ["20260101", "20260102"]
+
+
+def test_no_time_at_all_is_no_time_to_wait(tau2tui: CommandLine) -> None:
+    assert "--timeout" in tau2tui.run("wait", "--timeout", "0", status=2).stderr
+
+
+class Terminal(io.StringIO):
+    """A stdout that says it is one."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("value", "coloured"), [(None, True), ("", True), ("1", False)])
+def test_charts_have_no_colours_where_nobody_wants_them(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, coloured: bool
+) -> None:
+    if value is None:
+        monkeypatch.delenv("NO_COLOR", raising=False)
+    else:
+        monkeypatch.setenv("NO_COLOR", value)
+    assert not takes_colours(), "pytest's own stdout is no terminal"
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert takes_colours() is coloured
+
+
 def test_waiting_for_a_failure_that_does_not_come_ends_in_vain(tau2tui: CommandLine, tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "20260101", {**RUNNING, "state": "finished"})
     (tmp_path / "runs" / "latest").write_text("20260101")
@@ -253,7 +286,8 @@ def test_waiting_for_a_failure_that_does_not_come_ends_in_vain(tau2tui: CommandL
 @pytest.mark.parametrize(
     ("state", "status"),
     [
-        ({"state": "finished"}, 0),
+        ({"state": "finished", "domains": [{"domain": "retail", "total": 60, "ok": 60}]}, 0),
+        ({"state": "finished", "domains": [{"domain": "retail", "total": 60, "ok": 30}]}, 4),
         ({"state": "finished", "domains": [{"domain": "retail", "total": 60, "ok": 59, "errors": 1}]}, 4),
         ({"state": "stopped", "why": "stopped by request"}, 4),
         ({"state": "failed", "why": "a bug"}, 4),

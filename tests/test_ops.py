@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import PurePosixPath
+from datetime import datetime
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from tau2tui.config import Config, EvaluationConfig
+from tau2tui.config import Config, EvaluationConfig, is_name
 from tau2tui.core.command import Launch, Relaunch, StartSmoke, Stop
 from tau2tui.core.model import Job, JobState, Phase, Replica
 from tau2tui.core.plan import Plan
@@ -18,7 +19,7 @@ from tau2tui.core.smoke import Check, CheckResult, SmokeReport, report_to
 from tau2tui.core.step import Await, AwaitEndpoints, AwaitSmoke, Cancel, CleanNode, Do, Step, Submission, Submit
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import CommandFailed, GaveUp, Refused, Unanswered, Unreachable
-from tau2tui.ops import Ops, Progress
+from tau2tui.ops import Ops, Progress, new_run_id, open_ops
 from tau2tui.remote.rundir import RunDirectory
 from tau2tui.remote.shell import Completed, LocalShell, Shell
 from tests.claims import claim_granted
@@ -69,7 +70,8 @@ class Cluster(LocalShell):
         self.files[str(RUN / "model_config_oss.json")] = json.dumps({"org/Expert": entries}).encode()
 
     def activity(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.files[str(RUN / "activity.jsonl")].splitlines()]
+        (file,) = (text for name, text in self.files.items() if name.startswith(str(RUN / "activity/")))
+        return [json.loads(line) for line in file.splitlines()]
 
 
 class Queue:
@@ -378,3 +380,28 @@ async def test_a_record_of_a_dirty_node_that_cannot_be_read_still_counts() -> No
     cluster.files[str(RUN.parent / ".nodes/gpu07.json")] = b"{torn"
     (dirty,) = await make_ops(cluster, Queue()).dirty_nodes()
     assert dirty.node == "gpu07" and "not readable" in dirty.reason
+
+
+def test_runs_of_one_second_have_names_of_their_own() -> None:
+    when = datetime.fromisoformat("2025-12-30 17:32:05")
+    first = new_run_id(when)
+    second = new_run_id(when, (first,))
+    assert (first, second, new_run_id(when, (first, second))) == (
+        *("20251230-173205", "20251230-173205-2"),
+        "20251230-173205-3",
+    )
+    assert all(is_name(name) for name in (first, second))
+
+
+async def test_a_new_run_takes_no_name_that_a_run_has(tmp_path: Path) -> None:
+    config = small_config()
+    config = config.model_copy(update={"run": config.run.model_copy(update={"directory": str(tmp_path)})})
+    names: list[str] = []
+    for _ in range(8):  # some of them in the same second
+        async with open_ops(config, new=True) as ops:
+            names.append(ops.run.run_id)
+            Path(ops.run.path).mkdir()
+    assert len(set(names)) == len(names)
+    with pytest.raises(Refused, match="exists already"):
+        async with open_ops(config, names[0], new=True):
+            pass

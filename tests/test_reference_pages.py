@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import pytest
 from tau2tui import errors
 from tau2tui.cli import WORDS, config_page, words, words_page
 from tau2tui.cli import word as command_of
-from tau2tui.cli.examples import EXIT_CODES
+from tau2tui.cli.examples import ENVIRONMENT, EXIT_CODES
 from tau2tui.config import Config
 from tests.command_line import CommandLine
 
@@ -80,3 +81,57 @@ def test_the_short_help_of_every_word_fits_on_its_line(tmp_path: Path) -> None:
     listed = said.partition("Commands:")[2].partition("Exit codes")[0].strip().splitlines()
     assert len(listed) > 25 and [line for line in listed if line.endswith("...")] == []
     assert EXIT_CODES.split()[1] == "Exit"
+
+
+MEANS_ANOTHER_THING = {
+    "--concurrency",
+    "--every",
+    "--follow",
+    "--force",
+    "--job",
+    "--max-concurrency",
+    "--metric",
+    "--offline",
+    "--out",
+    "--seconds",
+    "--seed",
+    "--series",
+    "--strict",
+}
+"""Options whose help names what they do for their word: what is out, in which seconds, of what the series is."""
+
+
+def test_an_option_of_several_words_says_the_same_for_each() -> None:
+    said: dict[str, dict[str, str]] = {}
+    for name in WORDS:
+        for option in command_of(name).params:
+            if isinstance(option, click.Option) and not command_of(name).hidden:
+                said.setdefault(max(option.opts, key=len), {})[name] = option.help or ""
+    # A choice of domains, repeatable, is not the domain of logs; a restart now is no moment; a key has its own default.
+    allowed = {"--domain": 2, "--now": 2, "--api-key-env": 2, "--timeout": 2}
+    differing = {option for option, texts in said.items() if len(set(texts.values())) > allowed.get(option, 1)}
+    assert differing == MEANS_ANOTHER_THING
+
+
+def test_every_word_that_prints_what_is_known_prints_it_as_json_too() -> None:
+    acts = {"init", "launch", "wait", "relaunch", "stop", "clean", "tunnel", "serve", "exporter", "demo", "completion"}
+    silent = {
+        name
+        for name in WORDS
+        if not command_of(name).hidden and not any("--json" in parameter.opts for parameter in command_of(name).params)
+    }
+    assert silent == acts
+
+
+def test_the_help_names_the_configuration_and_every_variable_that_counts(tmp_path: Path) -> None:
+    """Those that the program itself reads; others, such as TERM, are the terminal's and the scheduler's."""
+    said = CommandLine(tmp_path / "config.toml", tmp_path).run("--help").stdout
+    assert "config.toml in the current directory, or what --config names" in " ".join(said.split())
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (DOCS.parent / "tau2tui").rglob("*.py"))
+    read = set(re.findall(r"""environ(?:\.get\(|\[)"([A-Z_]+)"|"([A-Z_]+)" in os\.environ""", sources))
+    names = {name for pair in read for name in pair if name} | {"TAU2TUI_WEB_TOKEN", "OPENAI_API_KEY"}
+    of_others = {"TERM", "TEXTUAL_DRIVER", "TMUX_PANE", "CUDA_VISIBLE_DEVICES"}
+    of_jobs = {name for name in names if name.startswith(("SLURM", "TAU2TUI_JOB"))}
+    assert {"NO_COLOR", "VLLM_API_KEY", "TMUX"} <= names
+    assert [name for name in sorted(names - of_others - of_jobs) if name not in said] == []
+    assert [name for name in ENVIRONMENT if f"`{name}`" not in words_page.page()] == []

@@ -64,7 +64,7 @@ asyncio.run(main())
 NOT_FOR_THE_FIRST_FRAME = {
     *HEAVY,
     *("asyncssh", "cryptography", "httpx", "httpx2", "jinja2", "markdown_it", "numpy", "regex", "tomlkit"),
-    *("tau2tui.cli.evaluate", "tau2tui.cli.fleet", "tau2tui.cli.load", "tau2tui.cli.measuring"),
+    *(f"tau2tui.cli.{name}" for name in ("evaluate", "fleet", "load", "measuring", "status")),
     *(f"tau2tui.tui.screens.{name}" for name in ("evaluation", "gpus", "jobs", "latency", "logs", "reports")),
 }  # fmt: skip
 

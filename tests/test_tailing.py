@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tau2tui.ops.tailing import last_lines, new_lines, plain
+from tau2tui.ops.tailing import last_lines, new_lines, shown
 from tau2tui.remote.logfiles import DirectoryLogs
 
 
@@ -42,5 +42,5 @@ async def test_lines_that_are_added_follow_and_a_truncated_log_is_read_anew(tmp_
 
 @given(st.binary(max_size=200))
 def test_whatever_stands_in_a_line_nothing_of_it_moves_a_terminal(line: bytes) -> None:
-    shown = plain(line)
-    assert shown.isprintable()
+    words = shown(line)
+    assert words.isprintable()

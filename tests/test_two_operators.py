@@ -111,4 +111,6 @@ def test_two_operators_launch_restart_and_stop_the_same_at_once(idle_lab: Lab, t
 
 
 def activity(run: Path) -> list[dict[str, str]]:
-    return [json.loads(line) for line in (run / "activity.jsonl").read_text().splitlines()]
+    """What all programs did, in the order of the beginnings."""
+    lines = [json.loads(line) for file in (run / "activity").iterdir() for line in file.read_text().splitlines()]
+    return sorted(lines, key=lambda line: float(line["at"]))

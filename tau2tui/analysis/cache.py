@@ -26,6 +26,7 @@ from tau2tui import __version__
 from tau2tui.analysis.frames import Records, concat
 from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
 from tau2tui.core import layout
+from tau2tui.files import write_atomically
 
 WORTH_BYTES = 1 << 20
 """Growth of a log that is worth to be written; less is read again."""
@@ -123,7 +124,7 @@ class LogCache:
         try:
             state.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             entry = {"reader": self._reader, "place": asdict(place), "ended": ended, "segments": segments}
-            _put(state, json.dumps(entry).encode())
+            write_atomically(state, json.dumps(entry), mode=0o600)
         except _BROKEN:
             return
         with suppress(OSError):
@@ -235,17 +236,6 @@ def _checked(files: Mapping[str, OpenFile], segments: tuple[Mapping[str, Any], .
             raise ValueError("damaged")
         contents[segment["frame"]] = Content.placed(int(segment["rows"]), data, file, offset)
     return Kept(contents, segments)
-
-
-def _put(path: Path, content: bytes | memoryview) -> None:
-    """Write a file in one go, for its owner only."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _mtime(path: Path) -> float:

@@ -14,10 +14,11 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.drawing import Drawing, draw, number, printable
-from tau2tui.analysis.files import write_atomically
+from tau2tui.analysis.drawing import Drawing, draw, number
 from tau2tui.analysis.measures import add_series, cdf, latency_table
 from tau2tui.analysis.palette import DARK, VERMILION, series_colors
+from tau2tui.core.printable import line_cut
+from tau2tui.files import write_atomically
 
 _SLA, _CDF = VERMILION, DARK
 HEIGHT_IN = 4.8
@@ -149,7 +150,7 @@ def _png(series: str, values: pl.Series, drawing: Drawing, color: str) -> bytes:
 def in_font(text: str) -> str:
     """Without the characters that the font of the charts does not have."""
     known = _charmap()
-    return "".join(character if ord(character) in known else "�" for character in printable(text, 90))
+    return "".join(character if ord(character) in known else "�" for character in line_cut(text, 90))
 
 
 @cache

@@ -8,15 +8,15 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.errors.budget import ErrorBudget, error_budget
+from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.errors.tables import by_class, totals
-from tau2tui.analysis.experts import Price, call_costs
 from tau2tui.analysis.measures import add_series, latency_table, series_values
-from tau2tui.analysis.outcomes import KEY
+from tau2tui.analysis.outcomes import KEY, PASSED
 from tau2tui.analysis.pace import active_window, finish_times, pace
 from tau2tui.analysis.provenance import Provenance, provenance
-from tau2tui.analysis.run_files import Side, prices_of
+from tau2tui.analysis.run_files import Side, costs_of
 from tau2tui.analysis.statistics import Interval, clustered_mean_interval, mcnemar_exact, mean_shift, percentile_shift
+from tau2tui.core.model import FULL_REWARD
 
 SHIFTED = (50, 90, 99)
 """The percentiles whose shift is shown, beside the mean's."""
@@ -110,8 +110,8 @@ class Comparison:
         return data
 
 
-def compare(a: Side, b: Side, prices: Mapping[str, Price] | None = None) -> Comparison:
-    """Compare two runs; `prices` instead of those that each run was configured with."""
+def compare(a: Side, b: Side) -> Comparison:
+    """Compare two runs, each with the prices that it was configured with."""
     pairs = _pairs(a.files.outcomes, b.files.outcomes)
     evaluated = [side.files.outcomes.filter(pl.col("reward").is_not_null()).height for side in (a, b)]
     domains = pairs["domain"].unique().sort().to_list()
@@ -130,7 +130,7 @@ def compare(a: Side, b: Side, prices: Mapping[str, Price] | None = None) -> Comp
         latencies=_latencies(a.logs.events, b.logs.events),
         throughput=_throughput(a, b),
         errors=_errors(a, b),
-        costs=_costs(a, b, prices),
+        costs=_costs(a, b),
     )
 
 
@@ -138,7 +138,7 @@ def _pairs(a: pl.DataFrame, b: pl.DataFrame) -> pl.DataFrame:
     """The units that both runs evaluated: KEY, reward and reward_b, passed_a and passed_b."""
     evaluated = [frame.filter(pl.col("reward").is_not_null()).select(*KEY, "reward") for frame in (a, b)]
     pairs = evaluated[0].join(evaluated[1], on=list(KEY), suffix="_b").sort(KEY)
-    return pairs.with_columns(passed_a=pl.col("reward") >= 1 - 1e-6, passed_b=pl.col("reward_b") >= 1 - 1e-6)
+    return pairs.with_columns(passed_a=PASSED, passed_b=pl.col("reward_b") >= FULL_REWARD)
 
 
 def _score(domain: str, pairs: pl.DataFrame) -> ScoreDifference:
@@ -209,23 +209,9 @@ def _errors(a: Side, b: Side) -> tuple[Shift, ...]:
     return (*found, Shift("all", *(totals(budget)["per_call"].item() for budget in budgets))) if found else ()
 
 
-def side_budget(side: Side) -> ErrorBudget:
-    """The errors in a run's logs, with the patterns that it was configured with."""
-    config = side.files.config
-    return error_budget(side.files.logs, side.logs, config.error_patterns if config else None)
-
-
-def _costs(a: Side, b: Side, prices: Mapping[str, Price] | None) -> tuple[Shift, ...]:
+def _costs(a: Side, b: Side) -> tuple[Shift, ...]:
     """US dollars by series, as the driver counted them, else by the tokens in the logs; and the GPU-hours."""
-    costs = [side_costs(side, prices) for side in (a, b)]
+    costs = [costs_of(side) for side in (a, b)]
     names = dict.fromkeys([*costs[0], *costs[1]])
     money = [Shift(f"{name}, US$", costs[0].get(name), costs[1].get(name)) for name in names]
     return (*money, Shift("GPU-hours", a.files.gpu_hours, b.files.gpu_hours))
-
-
-def side_costs(side: Side, prices: Mapping[str, Price] | None = None) -> dict[str, float]:
-    """US dollars by series: the driver's own count, or without it what the logs' tokens cost by the price table."""
-    if side.files.progress and side.files.progress.cost_usd and prices is None:
-        return dict(side.files.progress.cost_usd)
-    table = call_costs(side.logs.events, prices_of(side.files.config) if prices is None else prices)
-    return dict(table.filter(pl.col("usd").is_not_null()).select("series", "usd").iter_rows())

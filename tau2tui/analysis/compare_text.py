@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from tau2tui.analysis.aligned import columns
 from tau2tui.analysis.compare import Comparison, Shift
-from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.markdown import template
 from tau2tui.analysis.statistics import Interval
+from tau2tui.core.printable import line_cut
 
 _WIDTH = 80
 
@@ -30,8 +30,8 @@ def to_markdown(comparison: Comparison) -> str:
 def to_text(comparison: Comparison, flips: int = 20) -> str:
     """The comparison for a terminal of 80 columns; so many flips at most, the others are counted."""
     c = comparison
-    parts = [f"A {printable(c.a, 76)}", f"B {printable(c.b, 76)}", "", printable(c.provenance.verdict, 400)]
-    parts += [f"  {printable(f'{one.key}: {one.a} → {one.b}', _WIDTH - 2)}" for one in c.provenance.changes]
+    parts = [f"A {line_cut(c.a, 76)}", f"B {line_cut(c.b, 76)}", "", line_cut(c.provenance.verdict, 400)]
+    parts += [f"  {line_cut(f'{one.key}: {one.a} → {one.b}', _WIDTH - 2)}" for one in c.provenance.changes]
     if c.scores:
         head = ("score", "pairs", "A", "B", "B − A", "95 %", "+", "−", "p")
         rows = [
@@ -49,12 +49,12 @@ def to_text(comparison: Comparison, flips: int = 20) -> str:
         parts += ["", "flips (+ passed in B only, − in A only)"]
         shown = c.flips[:flips]
         parts += [
-            printable(f"  {'+' if one.reward_b > one.reward_a else '−'} {one.domain}/{one.task_id}#{one.trial}", _WIDTH)
+            line_cut(f"  {'+' if one.reward_b > one.reward_a else '−'} {one.domain}/{one.task_id}#{one.trial}", _WIDTH)
             for one in shown
         ]
         parts += [f"  and {len(c.flips) - len(shown)} more"] if len(c.flips) > len(shown) else []
     for series, shifts in c.latencies.items():
-        parts += ["", *_shift_lines(printable(f"{series}, ms", 30), shifts)]
+        parts += ["", *_shift_lines(line_cut(f"{series}, ms", 30), shifts)]
     for title, shifts in (("throughput", c.throughput), ("errors per call", c.errors), ("cost", c.costs)):
         if shifts:
             parts += ["", *_shift_lines(title, shifts)]
@@ -94,7 +94,7 @@ def interval(found: Interval | None) -> str:
 def _shift_lines(title: str, shifts: Iterable[Shift]) -> list[str]:
     rows = [
         (
-            f"  {printable(shift.name, 28)}",
+            f"  {line_cut(shift.name, 28)}",
             *(figure(shift.a), figure(shift.b), signed(shift.difference)),
             interval(shift.interval) + (" *" if shift.certain else "  ") if shift.interval else "",
         )

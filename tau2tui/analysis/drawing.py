@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 
 import polars as pl
@@ -90,15 +92,19 @@ def draw(values: pl.Series, sla_ms: float, bins: int) -> Drawing | None:
     )
 
 
+def round_ticks(low: float, high: float, at_most: int, least: float = 0.0) -> list[float]:
+    """Multiples of 1, 2 or 5 × 10ⁿ between two values, at most so many steps, none below `least` apart."""
+    if high <= low:
+        return [low]
+    power = math.floor(math.log10((high - low) / at_most))
+    steps = (digit * 10.0**exponent for exponent in itertools.count(power) for digit in (1, 2, 5))
+    step = next(step for step in steps if (high - low) / step <= at_most and step >= least)
+    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
 def number(value: float) -> str:
     """A latency as charts write it."""
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
-
-
-def printable(text: str, width: int) -> str:
-    """A name from a log without what would move the cursor or break the line, cut to `width` characters."""
-    text = "".join(character if character.isprintable() else "�" for character in text)
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
 
 
 def _percentile(values: pl.Series, percentile: float) -> float:

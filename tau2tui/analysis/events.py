@@ -15,7 +15,7 @@ import polars as pl
 from tau2tui.analysis.any_lines import read_any_lines
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
 from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES
-from tau2tui.analysis.places import Places, find_places
+from tau2tui.analysis.places import Places
 from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tau2tui.analysis.words import hashes
@@ -81,16 +81,13 @@ def join_profile_lines(
     return events[list(columns)], unread
 
 
-def parse_events(lines: pl.Series, file_domain: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read lines that hold MARK: the events, and the lines that could not be read (SKIPPED), both with IDENTITY."""
-    places = find_places("\n".join(lines.to_list()).encode())
-    return join_profile_lines([read_profile_lines(places, file_domain)], file_domain)
-
-
 def parse_any_events(
     texts: Sequence[str], begins: Sequence[int], file_domain: str
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The same, slower, whatever stands in the lines; the events have a column `line` too, where they begin."""
+    """The events of lines that hold MARK, laid out in any way, and the lines that could not be read.
+
+    Slower than `join_profile_lines`; the events have a column `line` too, where they begin.
+    """
     if not texts:
         return _NO_EVENTS, NO_SKIPPED
     found = read_any_lines(texts, begins)
@@ -122,13 +119,13 @@ def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, c
     return rows.select(*(made.get(name, pl.col(name)).alias(name) for name in columns), "line")
 
 
-def split_task(file_domain: str, task: pl.Expr | None = None) -> tuple[pl.Expr, pl.Expr]:
-    """`domain` and `task_id` from the column `task`, or from another expression.
+def split_task(file_domain: str) -> tuple[pl.Expr, pl.Expr]:
+    """`domain` and `task_id` from the column `task`.
 
     In the log of one domain, that is the domain, and the task is the whole id (it may hold colons); only in a log of
     several domains the id stands behind its domain: `retail:17`.
     """
-    task = pl.col("task") if task is None else task
+    task = pl.col("task")
     if file_domain:
         domain, task_id = pl.lit(file_domain), task.str.strip_prefix(f"{file_domain}:")
     else:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.measures import add_series, latency_table
 from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.run_files import Side
 from tau2tui.analysis.wall_time import critical_paths
+from tau2tui.files import write_atomically
 
 
 def write_frames(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from tau2tui.analysis.aligned import columns
-from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import cdf, histogram
 from tau2tui.analysis.outcomes import add_trial
-from tau2tui.analysis.samples import PERCENTILES, Samples
+from tau2tui.analysis.samples import PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.analysis.wanted import Wanted
+from tau2tui.core.printable import line_cut, middle_cut, one_line
 from tau2tui.errors import NothingToRead
 
 _CHART_HEIGHT = 16
@@ -35,7 +35,7 @@ class LatencyQuestion:
     bins: int
     series: str | None = None
     by: tuple[str, ...] = ()
-    every: str = "10m"
+    every: timedelta = USUAL_WINDOW
 
     @property
     def wanted(self) -> Wanted:
@@ -86,12 +86,7 @@ def answer_text(
 
 def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> tuple[pl.DataFrame, Samples, str]:
     """The table, the values by series alone, and the series that is shown in full."""
-    try:
-        samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
-    except pl.exceptions.PolarsError as error:
-        raise NothingToRead(
-            f"windows of {question.every!r}: {str(error).splitlines()[0]}", "such as 10m or 1h"
-        ) from None
+    samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
     table = samples.table(question.sla_ms)
     known = list(dict.fromkeys(table["series"]))
     if not known:
@@ -103,7 +98,9 @@ def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> 
     return table, samples, question.series or known[0]
 
 
-def _gathered(logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: str = "10m") -> Samples:
+def _gathered(
+    logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: timedelta = USUAL_WINDOW
+) -> Samples:
     """The values of a metric, read part by part: never are all events in memory."""
     samples = Samples(metric, by, every)
     for part in logs.event_parts(samples.columns):
@@ -132,7 +129,7 @@ def _table(table: pl.DataFrame, question: LatencyQuestion, width: int) -> list[s
     figures = ("mean", "p50", "p90", "p95", "p99", "max")
     rows = [
         (
-            *("–" if row[name] is None else printable(str(row[name]), 19) for name in question.by),
+            *("–" if row[name] is None else line_cut(str(row[name]), 19) for name in question.by),
             *(f"{row['count']}", *(_figure(row[name]) for name in figures)),
             "–" if row["under_sla"] is None else f"{row['under_sla'] * 100:.1f}%",
         )
@@ -140,15 +137,8 @@ def _table(table: pl.DataFrame, question: LatencyQuestion, width: int) -> list[s
     ]
     body = columns([("", *head), *(("", *row) for row in rows)])
     room = max(width - max(map(len, body)), 12)
-    names = [f"{question.called}, ms", *table["series"]]
-    return columns([(_shortened(name, room), *cells) for name, cells in zip(names, [head, *rows], strict=True)])
-
-
-def _shortened(name: str, room: int) -> str:
-    """Without its middle: the end of a series tells it from others as much as its beginning."""
-    name = printable(name, len(name))
-    tail = (room - 1) // 2
-    return name if len(name) <= room else f"{name[: room - 1 - tail]}…{name[-tail:]}"
+    names = [middle_cut(one_line(name), room) for name in (f"{question.called}, ms", *table["series"])]
+    return columns([(name, *cells) for name, cells in zip(names, [head, *rows], strict=True)])
 
 
 def _percentiles(title: str, table: pl.DataFrame, series: str, width: int) -> list[str]:
@@ -158,7 +148,7 @@ def _percentiles(title: str, table: pl.DataFrame, series: str, width: int) -> li
     wide = max(map(len, cells)) + 2
     each = max(width // wide, 1)
     lines = ["".join(cell.ljust(wide) for cell in cells[at : at + each]).rstrip() for at in range(0, len(cells), each)]
-    return [printable(f"{title}, ms", width), *lines]
+    return [line_cut(f"{title}, ms", width), *lines]
 
 
 def _figure(value: float | int | None) -> str:

@@ -26,15 +26,13 @@ from tau2tui.analysis.markers import MARKS
 from tau2tui.analysis.reading import ANCHOR, IN_USE, read_all
 from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
 from tau2tui.analysis.wanted import ALL, Wanted
+from tau2tui.core.log_names import EVALUATION_LOG, domain_of
 
 _LITTLE = 64 << 10
 """New bytes that are only kept until somebody asks what they say: whoever does asks for many of these at once."""
 _MOST_UNPARSED = 1 << 20
 _SHOWN = 1000
 """Characters of the last line of an archive that are kept."""
-_ENDING = r"(?:\.\d+)?(?:\.(?:gz|zst))?"
-_FILE_NAME = re.compile(rf"(?:tau2|eval)_(?P<domain>.+?)\.log{_ENDING}")
-_EVALUATION_LOG = re.compile(rf"(?:fullrun|(?:tau2|eval)_.+?)\.log{_ENDING}")
 
 
 class LogFile:
@@ -55,7 +53,7 @@ class LogFile:
         `wanted` is only read where it goes into the cache.
         """
         self.path = path
-        self.domain = file_domain(path)
+        self.domain = domain_of(path.name)
         self.incidents: list[Incident] = []
         self._follow, self._cache, self._spill = follow, cache, spill
         self._wanted = wanted if cache is None else ALL
@@ -108,7 +106,7 @@ class LogFile:
 
     def moved(self, path: Path) -> None:
         """The same file has another name now."""
-        self.path, self.domain = path, file_domain(path)
+        self.path, self.domain = path, domain_of(path.name)
 
     @property
     def identity(self) -> tuple[int, int] | None:
@@ -125,7 +123,7 @@ class LogFile:
         settled = settled_parts(asked, self.domain, self._patterns)
         if len(asked) <= len(self._parts) and all(map(_is, asked, self._parts)):
             self._parts[: len(asked)] = settled
-        of_evaluation = is_evaluation_log(self.path) or any(
+        of_evaluation = EVALUATION_LOG.fullmatch(self.path.name) is not None or any(
             part.rows(name) for part in settled for name in ("events", "tasks", "driver")
         )
         return Said(self.domain, settled, of_evaluation)
@@ -295,17 +293,6 @@ class LogFile:
             line = rest.decode("utf-8", "replace")
         looks = re.search(MARK, line) is not None or any(mark in line for mark in MARKS)
         return skipped_lines(pl.Series([line] if looks else [], dtype=pl.String), "unfinished")
-
-
-def file_domain(path: Path) -> str:
-    """The domain in the name of a log (`tau2_<domain>.log`, `eval_<domain>.log`); "" where the name holds none."""
-    found = _FILE_NAME.fullmatch(path.name)
-    return found["domain"] if found and found["domain"] != "global" else ""
-
-
-def is_evaluation_log(path: Path) -> bool:
-    """Whether a log is called as those that evaluations write."""
-    return _EVALUATION_LOG.fullmatch(path.name) is not None
 
 
 def _is(one: object, other: object) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from tau2tui.core.printable import one_line
+
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -17,8 +19,7 @@ def escape(value: object) -> str:
     """Text that stands in a table cell, or within a line, as it is: no markup, no HTML, no line break; None is `–`."""
     if value is None:
         return "–"
-    text = "".join(character if character.isprintable() else "�" for character in str(value))
-    return _SPECIAL.sub(r"\\\g<0>", text).translate(_ENTITIES)
+    return _SPECIAL.sub(r"\\\g<0>", one_line(str(value))).translate(_ENTITIES)
 
 
 def template(name: str, filters: Mapping[str, Callable[..., str]] | None = None) -> Template:

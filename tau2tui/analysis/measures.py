@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from tau2tui.analysis.samples import LATENCIES, PERCENTILES, Samples
+from tau2tui.analysis.samples import LATENCIES, PERCENTILES, USUAL_WINDOW, Samples
 from tau2tui.analysis.series import BY, DERIVED, METRICS, ORCHESTRATOR, add_derived, add_series
 
 __all__ = [
@@ -29,7 +29,6 @@ __all__ = [
     "series_values",
     "sla_share",
     "task_statuses",
-    "wilson_interval",
 ]
 
 
@@ -46,7 +45,7 @@ def latency_table(
     sla_ms: float = 5000.0,
     metric: str = "duration_ms",
     by: Sequence[str] = (),
-    every: str = "10m",
+    every: timedelta = USUAL_WINDOW,
 ) -> pl.DataFrame:
     """One row of LATENCIES for each series, and for each value of `by`: what `Samples.table` says of these events.
 
@@ -79,21 +78,16 @@ def series_values(events: pl.DataFrame, series: str, metric: str = "duration_ms"
     return add_series(events).filter(pl.col("series") == series)[metric].drop_nulls()
 
 
-def histogram(values: pl.Series, bins: int = 10, *, log: bool = False) -> Histogram:
-    """Equal bins from the smallest to the largest value, as `numpy.histogram` has them; none for no values.
-
-    With `log` the bins are equal on a logarithmic axis that begins at the smallest positive value; zeros are counted
-    in the first bin.
-    """
+def histogram(values: pl.Series, bins: int) -> Histogram:
+    """Equal bins from the smallest to the largest value, as `numpy.histogram` has them; none for no values."""
     values = values.drop_nulls().cast(pl.Float64)
-    positive = values.filter(values > 0) if log else values
-    low, high = positive.min(), positive.max()
+    low, high = values.min(), values.max()
     if not isinstance(low, float) or not isinstance(high, float):
         return Histogram()
     if low == high:
-        low, high = (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
+        low, high = low - 0.5, high + 0.5
     width = (high - low) / bins
-    inner = [low * (high / low) ** (edge / bins) if log else low + width * edge for edge in range(1, bins)]
+    inner = [low + width * edge for edge in range(1, bins)]
     edges = (low, *inner, high)
     # The number of inner edges at or below a value is the number of its bin.
     bin_of = pl.Series(inner, dtype=pl.Float64).search_sorted(values, side="right")
@@ -128,18 +122,3 @@ def task_statuses(tasks: pl.DataFrame) -> pl.DataFrame:
     totals = tasks.filter(pl.col("scope") == "domain").group_by("domain").agg(pl.col("total").last())
     table = counts.join(totals, on="domain", how="left").with_columns(pl.col("domain").cast(pl.String)).sort("domain")
     return table.select(TASK_STATUSES.names()).cast(TASK_STATUSES)
-
-
-def wilson_interval(successes: int, trials: int, z: float = 1.959963984540054) -> tuple[float, float] | None:
-    """The score interval of a proportion at 95 % confidence (z = 1.96); None without trials.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927): the interval
-    that holds at small counts and near 0 and 1, where the normal approximation fails.
-    """
-    if trials == 0:
-        return None
-    share = successes / trials
-    scale = 1 + z * z / trials
-    middle = (share + z * z / (2 * trials)) / scale
-    half = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -12,9 +12,9 @@ from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.marks import BEFORE_ALL, Ended, Marks, SeedEta
 from tau2tui.analysis.timeline import UnitRun, most_at_once, unit_runs
 from tau2tui.core.durations import Durations
-from tau2tui.core.eta import extra_attempts, stalled_units
+from tau2tui.core.eta import extra_attempts, silent_too_long, stalled_units
 from tau2tui.core.forecast import Forecast, Work, forecast
-from tau2tui.core.outlook import NOTHING_LEFT, DomainOutlook, Outlook, longest_first, silent_too_long
+from tau2tui.core.outlook import NOTHING_LEFT, DomainOutlook, Outlook, longest_first
 
 _RECENT = 5
 """Medians of a unit's duration: within the last of these the units that ran side by side are counted."""
@@ -97,7 +97,7 @@ class Moment:
     def _silent(self, since: datetime | None) -> bool:
         if since is None:
             return False
-        return silent_too_long((self._now - since).total_seconds(), (seconds for _, seconds in self._finished))
+        return silent_too_long((self._now - since).total_seconds(), [seconds for _, seconds in self._finished])
 
     def _took(self) -> list[tuple[str, float]]:
         return [(run.domain, (end - run.started_at).total_seconds()) for end, run in self._ends()]

@@ -13,7 +13,8 @@ import polars as pl
 
 from tau2tui.analysis.statistics import clustered_mean_interval, pass_hat_k
 from tau2tui.analysis.stretches import lines_with, text_stretches
-from tau2tui.core.layout import EVAL_UNITS
+from tau2tui.core.layout import EVAL_UNITS, RESULTS
+from tau2tui.core.model import FULL_REWARD
 
 OUTCOMES = pl.Schema(
     {
@@ -31,7 +32,7 @@ OUTCOMES = pl.Schema(
 """One row for each unit. `reward` is null for one that was not evaluated, `error` is then the class of its error; times
 are local ones of the machine that ran it, as in the logs; null: not known."""
 KEY = ("domain", "task_id", "trial")
-PASSED = pl.col("reward") >= 1 - 1e-6
+PASSED = pl.col("reward") >= FULL_REWARD
 """Full reward, as tau2's `is_successful` has it."""
 
 _FINISHED = re.compile(
@@ -50,7 +51,7 @@ def read_outcomes(run: Path, outputs: str = "outputs", logs: Sequence[Path] = ()
     rows = [row for path in sorted((run / EVAL_UNITS).glob("*/*.json")) if (row := _unit(path))]
     if not rows:
         rows = [
-            row for path in sorted((run / outputs).glob("*/results.json")) for row in _results(path, path.parent.name)
+            row for path in sorted((run / outputs).glob(f"*/{RESULTS}")) for row in _results(path, path.parent.name)
         ]
     return _frame(rows) if rows else logged_outcomes(logs)
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.compare import side_budget
 from tau2tui.analysis.error_sections import error_sections
+from tau2tui.analysis.errors.budget import side_budget
 from tau2tui.analysis.exports import write_frames
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.latency_sections import latency_sections
 from tau2tui.analysis.markdown import template
@@ -24,7 +23,6 @@ from tau2tui.analysis.measures import (
     latency_table,
     series_values,
     task_statuses,
-    wilson_interval,
 )
 from tau2tui.analysis.profile_json import profile_analysis
 from tau2tui.analysis.report_charts import write_charts
@@ -32,11 +30,13 @@ from tau2tui.analysis.report_html import to_html
 from tau2tui.analysis.run_files import RunFiles, Side
 from tau2tui.analysis.run_sections import run_sections
 from tau2tui.analysis.score_sections import score_sections
-from tau2tui.analysis.sections import Section, fixed, origin_sections, summary
+from tau2tui.analysis.sections import Section, fixed, origin_sections, percent, summary
 from tau2tui.config import ExpertConfig
+from tau2tui.core.intervals import wilson
 from tau2tui.core.model import DomainProgress, EvalProgress, Replica
 from tau2tui.core.placement import PlacedReplica
 from tau2tui.errors import NothingToRead
+from tau2tui.files import write_atomically
 
 ANALYSIS = "profile_analysis.json"
 CHARTS = "profile_charts"
@@ -44,7 +44,7 @@ FRAMES = "frames"
 
 
 @dataclass(frozen=True, slots=True)
-class FleetRow:
+class ServedExpert:
     """One expert as it was served."""
 
     expert: str
@@ -62,7 +62,7 @@ class ReportContext:
     run: str = ""
     started_at: float | None = None
     finished_at: float | None = None
-    fleet: tuple[FleetRow, ...] = ()
+    fleet: tuple[ServedExpert, ...] = ()
     domains: tuple[DomainProgress, ...] = ()
     calls: Mapping[str, int] = field(default_factory=dict)
     """Model calls by series, as the driver counted them."""
@@ -78,6 +78,12 @@ class ReportFiles:
     charts: tuple[Path, ...]
     frames: tuple[Path, ...]
     summary: Mapping[str, Any]
+    """The tables by title."""
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every file."""
+        return (self.report, self.html, self.analysis, *self.charts, *self.frames)
 
 
 def report_context(
@@ -94,7 +100,7 @@ def report_context(
         started_at=progress.started_at if progress else None,
         finished_at=progress.finished_at if progress else None,
         fleet=tuple(
-            FleetRow(
+            ServedExpert(
                 name,
                 expert.model,
                 ", ".join(sorted({one.node for one in reported if one.expert == name and one.node})) or "unknown",
@@ -228,7 +234,7 @@ def _results(domains: tuple[DomainProgress, ...]) -> list[dict[str, Any]]:
         domains = (*domains, DomainProgress(domain="all", **whole))
     rows = []
     for domain in domains:
-        interval = wilson_interval(domain.passed, domain.ok)
+        interval = wilson(domain.passed, domain.ok)
         rows.append(
             {
                 "domain": domain.domain,
@@ -236,8 +242,8 @@ def _results(domains: tuple[DomainProgress, ...]) -> list[dict[str, Any]]:
                 "ok": domain.ok,
                 "errors": domain.errors,
                 "passed": domain.passed,
-                "rate": _percent(domain.passed / domain.ok) if domain.ok else None,
-                "interval": f"{_percent(interval[0])} – {_percent(interval[1])}" if interval else None,
+                "rate": percent(domain.passed / domain.ok) if domain.ok else None,
+                "interval": f"{percent(interval[0])} – {percent(interval[1])}" if interval else None,
                 "reward": f"{domain.reward_sum / domain.ok:.3f}" if domain.ok else None,
             }
         )
@@ -249,14 +255,10 @@ def _rounded(table: pl.DataFrame) -> list[dict[str, Any]]:
     return [
         {
             **{name: fixed(value) if isinstance(value, float) else value for name, value in row.items()},
-            "under_sla": _percent(row["under_sla"]),
+            "under_sla": percent(row["under_sla"]),
         }
         for row in table.to_dicts()
     ]
-
-
-def _percent(share: float | None, decimals: int = 1) -> str | None:
-    return None if share is None else f"{share * 100:.{decimals}f} %"
 
 
 def _milliseconds(value: object) -> str | None:

@@ -11,12 +11,12 @@ import polars as pl
 
 from tau2tui.analysis.charts import figure_of, in_font, legend_of, save, write_pngs
 from tau2tui.analysis.drawing import draw, number
-from tau2tui.analysis.files import write_atomically
-from tau2tui.analysis.measures import add_series
+from tau2tui.analysis.measures import ORCHESTRATOR, add_series
 from tau2tui.analysis.pace import finish_times, timeline
 from tau2tui.analysis.palette import BLUE, DARK, OTHERS, VERMILION, series_colors, stack_colors
 from tau2tui.analysis.run_files import Side
 from tau2tui.analysis.tool_charts import write_tool_charts
+from tau2tui.files import write_atomically
 
 _STACK_BINS = 40
 _TOOLS = 7
@@ -169,7 +169,7 @@ def _kv_use(axes: Any, samples: pl.DataFrame, models: Mapping[str, str], every: 
 def _models(side: Side) -> dict[str, str]:
     """The series in which each expert of the configuration is measured."""
     experts = side.files.config.experts if side.files.config else {}
-    by_role = {"agent": "orchestrator", "user": "user_sim"}
+    by_role = {"agent": ORCHESTRATOR, "user": "user_sim"}
     return {name: by_role.get(one.role, f"expert:{one.model}") for name, one in experts.items()}
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
 import tomli
 
-from tau2tui.analysis.experts import Price
+from tau2tui.analysis.experts import Price, call_costs
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.history import SAMPLES, read_history
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
 from tau2tui.analysis.scan import find_logs
 from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
-from tau2tui.core.layout import RunLayout
+from tau2tui.core.layout import RESULTS, RunLayout
 from tau2tui.core.model import EvalProgress, Phase, Replica
 from tau2tui.errors import ConfigError
 
@@ -93,7 +94,7 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
         replicas=replicas,
         outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
         samples=read_history(path / layout.METRICS, observed=False).samples,
-        incidents=tuple(sorted((*_activity(path / layout.ACTIVITY), *_failures(replicas)), key=lambda what: what.at)),
+        incidents=tuple(sorted((*_activity(path), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
     )
 
@@ -110,6 +111,14 @@ def prices_of(config: Config | None) -> dict[str, Price]:
         )
     table |= {name: Price(price.price_in, price.price_out) for name, price in config.prices.models.items()}
     return {name: price for name, price in table.items() if price.input or price.output}
+
+
+def costs_of(side: Side) -> dict[str, float]:
+    """US dollars by series: the driver's own count, or without it what the logs' tokens cost by the price table."""
+    if side.files.progress and side.files.progress.cost_usd:
+        return dict(side.files.progress.cost_usd)
+    table = call_costs(side.logs.events, prices_of(side.files.config))
+    return dict(table.filter(pl.col("usd").is_not_null()).select("series", "usd").iter_rows())
 
 
 def _lived_s(replica: Replica) -> float | None:
@@ -148,9 +157,10 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _activity(path: Path) -> Iterator[Incident]:
+def _activity(run: Path) -> Iterator[Incident]:
     """Steps that failed, and what was asked of a running fleet; not the writing and waiting of a launch."""
-    for entry in _lines(path):
+    files = (run / layout.ACTIVITY_BEFORE, *sorted((run / layout.ACTIVITY).glob("*.jsonl")))
+    for entry in chain.from_iterable(map(_lines, files)):
         did, error = str(entry.get("did", "")), str(entry.get("error") or "")
         if error or did.startswith(("request ", "on ")):
             yield Incident(float(entry["at"]), f"{entry.get('by', '?')}: {did}", error)
@@ -172,7 +182,7 @@ def _versions(outputs: Path, tables: Mapping[str, Any]) -> dict[str, str]:
     """Who made the results: from the head of a results file, which may be large."""
     said = tables.get("submitted")
     found = {"tau2tui": str(said["tau2tui"])} if isinstance(said, dict) and "tau2tui" in said else {}
-    for path in sorted(outputs.glob("*/results.json")):
+    for path in sorted(outputs.glob(f"*/{RESULTS}")):
         try:
             commit = json.loads(path.read_bytes())["info"]["git_commit"]
         except (OSError, ValueError, KeyError, TypeError):

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tau2tui.analysis.compare import side_costs
 from tau2tui.analysis.experts import expert_choices
 from tau2tui.analysis.measures import add_series, latency_table
 from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.pace import active_window, finish_times, pace
-from tau2tui.analysis.run_files import Side
+from tau2tui.analysis.run_files import Side, costs_of
 from tau2tui.analysis.sections import Section, fixed, percent
 from tau2tui.analysis.wall_time import SHARES, critical_paths, stragglers, wall_shares
 
@@ -144,7 +143,7 @@ def _stragglers(paths: pl.DataFrame) -> Section:
 
 
 def _cost(side: Side) -> Section:
-    costs: Mapping[str, float] = side_costs(side)
+    costs: Mapping[str, float] = costs_of(side)
     hours, config = side.files.gpu_hours, side.files.config
     rows: list[tuple[object, ...]] = [(f"{series}, US$", fixed(usd, 4)) for series, usd in costs.items()]
     rows += [("all models, US$", fixed(sum(costs.values()), 4))] if costs else []

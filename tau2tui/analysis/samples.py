@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tau2tui.analysis.frames import EVENTS
 from tau2tui.analysis.series import BY, DERIVED, METRICS, NAMED_BY, ORCHESTRATOR, add_derived, series_names
 from tau2tui.analysis.statistics import Floats, percentiles_of_ordered
 
+USUAL_WINDOW = timedelta(minutes=10)
 PERCENTILES = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 99)
 
 LATENCIES = pl.Schema(
@@ -36,7 +38,7 @@ class Samples:
     A window is `every` long, begins at whole multiples of it, and is null for calls without a time.
     """
 
-    def __init__(self, metric: str = "duration_ms", by: Sequence[str] = (), every: str = "10m") -> None:
+    def __init__(self, metric: str = "duration_ms", by: Sequence[str] = (), every: timedelta = USUAL_WINDOW) -> None:
         """Raises ValueError for what is not in BY."""
         if unknown := [name for name in by if name not in BY]:
             raise ValueError(f"no breakdown by {unknown[0]}: {', '.join(BY)}")
@@ -54,7 +56,7 @@ class Samples:
         return tuple(dict.fromkeys((*NAMED_BY, "duration_ms", "input_tokens", "output_tokens", *own, *more)))
 
     def add(self, events: pl.DataFrame) -> None:
-        """Add a part of the events. Raises PolarsError if `every` is no time.
+        """Add a part of the events.
 
         Where these have a column `series`, it counts; else the series are told when all parts are known.
         """

@@ -17,6 +17,8 @@ LEAST_CALLS = 3
 """A window with fewer calls says nothing of the server."""
 SLOW = 1.5
 """A window is slow if its median call took so many times the usual one of its replica."""
+MOST = 10
+"""So many are told: who needs more looks at the history itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,8 @@ def slow_spells(
     models: Mapping[str, str],
     every: timedelta,
     limits: VerdictsConfig | None = None,
-    most: int = 10,
 ) -> list[SlowSpell]:
-    """The slowest windows, the worst first.
+    """The slowest windows, the worst first, and MOST of them.
 
     `events`: EVENTS; `table`: `sampled_windows.windows` of this length; `models`: replica → model, for who its
     equals are.
@@ -67,7 +68,7 @@ def slow_spells(
         .filter((pl.col("calls") >= LEAST_CALLS) & (pl.col("client_s") >= SLOW * pl.col("usual_s")))
         .with_columns(times=pl.col("client_s") / pl.col("usual_s"))
         .sort("times", "window", "replica", descending=[True, False, False])
-        .head(most)
+        .head(MOST)
     )
     if slow.is_empty():
         return []

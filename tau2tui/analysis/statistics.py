@@ -74,44 +74,42 @@ def percentile_draws(values: npt.ArrayLike, percent: float, resamples: int = RES
     return np.asarray(first + (second - first) * (place - below), dtype=np.float64)
 
 
-def interval_of(draws: Floats, level: float = LEVEL) -> Interval | None:
+def interval_of(draws: Floats) -> Interval | None:
     """The percentile interval of bootstrap draws (Efron & Tibshirani, ch. 13); None without draws."""
     if not draws.size:
         return None
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def mean_interval(values: npt.ArrayLike, level: float = LEVEL) -> Interval | None:
+def mean_interval(values: npt.ArrayLike) -> Interval | None:
     """The bootstrap interval of the mean; None for no values."""
-    return interval_of(mean_draws(values), level)
+    return interval_of(mean_draws(values))
 
 
-def percentile_interval(values: npt.ArrayLike, percent: float, level: float = LEVEL) -> Interval | None:
+def percentile_interval(values: npt.ArrayLike, percent: float) -> Interval | None:
     """The bootstrap interval of a percentile; None for no values."""
-    return interval_of(percentile_draws(values, percent), level)
+    return interval_of(percentile_draws(values, percent))
 
 
-def clustered_mean_interval(sums: Sequence[float], counts: Sequence[int], level: float = LEVEL) -> Interval | None:
+def clustered_mean_interval(sums: Sequence[float], counts: Sequence[int]) -> Interval | None:
     """The bootstrap interval of Σ sums / Σ counts where whole clusters are resampled: the trials of a task, which are
     not independent of each other (Davison & Hinkley, "Bootstrap Methods and their Application", §3.8)."""
     total, number = np.asarray(sums, dtype=np.float64), np.asarray(counts, dtype=np.float64)
     if not number.sum():
         return None
     chosen = np.random.default_rng(SEED).integers(0, total.size, (RESAMPLES, total.size))
-    return interval_of(total[chosen].sum(axis=1) / number[chosen].sum(axis=1), level)
+    return interval_of(total[chosen].sum(axis=1) / number[chosen].sum(axis=1))
 
 
-def mean_shift(before: npt.ArrayLike, after: npt.ArrayLike, level: float = LEVEL) -> Interval | None:
+def mean_shift(before: npt.ArrayLike, after: npt.ArrayLike) -> Interval | None:
     """The bootstrap interval of mean(after) − mean(before), the two resampled by themselves; None if one is empty."""
-    return _difference(mean_draws(before), mean_draws(after, seed=SEED + 1), level)
+    return _difference(mean_draws(before), mean_draws(after, seed=SEED + 1))
 
 
-def percentile_shift(
-    before: npt.ArrayLike, after: npt.ArrayLike, percent: float, level: float = LEVEL
-) -> Interval | None:
+def percentile_shift(before: npt.ArrayLike, after: npt.ArrayLike, percent: float) -> Interval | None:
     """The same of a percentile."""
-    return _difference(percentile_draws(before, percent), percentile_draws(after, percent, seed=SEED + 1), level)
+    return _difference(percentile_draws(before, percent), percentile_draws(after, percent, seed=SEED + 1))
 
 
 def mcnemar_exact(gained: int, lost: int) -> float:
@@ -135,5 +133,5 @@ def pass_hat_k(successes: int, trials: int, k: int) -> float:
     return math.comb(successes, k) / math.comb(trials, k)
 
 
-def _difference(before: Floats, after: Floats, level: float) -> Interval | None:
-    return interval_of(after - before, level) if before.size and after.size else None
+def _difference(before: Floats, after: Floats) -> Interval | None:
+    return interval_of(after - before) if before.size and after.size else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import polars as pl
 
-from tau2tui.analysis.drawing import Drawing, draw, number, printable
+from tau2tui.analysis.drawing import Drawing, draw, number, round_ticks
 from tau2tui.analysis.measures import Histogram, cdf
+from tau2tui.core.printable import line_cut
 
 _FRAME_IN_ASCII = str.maketrans("┌┐└┘├┤┬┴┼─│…�", "+++++++++-|~?")
 
@@ -27,8 +27,8 @@ def terminal_histogram(
     """A latency histogram (milliseconds) as `height` lines of `width` columns, with ANSI colours unless told not to."""
     drawing = draw(values, sla_ms, bins)
     if drawing is None:
-        return printable(f"{title}: no calls", width)
-    figure = _figure(printable(f"{title}: {drawing.headline}", width - 2), _caption(drawing), width, height)
+        return line_cut(f"{title}: no calls", width)
+    figure = _figure(line_cut(f"{title}: {drawing.headline}", width - 2), _caption(drawing), width, height)
     marker, line = ("#", "|") if ascii_only else ("hd", "│")
     figure.scatter(*_tops(drawing.shown, 2 * width), fillx=True, color="blue", marker=marker)
     top = max(drawing.shown.counts)
@@ -36,7 +36,7 @@ def terminal_histogram(
         figure.plot([drawing.sla] * 2, [0, top], marker=line, color="red")
     figure.xlim(drawing.left, drawing.right)
     figure.ylim(0, top)
-    y_ticks = round_ticks(0, top, max(height // 4, 2), whole=True)
+    y_ticks = round_ticks(0, top, max(height // 4, 2), least=1.0)
     figure.yticks(y_ticks, [f"{tick:.15g}" for tick in y_ticks])
     x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
     figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
@@ -56,9 +56,9 @@ def terminal_cdf(
     """The share of calls (per cent) that took at most so long, on the axis of `terminal_histogram`."""
     drawing = draw(values, sla_ms, 10)
     if drawing is None:
-        return printable(f"{title}: no calls", width)
+        return line_cut(f"{title}: no calls", width)
     figure = _figure(
-        printable(f"{title}: share of calls up to a latency, %", width - 2), _caption(drawing), width, height
+        line_cut(f"{title}: share of calls up to a latency, %", width - 2), _caption(drawing), width, height
     )
     steps = [(value / drawing.per_unit, share * 100) for value, share in cdf(values, 4 * width)]
     shown = [(value, share) for value, share in steps if value <= drawing.right]
@@ -72,14 +72,6 @@ def terminal_cdf(
     x_ticks = round_ticks(drawing.left, drawing.right, max(width // 12, 2))
     figure.xticks(x_ticks, [f"{tick:g}" for tick in x_ticks])
     return _built(figure, ascii_only, color)
-
-
-def round_ticks(low: float, high: float, at_most: int, *, whole: bool = False) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ from `low` to `high`, at most so many steps apart; `whole`: no fractions."""
-    steps = (digit * 10.0**power for power in range(0 if whole else -6, 16) for digit in (1, 2, 5))
-    step = next((step for step in steps if (high - low) / step <= at_most), high - low)
-    first = math.ceil(low / step)
-    return [multiple * step for multiple in range(first, math.floor(high / step) + 1)]
 
 
 def _tops(shown: Histogram, points: int) -> tuple[list[float], list[int]]:
@@ -105,7 +97,7 @@ def _figure(title: str, caption: str, width: int, height: int) -> Any:
     figure.plot_size(width, height)
     figure.theme("clear")
     figure.title(title)
-    figure.xlabel(printable(caption, width - 2))
+    figure.xlabel(line_cut(caption, width - 2))
     return figure
 
 

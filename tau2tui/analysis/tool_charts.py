@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from tau2tui.analysis.charts import LEFT_IN, figure_of, file_names, in_font, save
-from tau2tui.analysis.files import write_atomically
 from tau2tui.analysis.palette import BLUE, DARK, VERMILION
+from tau2tui.files import write_atomically
 
 _MOST = 40
 """Tools in one chart: the rarer ones are only counted in its headline."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.examples import EXIT_CODES, epilog
-from tau2tui.cli.session import Session, harmless, on_screen, require_terminal
+from tau2tui.cli.examples import ROOT_EPILOG, epilog
+from tau2tui.cli.session import Session, on_screen, require_terminal
 from tau2tui.config import DEFAULT_CONFIG
+from tau2tui.core.printable import harmless
 from tau2tui.errors import ConfigError, Tau2TuiError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ WORDS = {
     "doctor": "doctor",
     "plan": "fleet",
     "launch": "fleet",
-    "wait": "fleet",
-    "status": "fleet",
+    "wait": "status",
+    "status": "status",
     "jobs": "looking",
     "sources": "looking",
     "diagnose": "diagnosis",
@@ -50,7 +51,7 @@ WORDS = {
     "tunnel": "tunnel",
     "serve": "serve",
     "exporter": "exporter",
-    "runs": "fleet",
+    "runs": "status",
     "demo": "setup",
     "completion": "completion",
     "drive": "evaluate",
@@ -86,9 +87,14 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Words, invoke_without_command=True, epilog=EXIT_CODES, context_settings={"max_content_width": 110})
+@click.group(cls=Words, invoke_without_command=True, epilog=ROOT_EPILOG, context_settings={"max_content_width": 110})
 @click.option(
-    "-c", "--config", type=click.Path(path_type=Path), default=DEFAULT_CONFIG, show_default=True, help="Settings."
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CONFIG,
+    show_default=True,
+    help="The configuration.",
 )
 @click.option("--run", "run_id", metavar="RUN", help="A run by its id, instead of the newest.")
 @click.option("--read-only", is_flag=True, help="Look, but refuse everything that would change something.")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tau2tui.cli.options import json_option
 from tau2tui.cli.session import Session, put, put_json, run_async, say
 from tau2tui.config import DiagnosisConfig
+from tau2tui.errors import Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.core.diagnosis import Finding
@@ -24,13 +26,14 @@ _INDENT = " " * 8
 @click.option(
     "--signatures", is_flag=True, help="Print all that is looked for, with causes and sources, and look at nothing."
 )
-@click.option("--json", "as_json", is_flag=True, help="A JSON list of findings on stdout; [] for a healthy log.")
+@json_option
 @click.pass_obj
 def diagnose(session: Session, paths: tuple[str, ...], signatures: bool, as_json: bool) -> None:
     """Say what failed, why, and what to do.
 
     In the logs at PATHs: files, directories, `.gz` as well, `-` for stdin. Without PATH in those of the run: each
-    replica's latest attempt, SLURM's output, the evaluation. Exits with 3 if a log could not be read to its end.
+    replica's latest attempt, SLURM's output, the evaluation. --json is a list of
+    findings, [] for a healthy log. Exits with 3 if a log could not be read to its end.
     """
     from tau2tui.core.diagnosis import markdown, table
     from tau2tui.remote.diagnosis import diagnose_paths, diagnose_run
@@ -57,7 +60,7 @@ def diagnose(session: Session, paths: tuple[str, ...], signatures: bool, as_json
         blocks = [block(finding, width) for finding in diagnosis.findings]
         logs = "1 log" if diagnosis.files == 1 else f"{diagnosis.files} logs"
         put("\n\n".join(blocks) or f"nothing found in {logs}")
-    raise click.exceptions.Exit(3 if diagnosis.unread else 0)
+    raise click.exceptions.Exit(Unreachable.exit_code if diagnosis.unread else 0)
 
 
 def block(finding: Finding, width: int) -> str:

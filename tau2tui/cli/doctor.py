@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, terminal_login
+from tau2tui.cli.options import json_option
+from tau2tui.cli.session import Session, put, put_json, run_async, terminal_login
 from tau2tui.errors import ConfigError
 
 if TYPE_CHECKING:

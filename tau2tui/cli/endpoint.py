@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
+from tau2tui.cli.options import json_option
+from tau2tui.cli.session import Session, api_key, put, put_json, run_async, say
 from tau2tui.core.model import Level
-from tau2tui.errors import CommandFailed, ConfigError, Unreachable
+from tau2tui.core.printable import one_line
+from tau2tui.errors import CommandFailed, Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.core.endpoint import Probed
@@ -27,9 +28,18 @@ NOT_REPORTED = "not reported"
     "--seconds", type=click.FloatRange(0.1, 3600), default=2.0, show_default=True, help="Between two scrapes."
 )
 @click.option("--probe", is_flag=True, help="Ask for a real completion, with a tool call, as well.")
-@click.option("--api-key-env", metavar="NAME", help="The environment variable that holds the server's API key.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0.1, 600), default=5.0, show_default=True, help="Of a request, s."
+    "--api-key-env",
+    metavar="NAME",
+    help="The environment variable with the server's API key; none is sent unless said.",
+)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0.1, 600),
+    default=5.0,
+    show_default=True,
+    help="Seconds for one request.",
 )
 @json_option
 @click.pass_obj
@@ -51,7 +61,7 @@ def endpoint(
     """
     if whole_run == (url is not None):
         raise click.UsageError("name a URL, or --all")
-    key = _api_key(api_key_env)
+    key = api_key(api_key_env) if api_key_env else ""
     from tau2tui.ops.probing import looks, probe_run
     from tau2tui.remote.vllm import endpoint_url
 
@@ -72,7 +82,7 @@ def endpoint(
             for line in _row(name, each) if whole_run else _lines(each):
                 put(line)
         for model, told in _by_model(found).items() if whole_run else ():
-            put(plain(_model_line(model, told)))
+            put(one_line(_model_line(model, told)))
     raise click.exceptions.Exit(_status(found.values()))
 
 
@@ -81,18 +91,6 @@ def _status(found: Iterable[Probed]) -> int:
     if not all(each.answered for each in found):
         return Unreachable.exit_code
     return 0 if all(each.ready for each in found) else CommandFailed.exit_code
-
-
-def _api_key(name: str | None) -> str:
-    """The key in the variable that was named; never the key itself on a command line, which all users can read."""
-    if name is None:
-        return ""
-    key = os.environ.get(name, "")
-    if not key:
-        raise ConfigError("--api-key-env names a variable that is not set", "export it first")
-    if not key.isascii() or not key.isprintable():
-        raise ConfigError(f"the key in {name} holds characters that no header can carry")
-    return key
 
 
 def report(found: Probed) -> dict[str, Any]:
@@ -153,33 +151,33 @@ def _row(name: str, found: Probed) -> Iterator[str]:
         now = now_figures(found.scrapes[-1])
         load = f"running {_number(now['running'])}, waiting {_number(now['waiting'])}, KV {_share(now['kv_cache'])}"
     level = found.level or "no answer"
-    yield plain("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
+    yield one_line("  ".join(filter(None, (f"{name:<20}", f"{level:<10}", load, found.why, *found.notes)))).rstrip()
 
 
 def _lines(found: Probed) -> Iterator[str]:
     """One server for people."""
     levels = list(Level)
     reached = levels.index(found.level) + 1 if found.level else 0
-    yield plain(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
+    yield one_line(f"{found.url}  {'ready' if found.ready else 'not ready' if found.answered else 'no answer'}")
     marks = (f"{'+' if place < reached else '-'} {level}" for place, level in enumerate(levels))
     yield "  levels      " + "  ".join(marks)
     if found.why:
-        yield plain(f"  why         {found.why}")
+        yield one_line(f"  why         {found.why}")
     if not found.answered:
         return
     for model in found.models:
         length = f", up to {model.max_model_len} tokens" if model.max_model_len else ""
-        yield plain(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
+        yield one_line(f"  model       {model.id}{length}{f', from {model.root}' if model.root else ''}")
     if found.listeners:
         same = len(set(found.listeners)) == 1
         yield f"  identity    {'the same' if same else 'not the same'} on {len(found.listeners)} fresh connections"
-    yield plain(f"  version     {found.version or NOT_REPORTED}")
+    yield one_line(f"  version     {found.version or NOT_REPORTED}")
     if found.no_metrics:
-        yield plain(f"  metrics     {found.no_metrics}")
+        yield one_line(f"  metrics     {found.no_metrics}")
     else:
         yield from _metric_lines(found)
     for note in found.notes:
-        yield plain(f"  note        {note}")
+        yield one_line(f"  note        {note}")
 
 
 def _metric_lines(found: Probed) -> Iterator[str]:
@@ -221,11 +219,6 @@ def _metric_lines(found: Probed) -> Iterator[str]:
             yield f"  {words:<20} none in these seconds"
 
 
-def plain(text: str) -> str:
-    """One line without control characters: what a server says must not move the cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
 def _number(value: float | None) -> str:
     return NOT_REPORTED if value is None else f"{value:.10g}" if value == int(value) else f"{value:.2f}"
 
@@ -237,4 +230,4 @@ def _share(value: float | None) -> str:
 def _counts(counts: Mapping[str, float] | None) -> str:
     if counts is None:
         return NOT_REPORTED
-    return plain(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"
+    return one_line(", ".join(f"{name} {_number(count)}" for name, count in counts.items() if count)) or "none"

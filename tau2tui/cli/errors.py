@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from tau2tui.cli.measuring import reading_side
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json
-
-_STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
+from tau2tui.cli.options import cache_option, json_option, now_option
+from tau2tui.cli.session import Session, put, put_json
 
 
 @click.command()
@@ -22,13 +21,8 @@ _STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y
     show_default=True,
     help="The minutes that count as recent.",
 )
-@click.option(
-    "--now",
-    type=click.DateTime(_STAMPS),
-    metavar="TIME",
-    help="As it was then, in the logs' local time; else at their last line.",
-)
-@click.option("--domain", metavar="D", help="Of this domain only.")
+@now_option
+@click.option("--domain", metavar="DOMAIN", help="Of this domain only.")
 @click.option(
     "--examples", type=click.IntRange(0), default=3, show_default=True, help="So many tracebacks are shown in full."
 )
@@ -49,16 +43,16 @@ def errors(
 
     Of the run, or of the log files and directories PATHS: errors by class, domain, model, replica and task, as a rate
     of calls and tasks over the whole run and over the last minutes; which were recovered and which lost a task; each
-    traceback once; and the seed's counters as grep counts them. Classes of your own go into [error_patterns].
+    traceback once; and the seed's counters as grep counts them. Without --now logs are read as of their last line.
+    Classes of your own go into [error_patterns].
     """
     from tau2tui.analysis.errors.answers import budget_json, budget_text
-    from tau2tui.analysis.errors.budget import COLUMNS, error_budget
+    from tau2tui.analysis.errors.budget import COLUMNS, side_budget
     from tau2tui.analysis.wanted import Wanted
 
     wanted = Wanted(COLUMNS, rare=False)
     side = reading_side(session, paths, use_cache=use_cache, outcomes=False, wanted=wanted)
-    patterns = side.files.config.error_patterns if side.files.config else None
-    budget = error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
+    budget = side_budget(side, now=now, last_min=last_min, domain=domain)
     if as_json:
         put_json(budget_json(budget))
     else:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put_json, run_async, say, yes_option
+from tau2tui.cli.options import domains_option, dry_run_option, json_option, mode_option, yes_option
+from tau2tui.cli.session import Session, carry_out, put_json, run_async, say
 from tau2tui.config import DOMAINS, EvaluationConfig, Split
 from tau2tui.core.command import StartEval, SteerEval
 from tau2tui.core.eta import time_left
-from tau2tui.errors import CommandFailed, ConfigError
+from tau2tui.errors import ConfigError
 
 if TYPE_CHECKING:
     from tau2tui.core.durations import Durations
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.option("-d", "--domain", "domains", multiple=True, type=click.Choice(DOMAINS), help="May be repeated.")
+@domains_option
 @click.option("--num-tasks", type=click.IntRange(min=1), help="At most so many tasks of each domain.")
 @click.option("--task-ids", multiple=True, metavar="DOMAIN/ID", help="Exactly this task; may be repeated.")
 @click.option("--split", type=click.Choice(get_args(Split)), help="tau2's split of each domain's tasks.")
 @click.option("--schedule", type=click.Choice(("per-domain", "global")), help="Domains one by one, or mixed.")
 @click.option("--trials", type=click.IntRange(min=1), help="Times that each task is run.")
 @click.option("--max-concurrency", type=click.IntRange(1, 512), help="Simulations at once.")
-@click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
+@mode_option
 @click.option("--seed", type=int, help="Of the simulations, instead of the one configured.")
 @click.option("--budget-usd", type=click.FloatRange(min=0, min_open=True), help="Pause when so much is spent.")
 @click.option("--budget-tokens", type=click.IntRange(min=1), help="The same in input and output tokens.")
@@ -85,6 +86,8 @@ def evaluate(
         settings |= _tasks(task_ids, settings["domains"])
 
     async def act() -> None:
+        from tau2tui.ops.waiting import refuse_unfinished
+
         async with session.ops() as ops:
             await ops.look()
             said = {None: None, True: "always", False: "never"}[smoke_first]
@@ -98,21 +101,9 @@ def evaluate(
                 from dataclasses import asdict
 
                 put_json(asdict(last))
-            judge_end(last)
+            refuse_unfinished(last)
 
     run_async(act)
-
-
-def judge_end(last: EvalProgress) -> None:
-    """Raise CommandFailed unless every unit was evaluated."""
-    if last.state == "failed":
-        raise CommandFailed(f"the evaluation failed: {last.why}")
-    errors = sum(domain.errors for domain in last.domains)
-    if errors or last.finished < last.total:
-        raise CommandFailed(
-            f"evaluation {last.state}: {last.finished}/{last.total} units, {errors} ended in errors",
-            "tau2tui eval runs again what is missing",
-        )
 
 
 def _steering(
@@ -178,16 +169,14 @@ class EvalTeller:
 
 def progress_line(progress: EvalProgress, earlier: Durations = ()) -> str:
     """State, counts, pass rate so far and time left in one line. `earlier`: durations of earlier runs."""
-    passed = sum(domain.passed for domain in progress.domains)
-    evaluated = sum(domain.ok for domain in progress.domains)
     if not progress.total:
         return f"evaluation {progress.state}" + (f": {progress.why}" if progress.why else "")
     state = f"{progress.state} ({progress.why})" if progress.why and not progress.state.over else str(progress.state)
     parts = [f"evaluation {state}: {progress.finished}/{progress.total}"]
-    if evaluated:
-        parts.append(f"passed {passed}/{evaluated}")
-    if errors := sum(domain.errors for domain in progress.domains):
-        parts.append(f"errors {errors}")
+    if progress.evaluated:
+        parts.append(f"passed {progress.passed}/{progress.evaluated}")
+    if progress.lost:
+        parts.append(f"errors {progress.lost}")
     left = None if progress.state.over else time_left(progress, earlier)
     if left is not None:
         parts.append(time_left_words(left))
@@ -214,10 +203,9 @@ def trouble_lines(progress: EvalProgress, clock: float | None = None) -> list[st
 def account_lines(progress: EvalProgress) -> list[str]:
     """Which failures are kept and which are run again, and what it cost, as far as there is any of it."""
     lines = []
-    evaluated, passed = (sum(getattr(domain, key) for domain in progress.domains) for key in ("ok", "passed"))
-    if evaluated > passed:
+    if progress.evaluated > progress.passed:
         own = {reason: count for reason, count in progress.terminations.items() if not reason.endswith("_stop")}
-        lines.append(f"kept without full reward: {evaluated - passed}{_in_brackets(own)}")
+        lines.append(f"kept without full reward: {progress.evaluated - progress.passed}{_in_brackets(own)}")
     if progress.unit_errors:
         lines.append(f"to be run again: {sum(progress.unit_errors.values())}{_in_brackets(progress.unit_errors)}")
     if progress.budget_counts or progress.cost_usd:

@@ -1,6 +1,8 @@
-"""An example or more for each word, for the end of its `--help` and for the page of words; a test parses each."""
+"""What stands at the end of each `--help`: examples, each parsed by a test, exit codes, and where settings are from."""
 
 from __future__ import annotations
+
+import textwrap
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "init": ("tau2tui init", "tau2tui --config large.toml init"),
@@ -42,7 +44,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "tunnel": ("tau2tui tunnel",),
     "serve": ("tau2tui serve", "tau2tui --read-only serve --port 9000"),
     "exporter": ("tau2tui exporter", "tau2tui exporter --listen 10.0.0.1:9105"),
-    "runs": ("tau2tui runs",),
+    "runs": ("tau2tui runs", "tau2tui runs --json"),
     "demo": ("tau2tui demo", "tau2tui demo --headless --num-tasks 10 --max-concurrency 8"),
     "completion": ("tau2tui completion bash",),
 }
@@ -53,6 +55,43 @@ Exit codes: 0 done · 1 a bug, with a traceback · 2 configuration or usage
 evaluation failed · 5 refused, nothing was changed · 6 waited in vain
 · 7 nothing to read · 130 interrupted
 """
+
+
+CONFIGURATION = (
+    "config.toml in the current directory, or what --config names; `tau2tui init` writes one. A run keeps what it was "
+    "launched with, in its run.toml: of the configuration only [cluster], [poll], [screen], [notices] and [keys] hold "
+    "for a run that is there. Logs can be looked at without a configuration."
+)
+"""Which settings a word goes by."""
+
+ENVIRONMENT = {
+    "VLLM_API_KEY": "the key of the fleet's servers, in the environment of the jobs, of eval and of load",
+    "OPENAI_API_KEY": "the key of the user simulator, or the variable that evaluation.user.api_key_env names",
+    "NO_COLOR": "no colours, on the screens and in charts",
+    "TAU2TUI_WEB_TOKEN": "the token of `serve`, instead of one that is made",
+    "TMUX": "set by tmux: notices, copies and shells reach its windows",
+    "XDG_CACHE_HOME": "parent of what is kept to be quick, by default ~/.cache",
+    "XDG_STATE_HOME": "parent of what the screens remember, and of reports of bugs, by default ~/.local/state",
+}
+"""The variables that count, besides those that paths of the configuration name as $VAR."""
+
+
+def _paragraph(head: str, text: str) -> str:
+    return "\n".join(["\b", *textwrap.wrap(f"{head}: {text}", 74, break_on_hyphens=False)])
+
+
+def _environment() -> str:
+    width = max(map(len, ENVIRONMENT)) + 4
+    lines = ["\b", "Environment:"]
+    for name, what in ENVIRONMENT.items():
+        lines += textwrap.wrap(
+            what, 74, initial_indent=f"  {name}".ljust(width), subsequent_indent=" " * width, break_on_hyphens=False
+        )
+    return "\n".join(lines)
+
+
+ROOT_EPILOG = "\n\n".join((_paragraph("Configuration", CONFIGURATION), _environment(), EXIT_CODES))
+"""What stands below the words."""
 
 
 def epilog(word: str) -> str:

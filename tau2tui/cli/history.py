@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.endpoint import plain
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async
+from tau2tui.cli.options import LENGTH, MOMENT, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async, takes_utf8
 from tau2tui.config import VerdictsConfig
-from tau2tui.core.times import seconds_of, time_of
+from tau2tui.core.printable import one_line
+from tau2tui.core.times import Moment
 from tau2tui.errors import ConfigError, NothingToRead
 
 if TYPE_CHECKING:
@@ -36,9 +36,24 @@ _MOST_WINDOWS = 100_000
 @click.command()
 @click.argument("replicas", nargs=-1)
 @click.option("--metric", type=click.Choice(METRICS), default="e2e_p99_s", show_default=True, help="What is drawn.")
-@click.option("--since", metavar="TIME", help="From then on: 03:10, 2026-01-02 03:10, or 30m before the last sample.")
-@click.option("--at", "moment", metavar="TIME", help="Every figure as it was then, instead of a line over time.")
-@click.option("--every", default="1m", show_default=True, help="How long a window is: 30s, 1m, 1h.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    metavar="TIME",
+    help="From then on: 03:10, 2026-01-02 03:10, or 30m before the last sample.",
+)
+@click.option(
+    "--at", "moment", type=MOMENT, metavar="TIME", help="Every figure as it was then, instead of a line over time."
+)
+@click.option(
+    "--every",
+    "window",
+    type=LENGTH,
+    default="1m",
+    show_default=True,
+    metavar="LENGTH",
+    help="How long a window is: 30s, 1m, 1h.",
+)
 @click.option("--path", type=click.Path(path_type=Path, exists=True, file_okay=False), help="A run directory anywhere.")
 @click.option("--ascii", "ascii_only", is_flag=True, help="Draw with ASCII alone.")
 @json_option
@@ -47,9 +62,9 @@ def history(
     session: Session,
     replicas: tuple[str, ...],
     metric: str,
-    since: str | None,
-    moment: str | None,
-    every: str,
+    since: Moment | None,
+    moment: Moment | None,
+    window: timedelta,
     path: Path | None,
     ascii_only: bool,
     as_json: bool,
@@ -72,16 +87,15 @@ def history(
         raise NothingToRead(f"{directory}: no samples", "the node agents take them once a server is ready")
     begin, last = found
     if moment is not None:
-        at = time_of(moment, last)
+        at = moment.at(last)
         _put_moment(read_state(samples, at, chosen), at, as_json=as_json)
         return
     if since is not None:
-        begin = max(begin, time_of(since, last))
+        begin = max(begin, since.at(last))
         if begin > last:
-            raise NothingToRead(f"no samples since {since}")
-    window = timedelta(seconds=seconds_of(every))
+            raise NothingToRead(f"no samples since {begin:%Y-%m-%d %H:%M:%S}")
     if (last - begin) / window > _MOST_WINDOWS:
-        raise ConfigError(f"--every {every}: more than {_MOST_WINDOWS} windows", "make them longer")
+        raise ConfigError(f"--every {window}: more than {_MOST_WINDOWS} windows", "make them longer")
     table = read_windows(samples, window, replicas=chosen, since=begin)
     spells = _spells(directory, table, begin, window, limits)
     if as_json:
@@ -97,8 +111,7 @@ def history(
             }
         )
         return
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    for line in _lines(table, metric, window, ascii_only=ascii_only or encoding != "utf8"):
+    for line in _lines(table, metric, window, ascii_only=ascii_only or not takes_utf8()):
         put(line)
     for line in _spell_lines(spells, _clock(window)):
         put(line)
@@ -173,7 +186,7 @@ def _lines(table: pl.DataFrame, metric: str, every: timedelta, *, ascii_only: bo
                 f"{word} {_figure(metric, value)}"
                 for word, value in (("min", min(there)), ("max", max(there)), ("last", there[-1]))
             )
-        yield plain(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
+        yield one_line(f"{name:<{label}}  {line:<{min(len(each), width)}}  {figures}")
 
 
 def _ends(table: pl.DataFrame) -> tuple[datetime, datetime]:
@@ -198,7 +211,7 @@ def _spell_lines(spells: Sequence[SlowSpell], clock: str) -> Iterator[str]:
     for each in spells:
         took = f"{each.client_s:.1f} s a call ({each.calls} calls, usually {each.usual_s:.1f} s)"
         begin = f"{each.begin:%m-%d} {each.begin:{clock}}"
-        yield plain(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
+        yield one_line(f"  {begin}  {each.replica}  {took}  {each.cause}: {each.evidence}")
 
 
 def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
@@ -209,9 +222,8 @@ def _put_moment(states: pl.DataFrame, at: datetime, *, as_json: bool) -> None:
         return
     put(f"at {at:%Y-%m-%d %H:%M:%S}" + ("" if rows else ": no samples of that time"))
     for row in rows:
-        put(
-            plain(f"{row['replica']:<20}  " + (row["error"] or _moment_words(row)) + f"  ({row['age_s']:.0f} s before)")
-        )
+        said = row["error"] or _moment_words(row)
+        put(one_line(f"{row['replica']:<20}  {said}  ({row['age_s']:.0f} s before)"))
 
 
 def _moment_words(row: dict[str, Any]) -> str:

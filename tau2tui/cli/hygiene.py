@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put, put_json, run_async, yes_option
+from tau2tui.cli.options import dry_run_option, json_option, via_option, yes_option
+from tau2tui.cli.session import Session, carry_out, put, put_json, run_async
 from tau2tui.core.command import CleanGpus
 from tau2tui.core.gpus import GpuProcess, NodeGpus
 from tau2tui.core.model import DirtyNode
-from tau2tui.errors import NothingToRead
+from tau2tui.errors import NothingToRead, Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.remote.gpu import Via
-
-via_option = click.option(
-    "--via",
-    type=click.Choice(("auto", "agent", "ssh", "srun")),
-    default="auto",
-    show_default=True,
-    help="How the nodes are reached: the job's agent, SSH from the login node, or a step in the job.",
-)
 
 
 @click.command()
@@ -57,7 +50,7 @@ def gpus(session: Session, nodes: tuple[str, ...], via: Via, dirty: bool, as_jso
             for node in remembered.values():
                 if dirty or node.node in {report.node for report in reports}:
                     put(dirty_line(node))
-        return 3 if any(report.error for report in reports) else 0
+        return Unreachable.exit_code if any(report.error for report in reports) else 0
 
     raise click.exceptions.Exit(run_async(look))
 

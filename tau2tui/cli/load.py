@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
-from tau2tui.errors import ConfigError
+from tau2tui.cli.options import json_option
+from tau2tui.cli.session import Session, api_key, put, put_json, run_async, say
 
 if TYPE_CHECKING:
     from tau2tui.core.load.arrivals import RecordedCall
@@ -121,7 +121,11 @@ class Asked:
 @click.option("--series", help="Of --replay: orchestrator, expert:MODEL …, if it is not plain from the model.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of arrival times and prompts.")
 @click.option("--model", help="The name in the requests, instead of the expert's or the first that the server serves.")
-@click.option("--api-key-env", metavar="NAME", help="The environment variable with the key, if not VLLM_API_KEY.")
+@click.option(
+    "--api-key-env",
+    metavar="NAME",
+    help="The environment variable with the server's API key; VLLM_API_KEY unless said.",
+)
 @click.option(
     "--timeout",
     "timeout_s",
@@ -228,14 +232,10 @@ def _tell_level(outcome: Outcome, asked: Asked, progress: ProgressLine) -> None:
 
 
 def _key(variable: str | None) -> str:
-    """The API key from the environment. Raises ConfigError if a variable that was named is not set."""
+    """The API key from the variable that was named, else the fleet's. Raises ConfigError."""
     from tau2tui.evaluation.participants import FLEET_KEY_VARIABLE, NO_KEY
 
-    if variable is None:
-        return os.environ.get(FLEET_KEY_VARIABLE) or NO_KEY
-    if not os.environ.get(variable):
-        raise ConfigError(f"the environment variable {variable} is not set", "export it: keys come from nowhere else")
-    return os.environ[variable]
+    return api_key(variable) if variable else os.environ.get(FLEET_KEY_VARIABLE) or NO_KEY
 
 
 @asynccontextmanager

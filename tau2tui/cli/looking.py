@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, json_option, put, put_json, run_async, say
-from tau2tui.errors import NothingToRead
+from tau2tui.cli.options import json_option
+from tau2tui.cli.session import Session, put, put_json, put_table, run_async, say
+from tau2tui.errors import NothingToRead, Unreachable
 
 if TYPE_CHECKING:
     from tau2tui.ops import Ops
@@ -55,7 +53,7 @@ def jobs(session: Session, as_json: bool) -> None:
                 for deadline in ops.deadlines():
                     sure = "ends" if deadline.certain else "may end"
                     put(f"! {deadline.job} {sure} {deadline.short_s / 60:.0f} min before the evaluation may")
-            return 3 if ops.snapshot.jobs.error else 0
+            return Unreachable.exit_code if ops.snapshot.jobs.error else 0
 
     raise click.exceptions.Exit(run_async(look))
 
@@ -83,7 +81,7 @@ def sources(session: Session, as_json: bool) -> None:
                 for record in ops.shell.commands.records:
                     status = "–" if record.status is None else str(record.status)
                     put(f"{record.ms:7.0f} ms  rc {status}  {record}  {record.error}".rstrip())
-            return 3 if ops.snapshot.jobs.error or ops.snapshot.run.error else 0
+            return Unreachable.exit_code if ops.snapshot.jobs.error or ops.snapshot.run.error else 0
 
     raise click.exceptions.Exit(run_async(look))
 
@@ -152,12 +150,3 @@ def logs(session: Session, name: str | None, lines: int, follow: bool, as_json: 
                     put(line)
 
     run_async(look)
-
-
-def put_table(rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns below each other; on a terminal each line ends at its edge."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    edge = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for row in rows:
-        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        put(" ".join(line.splitlines()).rstrip()[:edge])

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async, say
+from tau2tui.cli.options import LENGTH, WINDOW, cache_option, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async, say, takes_colours, takes_utf8
 from tau2tui.config import SlaConfig
 from tau2tui.errors import CommandFailed, NothingToRead
 
 if TYPE_CHECKING:
     from tau2tui.analysis.run_files import Side
     from tau2tui.analysis.wanted import Wanted
+    from tau2tui.core.window import Window
 
 METRICS = {
     "total": "duration_ms",
@@ -43,10 +45,19 @@ _HEAT_MAP_HEIGHT = 32
 @click.option(
     "--by", type=click.Choice(("domain", "trial", "turn", "window")), multiple=True, help="Break down; repeatable."
 )
-@click.option("--every", default="10m", show_default=True, help="How long a window is: 30s, 10m, 1h.")
-@click.option("--domain", default="", help="Only the calls of this domain.")
+@click.option(
+    "--every",
+    type=LENGTH,
+    default="10m",
+    show_default=True,
+    metavar="LENGTH",
+    help="How long a window of --by is: 30s, 10m, 1h.",
+)
+@click.option("--domain", default="", metavar="DOMAIN", help="Of this domain only.")
 @click.option(
     "--window",
+    "stretch",
+    type=WINDOW,
     metavar="FROM..TO",
     default="all",
     help="Only calls of this stretch of time: 15m (the last), 03:10..04:00, 03:10, '2025-12-30 17:40..18:00'.",
@@ -75,9 +86,9 @@ def latency(
     bins: int,
     sla_ms: float | None,
     by: tuple[str, ...],
-    every: str,
+    every: timedelta,
     domain: str,
-    window: str,
+    stretch: Window,
     picture: str,
     file: Path | None,
     use_cache: bool,
@@ -90,12 +101,7 @@ def latency(
     """
     from tau2tui.analysis.latency_text import LatencyQuestion, answer_json, answer_text
     from tau2tui.analysis.narrowing import narrowed, wanted_narrowed
-    from tau2tui.core.window import parse_window
 
-    try:
-        stretch = parse_window(window)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--window") from None
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
     question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
@@ -127,10 +133,7 @@ def latency(
         return
     columns = shutil.get_terminal_size((80, 24)).columns
     width = min(max(columns, _WIDTHS[0]), _WIDTHS[1])
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    text = answer_text(
-        logs, side.files.outcomes, question, width, ascii_only=encoding != "utf8", color=sys.stdout.isatty()
-    )
+    text = answer_text(logs, side.files.outcomes, question, width, ascii_only=not takes_utf8(), color=takes_colours())
     put(text, styled=True)  # names in it were made printable where they were put in
 
 

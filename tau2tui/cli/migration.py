@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, dry_run_option, json_option, put, put_json, say
+from tau2tui.cli.options import dry_run_option, json_option
+from tau2tui.cli.session import Session, put, put_json, say
 from tau2tui.errors import ConfigError, Refused
 
 if TYPE_CHECKING:

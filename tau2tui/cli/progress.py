@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
+from tau2tui.cli.options import cache_option, json_option, now_option
+from tau2tui.cli.session import Session, put, put_json, run_async
 
 if TYPE_CHECKING:
     from tau2tui.core.durations import Durations
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from tau2tui.core.outlook import Outlook
     from tau2tui.ops import Ops
 
-_STAMPS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
-
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--now", type=click.DateTime(_STAMPS), metavar="TIME", help="As it was then, in the logs' local time.")
+@now_option
 @click.option("--concurrency", type=click.IntRange(min=1), help="Simulations at once, instead of what the logs show.")
 @click.option(
     "--earlier",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from tau2tui.cli.session import Session, cache_option, json_option, put, put_json, run_async
+from tau2tui.cli.options import cache_option, json_option
+from tau2tui.cli.session import Session, put, put_json, run_async
+
+if TYPE_CHECKING:
+    from tau2tui.analysis.report import ReportFiles
 
 
 @click.command()
@@ -40,18 +45,18 @@ def report(
         files = reporting.report_paths(paths, out or Path(), known, csv=csv, charts=charts, use_cache=use_cache)
     else:
 
-        async def write() -> reporting.Written:
+        async def write() -> ReportFiles:
             async with session.ops() as ops:
                 await ops.look()
                 return await reporting.report_run(ops, out, csv=csv, charts=charts, use_cache=use_cache)
 
         files = run_async(write)
     if as_json:
-        named = {"markdown": files.markdown, "json": files.json, "html": files.html}
+        named = {"markdown": files.report, "json": files.analysis, "html": files.html}
         put_json(
             {name: str(path) for name, path in named.items()}
             | {"charts": list(map(str, files.charts)), "frames": list(map(str, files.frames))}
-            | {"tables": dict(files.tables)}
+            | {"tables": dict(files.summary)}
         )
     else:
         for path in files.all:

@@ -7,10 +7,10 @@ import gc
 import getpass
 import json
 import os
-import re
+import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ import click
 
 from tau2tui import config
 from tau2tui.config import Config
+from tau2tui.core.printable import controls_escaped, harmless
 from tau2tui.errors import ConfigError, Refused
 from tau2tui.remote.login import Login
 
@@ -37,9 +38,6 @@ SETTLED_S = 2.0
 """So long after its start nothing more is loaded for a screen."""
 GARBAGE_AFTER = 10_000, 20, 50
 """So many new objects, then so many looks at the young ones, at the older ones: Python's thresholds."""
-
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""C0 and C1 controls but for tab and newline, and the marks that turn the direction of text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +138,6 @@ def settle_garbage() -> None:
     gc.enable()
 
 
-def harmless(text: str) -> str:
-    """Text in which nothing from a log or a cluster can move the cursor, set a title, or turn the reading order."""
-    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def put(text: str, *, styled: bool = False) -> None:
     """Data for a person or a program: stdout. `styled`: it holds colours of ours, and words from outside are clean."""
     print(text if styled else harmless(text), flush=True)
@@ -152,8 +145,41 @@ def put(text: str, *, styled: bool = False) -> None:
 
 def put_json(value: Any) -> None:
     """Data for a program; what would act on a terminal is escaped, which is the same text in JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    put(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    put(controls_escaped(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+def put_table(rows: Sequence[tuple[str, ...]], *, wrapped: bool = False) -> None:
+    """Columns below each other; on a terminal each line ends at its edge, unless it may be `wrapped` there."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    edge = shutil.get_terminal_size().columns if sys.stdout.isatty() and not wrapped else None
+    for row in rows:
+        line = "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        put(" ".join(line.splitlines()).rstrip()[:edge])
+
+
+def takes_utf8() -> bool:
+    """Whether what is drawn on stdout may hold more than ASCII."""
+    return (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
+
+
+def takes_colours() -> bool:
+    """Whether stdout is a terminal on which nobody has asked for no colours (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def api_key(variable: str) -> str:
+    """The API key in a variable that was named, never the key itself on a command line, which all users can read.
+
+    Raises ConfigError, which does not repeat the name: it may be the key, typed in its place.
+    """
+    key = os.environ.get(variable, "")
+    if not key:
+        raise ConfigError(
+            "--api-key-env names a variable that is not set", "export it first: keys come from nowhere else"
+        )
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"the key in {variable} holds characters that no header can carry")
+    return key
 
 
 def tell(progress: Progress) -> None:
@@ -178,15 +204,3 @@ async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = 
         if not await asyncio.to_thread(click.confirm, "Do it?", default=False, err=True):
             raise Refused("nothing was changed", "you said no")
     await ops.perform(plan, tell)
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-dry_run_option = click.option("-n", "--dry-run", is_flag=True, help="Print the steps and do nothing.")
-cache_option = click.option(
-    "--no-cache",
-    "use_cache",
-    flag_value=False,
-    default=True,
-    help="Parse all logs afresh, whatever earlier readings kept.",
-)
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

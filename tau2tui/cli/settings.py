@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,11 @@ def changed_experts(config: Config, replicas: Sequence[str], settings: Sequence[
     names = {name for name in config.experts for replica in replicas if replica.rpartition("-")[0] == name}
     changed = {}
     for name in sorted(names):
+        expert = config.experts[name].model_dump()
+        for key, value in said.items():
+            _put(expert, key, value)
         try:
-            changed[name] = ExpertConfig.model_validate(_with(config.experts[name].model_dump(), said))
+            changed[name] = ExpertConfig.model_validate(expert)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -33,16 +36,14 @@ def changed_experts(config: Config, replicas: Sequence[str], settings: Sequence[
     return changed
 
 
-def _with(expert: dict[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
-    """An expert's settings with others in them; `args.NAME` is one argument of the server, its others stay."""
-    changed = dict(expert)
-    for key, value in said.items():
-        table, _, name = key.partition(".")
-        if table == "args" and name:
-            changed["args"] = with_argument(changed["args"], name, value)
-        else:
-            changed[key] = value
-    return changed
+def _put(expert: MutableMapping[str, Any], key: str, value: Any) -> None:
+    """Set one of an expert's settings; `args.NAME` is one argument of the server, its others stay."""
+    table, _, name = key.partition(".")
+    if table == "args" and name:
+        # As a table or a list, as it was; new arguments are a table.
+        expert["args"] = with_argument(expert.get("args", {}), name, value)
+    else:
+        expert[key] = value
 
 
 def with_argument(args: Sequence[str] | Mapping[str, Any], name: str, value: Any) -> Any:
@@ -69,13 +70,7 @@ def save_settings(path: Path, experts: Sequence[str], settings: Sequence[str]) -
         document = tomlkit.parse(path.read_text(encoding="utf-8"))
         for name in experts:
             for key, value in map(_read, settings):
-                expert = document["experts"][name]
-                table, _, argument = key.partition(".")
-                if table == "args" and argument:
-                    # Written as a table or a list, as it was; a new one is a table.
-                    expert["args"] = with_argument(expert.get("args", {}), argument, value)
-                else:
-                    expert[key] = value
+                _put(document["experts"][name], key, value)
         path.write_text(tomlkit.dumps(document), encoding="utf-8")
     except KeyError as error:
         raise Refused(f"{path} has no {error}", "the run was launched with another configuration") from None

@@ -49,7 +49,13 @@ def shipped_config() -> str:
     show_default=True,
     help="Parent of the runs it makes.",
 )
-@click.option("--num-tasks", type=click.IntRange(min=1), default=4, show_default=True, help="Of each domain.")
+@click.option(
+    "--num-tasks",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="At most so many tasks of each domain.",
+)
 @click.option(
     "--max-concurrency", type=click.IntRange(1, 64), default=4, show_default=True, help="Simulations at once."
 )
@@ -99,6 +105,6 @@ async def _on_screen(config: settings.Config) -> Path | None:
         if status := await on_screen(app):
             raise click.exceptions.Exit(status)
         try:
-            return (await report_run(ops)).markdown
+            return (await report_run(ops)).report
         except NothingToRead:
             return None

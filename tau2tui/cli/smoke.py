@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tau2tui.cli.evaluate import replaced
-from tau2tui.cli.session import Session, carry_out, dry_run_option, json_option, put, put_json, run_async
-from tau2tui.config import DOMAINS
+from tau2tui.cli.options import domains_option, dry_run_option, json_option, mode_option
+from tau2tui.cli.session import Session, carry_out, put, put_json, run_async
 from tau2tui.core.command import StartSmoke
 from tau2tui.errors import CommandFailed, NothingToRead
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("-d", "--domain", "domains", multiple=True, type=click.Choice(DOMAINS), help="May be repeated.")
-@click.option("--mode", metavar="MODE", help="experts, solo, or always:EXPERT.")
+@domains_option
+@mode_option
 @click.option("--tasks", "smoke_tasks", type=click.IntRange(min=1), help="Tasks of each domain.")
 @click.option("--last", is_flag=True, help="Show the report of the last one, and run nothing.")
 @json_option

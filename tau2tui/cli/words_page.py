@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import click
 
 from tau2tui import errors
 from tau2tui.cli import words
-from tau2tui.cli.examples import EXAMPLES
+from tau2tui.cli.examples import CONFIGURATION, ENVIRONMENT, EXAMPLES
 
 _HEAD = """# Words
 
@@ -24,7 +25,7 @@ def page() -> str:
     """The page as Markdown: the options before the word, every word in the order of `--help`, the exit codes."""
     assert isinstance(words, click.Group)
     root = click.Context(words, info_name="tau2tui")
-    parts = [_HEAD, "## Before the word\n", _options(words, root)]
+    parts = [_HEAD, "## Before the word\n", _options(words, root), *_surroundings()]
     for name in words.list_commands(root):
         word = words.get_command(root, name)
         if word is not None and not word.hidden:
@@ -36,7 +37,8 @@ def _word(word: click.Command, context: click.Context) -> Iterator[str]:
     assert word.name is not None and word.help is not None
     yield f"## {word.name}\n"
     yield "\n".join(["```text", " ".join(["tau2tui", word.name, *word.collect_usage_pieces(context)]), "```", ""])
-    for paragraph in word.help.strip().split("\n\n"):
+    # Cleaned, as Python does itself from 3.13 on: before that a docstring keeps the indentation of its lines.
+    for paragraph in inspect.cleandoc(word.help).split("\n\n"):
         lines = paragraph.splitlines()
         if lines[0].strip() == "\b":
             yield "\n".join(["```text", *lines[1:], "```", ""])
@@ -52,6 +54,12 @@ def _options(word: click.Command, context: click.Context) -> str:
     records = filter(None, (option.get_help_record(context) for option in options))
     rows = [f"| `{names.replace('|', pipe)}` | {_cell(text)} |" for names, text in records if names != "--help"]
     return "\n".join(["| option | what it does |", "|---|---|", *rows, ""]) if rows else ""
+
+
+def _surroundings() -> Iterator[str]:
+    yield f"## Configuration\n\n{_plain(CONFIGURATION)} [All settings](configuration.md).\n"
+    rows = [f"| `{name}` | {_cell(what)} |" for name, what in ENVIRONMENT.items()]
+    yield "\n".join(["## Environment\n", "| variable | what it is |", "|---|---|", *rows, ""])
 
 
 def _exit_codes() -> Iterator[str]:

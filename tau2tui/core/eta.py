@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median
 
 from tau2tui.core.durations import Durations
@@ -84,8 +84,10 @@ def stalled_units(idle_s: Mapping[str, float], durations_s: tuple[float, ...]) -
     `idle_s`: seconds since the last event of each running unit. Too long is STALL_FACTOR times the median of what
     finished units took from beginning to end, a minute at least; while nothing has finished there is no measure.
     """
-    if not durations_s:
-        return ()
-    limit_s = max(LEAST_STALL_S, STALL_FACTOR * median(durations_s))
-    late = [(-seconds, name) for name, seconds in idle_s.items() if seconds > limit_s]
+    late = [(-seconds, name) for name, seconds in idle_s.items() if silent_too_long(seconds, durations_s)]
     return tuple(name for _, name in sorted(late))
+
+
+def silent_too_long(silent_s: float, durations_s: Collection[float]) -> bool:
+    """Whether a silence is a stall, by what units took; while nothing has ended there is no measure."""
+    return bool(durations_s) and silent_s > max(LEAST_STALL_S, STALL_FACTOR * median(durations_s))

@@ -24,7 +24,12 @@ DIRTY_NODES = ".nodes"
 CONTROL = "control"
 METRICS = "metrics"
 ENDPOINTS = "model_config_oss.json"
-ACTIVITY = "activity.jsonl"
+ACTIVITY = "activity"
+"""A file of JSON lines for each program that acts: appending to one file from two machines may lose a line on NFS."""
+ACTIVITY_BEFORE = "activity.jsonl"
+"""The one file that older versions appended to."""
+RESULTS = "results.json"
+"""tau2's own file of the results of one domain, in a directory of the domain's name below the outputs."""
 EVAL = "eval"
 EVAL_STATE = "eval/state.json"
 EVAL_REQUEST = "eval/request.json"
@@ -58,6 +63,7 @@ class RunLayout:
             PREDECESSORS,
             CONTROL,
             METRICS,
+            ACTIVITY,
             self.logs,
             self.outputs,
             EVAL,
@@ -109,6 +115,11 @@ def replica_file(replica: str) -> str:
     return f"{REPLICAS}/{replica}.json"
 
 
+def activity_file(writer: str) -> str:
+    """The steps that one program has performed; `writer` is its own name."""
+    return f"{ACTIVITY}/{writer}.jsonl"
+
+
 def request_file(number: int, verb: str) -> str:
     """A request to a node agent; numbers only ever grow (nanoseconds since the epoch)."""
     return f"{CONTROL}/{number:020d}-{verb}.json"
@@ -119,6 +130,10 @@ def eval_request_file(number: int, verb: str) -> str:
     return f"{EVAL_CONTROL}/{number:020d}-{verb}.json"
 
 
+RESULT_SUFFIX = ".result.json"
+"""How the answer to a request ends, where the request ends in .json."""
+
+
 def result_of(request: str) -> str:
     """Where the answer to a request stands."""
-    return str(PurePosixPath(request).with_suffix(".result.json"))
+    return str(PurePosixPath(request).with_suffix(RESULT_SUFFIX))

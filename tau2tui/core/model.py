@@ -163,6 +163,12 @@ class Replica:
     heartbeat_at: float = 0.0
     load: Load = field(default_factory=Load)
 
+    @property
+    def url(self) -> str:
+        """The root of its server: at its address, or at its node if it knows none."""
+        address = self.address or self.node
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.port}"
+
 
 class EvalState(StrEnum):
     """What the evaluation driver is doing."""
@@ -244,6 +250,10 @@ def unit_name(domain: str, task_id: str, trial: int) -> str:
     return f"{domain}/{task_id}#{trial}"
 
 
+FULL_REWARD = 1 - 1e-6
+"""From this reward on a unit has passed: the tolerance is that of tau2's `is_successful`."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvalProgress:
     """eval/state.json, as the driver last wrote it."""
@@ -299,6 +309,21 @@ class EvalProgress:
     @property
     def finished(self) -> int:
         return sum(domain.finished for domain in self.domains)
+
+    @property
+    def evaluated(self) -> int:
+        """Units that tau2 has evaluated, whatever the reward."""
+        return sum(domain.ok for domain in self.domains)
+
+    @property
+    def passed(self) -> int:
+        """Those of them with full reward."""
+        return sum(domain.passed for domain in self.domains)
+
+    @property
+    def lost(self) -> int:
+        """Units that ended by an infrastructure error: the next start runs them again."""
+        return sum(domain.errors for domain in self.domains)
 
     @property
     def spent_usd(self) -> float:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import median
 
 from tau2tui.core.durations import Durations
-from tau2tui.core.eta import LEAST_STALL_S, STALL_FACTOR, forecast_of, seed_time_left_s, stalled_units
+from tau2tui.core.eta import forecast_of, seed_time_left_s, silent_too_long, stalled_units
 from tau2tui.core.forecast import Span
 from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
 
@@ -48,12 +47,6 @@ class Outlook:
     stalled_units: tuple[str, ...]
     """Those of them that have been silent for so long by themselves."""
     domains: tuple[DomainOutlook, ...] = ()
-
-
-def silent_too_long(silent_s: float, durations_s: Iterable[float]) -> bool:
-    """Whether a silence is a stall, by what units took; while nothing has ended there is no measure."""
-    took = tuple(durations_s)
-    return bool(took) and silent_s > max(LEAST_STALL_S, STALL_FACTOR * median(took))
 
 
 def longest_first(idle_s: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:

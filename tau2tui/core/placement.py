@@ -10,6 +10,7 @@ from typing import Any
 
 from tau2tui.config import Argument, Config, Scalar
 from tau2tui.core import layout
+from tau2tui.core.slurm_time import slurm_seconds
 from tau2tui.errors import ConfigError
 
 # Series of the published latency figures that a rehearsal server draws from, by position among the experts.
@@ -136,14 +137,7 @@ def _staggered(config: Config, replicas: list[PlacedReplica]) -> tuple[PlacedRep
 
 def gpu_hours(config: Config) -> float:
     """What the jobs take at most: their GPUs for their time limit, in hours."""
-    days, _, clock = config.slurm.time.rpartition("-")
-    parts = [int(part) for part in clock.split(":")]
-    if days:  # days-hours[:minutes[:seconds]]
-        hours = int(days) * 24 + sum(part / 60.0**power for power, part in enumerate(parts))
-    elif len(parts) == 3:  # hours:minutes:seconds
-        hours = sum(part / 60.0**power for power, part in enumerate(parts))
-    else:  # minutes[:seconds]
-        hours = sum(part / 60.0 ** (power + 1) for power, part in enumerate(parts))
+    hours = (slurm_seconds(config.slurm.time) or 0.0) / 3600
     used = sum(len(replica.gpus) for job in plan_jobs(config) for replica in job.replicas)
     return hours * (config.slurm.gpus_per_node * len(plan_jobs(config)) or used)
 

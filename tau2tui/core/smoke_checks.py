@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tau2tui.config import Config, EvaluationConfig
+from tau2tui.core.model import FULL_REWARD
 from tau2tui.core.smoke import Check, CheckResult, experts_of, leg_name
 
 OUTSIDE_USER = "user"
@@ -172,7 +173,7 @@ def _evaluated(leg: str, units: Sequence[_Unit]) -> Check:
     if not units or good < len(units):
         said = _errors(units) or "no task came to its end"
         return Check("tasks evaluated", leg, CheckResult.FAILED, f"{good} of {len(units)}; {said}")
-    full = sum(unit["reward"] >= 1 for unit in units)
+    full = sum(unit["reward"] >= FULL_REWARD for unit in units)
     return Check("tasks evaluated", leg, CheckResult.PASSED, f"{good} of {len(units)}, {full} with full reward")
 
 

@@ -1,37 +1,86 @@
-"""Times and lengths of time as people type them."""
+"""Moments and lengths of time as people type them: one grammar for all words and screens.
+
+* A moment is a whole time (`2026-01-02 03:10`, `2026-01-02`), a time of the day (`03:10`), or so long ago (`30m`).
+* A length has a unit: `250ms`, `30s`, `10m` (or `10min`), `1.5h`, `2d`.
+
+Times are local, as in the logs; one with a zone is brought to them.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 
-from tau2tui.errors import ConfigError
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+LENGTH = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_SECONDS)})?")
+_LONGEST_S = 3650 * 86400.0
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:\.\d{1,6})?)?"
+_DAY = r"\d{4}-\d\d-\d\d"
+POINT = rf"(?:{_DAY}(?:[ T]{_CLOCK})?|{_CLOCK})"
+"""A whole time or a time of the day, without a zone, as a regular expression."""
+_WHOLE = re.compile(rf"({_DAY})(?:[ T]({_CLOCK})(Z|[+-]\d\d:?\d\d)?)?")
+_YEARS = range(1970, 2201)
+_MIDNIGHT = time()
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time of a named day, or of the last day that fits; or so long before the newest that there is."""
+
+    clock: time = _MIDNIGHT
+    day: date | None = None
+    ago_s: float | None = None
+
+    def at(self, newest: datetime) -> datetime:
+        """The time that is meant where the newest is this: one without a day is the last that is not later."""
+        if self.ago_s is not None:
+            return newest - timedelta(seconds=self.ago_s)
+        at = datetime.combine(self.day or newest.date(), self.clock)
+        return at if self.day or at <= newest else at - timedelta(days=1)
 
 
-def time_of(text: str, last: datetime) -> datetime:
-    """A whole time, a time of the day of `last` or the day before, or so long before `last` (30m). Raises ConfigError.
-
-    Local time, as in the logs; one with a zone is brought to it.
-    """
-    if re.fullmatch(r"\d+[smhd]", text):
-        return last - timedelta(seconds=seconds_of(text))
-    if clock := re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text):
-        hour, minute, second = (int(part or 0) for part in clock.groups())
-        if hour < 24 and minute < 60 and second < 60:
-            at = last.replace(hour=hour, minute=minute, second=second, microsecond=0)
-            return at if at <= last else at - timedelta(days=1)
+def parse_moment(words: str) -> Moment:
+    """Read a moment. Raises ValueError that says what is wrong."""
+    words = words.strip()
+    if (length := LENGTH.fullmatch(words)) and length[2]:
+        return Moment(ago_s=parse_length(words))
     try:
-        at = datetime.fromisoformat(text)
+        if re.fullmatch(_CLOCK, words):
+            return Moment(_clock(words))
+        if whole := _WHOLE.fullmatch(words):
+            return _of_day(*whole.groups())
     except ValueError:
-        raise ConfigError(f"{text!r} is no time", "for example 03:10, 2026-01-02 03:10, or 30m") from None
-    return at.astimezone().replace(tzinfo=None) if at.tzinfo else at
+        pass  # of the form of a time, and none: the 32nd, 25 o'clock
+    raise ValueError(f"{words!r} is no time: 03:10, 2026-01-02 03:10, or 30m for half an hour ago")
 
 
-def seconds_of(text: str) -> float:
-    """30s, 10m, 1h, 2d in seconds. Raises ConfigError."""
-    length = re.fullmatch(r"(\d+)([smhd])", text)
-    if not length or not int(length[1]):
-        raise ConfigError(f"{text!r} is no length of time", "for example 30s, 10m or 1h")
-    return int(length[1]) * _UNITS[length[2]]
+def _of_day(day: str, clock: str | None, zone: str | None) -> Moment:
+    at = datetime.combine(date.fromisoformat(day), _clock(clock) if clock else _MIDNIGHT)
+    if at.year not in _YEARS:
+        raise ValueError("no log is of that year")
+    if zone:
+        at = datetime.fromisoformat(f"{at.isoformat()}{zone}").astimezone()
+    return Moment(at.time(), at.date())
+
+
+def _clock(words: str) -> time:
+    hour, _, rest = words.partition(":")
+    return time.fromisoformat(f"{hour:0>2}:{rest}")
+
+
+def parse_length(words: str, unit: str = "") -> float:
+    """Seconds. `unit`: what a bare number counts, which is no length otherwise. Raises ValueError that says why."""
+    words = words.strip()
+    found = LENGTH.fullmatch(words)
+    if not found or not (found[2] or unit):
+        raise ValueError(f"{words!r} is no length of time: 250ms, 30s, 10m, 1.5h, 2d")
+    seconds = float(found[1]) * _SECONDS[found[2] or unit]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{words[:20]} is longer than anything here lasts")
+    return seconds
+
+
+def parse_latency(words: str) -> float:
+    """Milliseconds, in which a bare number is too. Raises ValueError."""
+    return 1000 * parse_length(words, "ms")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+from tau2tui.core.printable import without_escapes
+
 _INVOCATION = re.compile(r"^  (-{1,2}[A-Za-z].*)$", re.MULTILINE)
 _NAME = re.compile(r"(?:^|, )(-{1,2}[A-Za-z][\w-]*)")
 _CHOICES = re.compile(r"\{([^}]*)\}")
@@ -86,7 +87,7 @@ def parse_help(text: str, version: str) -> ServeFlags:
     """Read the output of `vllm serve --help=all`. Raises ValueError if there are no options in it."""
     names: dict[str, str] = {}
     parsers: frozenset[str] = frozenset()
-    for match in _INVOCATION.finditer(_ANSI.sub("", text)):
+    for match in _INVOCATION.finditer(without_escapes(text)):
         invocation = match[1].partition("  ")[0]  # what follows two blanks is the beginning of the explanation
         spellings = _NAME.findall(invocation)
         names.update(dict.fromkeys(spellings, spellings[0]))

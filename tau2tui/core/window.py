@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
-_LONGEST_MS = 3.6e6 * 24 * 3650
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
-_MILLISECONDS = {"ms": 1.0, "s": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
-_MOMENT = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}:\d\d(?::\d\d)?)")
+from tau2tui.core.times import LENGTH, POINT, Moment, parse_length, parse_moment
 
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time of day, of a named day or of the newest that fits."""
-
-    clock: time
-    day: date | None = None
+_FROM_TO = re.compile(rf"({POINT})\s*(?:\s|-|–|\.\.)\s*({POINT})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +33,7 @@ class Window:
             return newest - timedelta(seconds=self.last_s), None
         if self.begin is None:
             return None, None
-        begin = datetime.combine(self.begin.day or newest.date(), self.begin.clock)
-        if self.begin.day is None and begin > newest:
-            begin -= timedelta(days=1)
+        begin = self.begin.at(newest)
         if self.end is None:
             return begin, None
         end = datetime.combine(self.end.day or begin.date(), self.end.clock)
@@ -62,17 +51,6 @@ class Window:
 WHOLE_RUN = Window()
 
 
-def parse_latency(words: str, unit: str = "ms") -> float:
-    """Milliseconds: 3s, 250ms, 1.5s, 2m; a bare number in `unit`. Raises ValueError that says what is wrong."""
-    found = _DURATION.fullmatch(words.strip())
-    if not found:
-        raise ValueError(f"{words!r} is no duration: 250ms, 3s, 1.5s, 2m")
-    milliseconds = float(found[1]) * _MILLISECONDS[found[2] or unit]
-    if milliseconds > _LONGEST_MS:
-        raise ValueError(f"{words.strip()[:20]} is longer than anything here lasts")
-    return milliseconds
-
-
 def parse_window(words: str) -> Window:
     """`15m`, `03:10 04:00`, `2025-12-30 17:40 18:00`, `03:10` (to the end); nothing or `all`: the whole run.
 
@@ -81,24 +59,14 @@ def parse_window(words: str) -> Window:
     words = words.strip()
     if words in ("", "all", "whole"):
         return WHOLE_RUN
-    if _DURATION.fullmatch(words):
-        if not (length := parse_latency(words, "m")):
+    if LENGTH.fullmatch(words):
+        if not (length_s := parse_length(words, "m")):
             raise ValueError("a window needs some length: 15m")
-        return Window(last_s=length / 1000)
-    moments = _MOMENT.findall(words)
-    between = _MOMENT.sub("", words).strip()
-    if len(moments) not in (1, 2) or between not in ("", "-", "–", "..") or words.startswith(between or " "):
-        raise ValueError(f"{words!r} is no window: 15m, 03:10 04:00, 03:10..04:00, 2025-12-30 17:40 18:00, all")
-    begin, end = (*(_moment(*moment) for moment in moments), None)[:2]
-    return Window(begin=begin, end=end)
-
-
-def _moment(day: str, clock: str) -> Moment:
-    hour, _, rest = clock.partition(":")
+        return Window(last_s=length_s)
     try:
-        found = Moment(time.fromisoformat(f"{hour:0>2}:{rest}"), date.fromisoformat(day) if day else None)
-        if found.day and not 1970 <= found.day.year <= 2200:
-            raise ValueError("no log is of that year")
-        return found
+        if found := _FROM_TO.fullmatch(words):
+            return Window(begin=parse_moment(found[1]), end=parse_moment(found[2]))
+        return Window(begin=parse_moment(words.removesuffix("..")))
     except ValueError:
-        raise ValueError(f"{f'{day} {clock}'.strip()!r} is no time: 03:10, 03:10:30, 2025-12-30 03:10") from None
+        said = "15m, 03:10 04:00, 03:10..04:00, 2025-12-30 17:40 18:00, all"
+        raise ValueError(f"{words!r} is no window: {said}") from None

@@ -23,9 +23,9 @@ from types import FrameType
 from pydantic import ValidationError
 
 from tau2tui.config import Config, EvaluationConfig, load_submitted
+from tau2tui.core.driver import DRIVER_TIMEOUT_S
 from tau2tui.core.layout import EVAL, EVAL_REQUEST, EVAL_STATE, RUN_CONFIG, SMOKE_REPORT, SMOKE_REQUEST
 from tau2tui.core.model import EvalProgress, EvalState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.smoke import is_gated
 from tau2tui.errors import CommandFailed, ConfigError, Refused, Tau2TuiError
 from tau2tui.evaluation.control import Reply, Request, RequestBox
@@ -35,8 +35,6 @@ LOCK = f"{EVAL}/driver.lock"
 SMOKE_LOCK = f"{EVAL}/smoke.lock"
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """A file system that does not lock says one of these; then the signs of life of the other driver have to do."""
-UNITS_FAILED = 4
-"""Exit code: everything was run, but some units ended in infrastructure errors; a new start runs these again."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         evaluation = _request(run_dir)
         taken = f"{run_dir}: this run is being evaluated already"
         with _sole(run_dir / LOCK, taken):
-            refuse_beside_another(run_dir / EVAL_STATE, taken)
+            refuse_beside_another(run_dir, taken)
             progress = _evaluate(run_dir, config, evaluation)
     except Tau2TuiError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -63,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"error: {run_dir}: {error}\n")
         return Tau2TuiError.exit_code
-    failed = progress.state is EvalState.FINISHED and any(domain.errors for domain in progress.domains)
-    return UNITS_FAILED if failed else 0
+    failed = progress.state is EvalState.FINISHED and progress.lost > 0
+    # Everything was run, but some units ended in infrastructure errors; a new start runs these again.
+    return CommandFailed.exit_code if failed else 0
 
 
 def _evaluate(run_dir: Path, config: Config, evaluation: EvaluationConfig) -> EvalProgress:
@@ -177,14 +176,15 @@ def _sole(path: Path, taken: str) -> Iterator[None]:
         yield
 
 
-def refuse_beside_another(path: Path, taken: str) -> None:
+def refuse_beside_another(run_dir: Path, taken: str) -> None:
     """Raise Refused if a driver on another machine shows signs of life: a lock may hold on one machine alone.
 
     Its age is between two times of the file system, so that clocks of machines are not compared.
     """
-    state = StateFile(path.parents[1]).read()
+    state = StateFile(run_dir).read()
     if state is None or state.state.over or state.host == socket.gethostname():
         return
+    path = run_dir / EVAL_STATE
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".clock-") as now:
         age_s = Path(now.name).stat().st_mtime - path.stat().st_mtime
     if age_s < DRIVER_TIMEOUT_S:

@@ -11,10 +11,11 @@ from typing import Protocol
 from urllib.parse import quote
 
 from tau2tui.config import EvaluationConfig
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.evaluation.answer import Answer
 from tau2tui.evaluation.client import ChatClient, ChatMessage, ChatRequest, ToolSchema
 from tau2tui.evaluation.conversation import fitted, non_thinking
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.latency import Latencies
 from tau2tui.evaluation.participants import Participant
 from tau2tui.evaluation.routing import Endpoint, Router

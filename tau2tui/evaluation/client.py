@@ -16,26 +16,17 @@ from typing import Any, Self
 import httpx2
 from openai import APIError, APIResponse, DefaultHttpxClient, OpenAI, Timeout
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.evaluation.answer import Answer, tool_request, visible_text
-from tau2tui.evaluation.faults import (
-    Abandoned,
-    CallError,
-    ErrorClass,
-    classify,
-    completion_part,
-    describe,
-    wait_asked_for_s,
-)
+from tau2tui.evaluation.connection import CONNECT_S, IDLE_S, EventData, without_key
+from tau2tui.evaluation.faults import Abandoned, CallError, classify, completion_part, describe, wait_asked_for_s
 
 ChatMessage = dict[str, Any]
 """A message in the form of the chat completions API."""
 ToolSchema = dict[str, Any]
 """An entry of the API's `tools`."""
 
-_CONNECT_S = 10.0
-_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=4.0)
-"""Idle connections are closed before uvicorn, below vLLM, does it after 5 s: a request must not meet a closing one."""
-_MOST_MESSAGE = 300
+_LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=IDLE_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +96,11 @@ class ChatClient:
             return parts.answer(started, self._stream)
         except (APIError, httpx2.RequestError) as error:
             wait_s = wait_asked_for_s(error, time.time())
-            raise CallError(classify(error), self._redacted(describe(error)), retry_after_s=wait_s) from None
+            raise CallError(
+                classify(error), without_key(describe(error), self._api_key), retry_after_s=wait_s
+            ) from None
         except CallError as error:
-            raise CallError(error.kind, self._redacted(error.message), answer=error.answer) from None
+            raise CallError(error.kind, without_key(error.message, self._api_key), answer=error.answer) from None
 
     def _client(self, url: str) -> OpenAI:
         with self._lock:
@@ -117,26 +110,18 @@ class ChatClient:
                 )
             return self._clients[url]
 
-    def _redacted(self, text: str) -> str:
-        """Some servers repeat the key that they refuse."""
-        return text.replace(self._api_key, "***")[:_MOST_MESSAGE]
-
 
 def _timeout(left_s: float, stream: bool) -> Timeout:
     """Limits for one attempt; a stream may be silent for half of what is left, so that a hung replica leaves some."""
     left_s = max(left_s, 0.001)
-    return Timeout(left_s, connect=min(_CONNECT_S, left_s), read=left_s / 2 if stream else left_s)
+    return Timeout(left_s, connect=min(CONNECT_S, left_s), read=left_s / 2 if stream else left_s)
 
 
 def _events(response: APIResponse[Any]) -> Iterator[bytes]:
-    """The data of server-sent events, one line each; lines end at newlines, not at Unicode's other separators."""
-    rest = b""
+    """The data of server-sent events, to the end of the stream."""
+    events = EventData()
     for block in response.iter_bytes():
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            data = line.removeprefix(b"data:").strip()
-            if line.startswith(b"data:") and data != b"[DONE]":
-                yield data
+        yield from events.of(block)
 
 
 @dataclass(slots=True)

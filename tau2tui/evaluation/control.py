@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tau2tui.core.layout import EVAL_CONTROL, result_of
-from tau2tui.evaluation.files import replace_file
-
-_RESULT = ".result.json"
+from tau2tui.core.layout import EVAL_CONTROL, RESULT_SUFFIX, result_of
+from tau2tui.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +50,11 @@ class RequestBox:
         return [
             self._directory / name
             for name in sorted(names)
-            if not name.endswith(_RESULT) and Path(result_of(name)).name not in names
+            if not name.endswith(RESULT_SUFFIX) and Path(result_of(name)).name not in names
         ]
 
     def _reply(self, file: Path, reply: Reply) -> None:
-        replace_file(Path(result_of(str(file))), json.dumps(asdict(reply)))
+        write_atomically(Path(result_of(str(file))), json.dumps(asdict(reply)), parents=True)
 
 
 def _read(file: Path) -> Request | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tau2tui.config import Config, EvaluationConfig
 from tau2tui.core.eta import seed_eta_s
-from tau2tui.core.layout import RunLayout
+from tau2tui.core.layout import RESULTS, RunLayout
 from tau2tui.core.model import EvalProgress, EvalState, RunningUnit
 from tau2tui.core.steady import steady_time
 from tau2tui.evaluation.budget import budget_of, kept_costs
@@ -80,7 +80,7 @@ def drive(
         order = {unit: place for place, unit in enumerate(workload.units)}
         results = {
             name: ResultsFile(
-                run_dir / layout.outputs / name / "results.json",
+                run_dir / layout.outputs / name / RESULTS,
                 *workload.description(name, cast, evaluation),
                 order,
             )

@@ -13,8 +13,6 @@ from openai import APIConnectionError, APIStatusError, APITimeoutError
 from tau2tui.core.error_class import BUDGET, CONTEXT_LENGTH, HARMONY, ErrorClass
 from tau2tui.evaluation.answer import Answer
 
-__all__ = ["Abandoned", "CallError", "ErrorClass", "classify", "completion_part", "describe", "wait_asked_for_s"]
-
 
 class CallError(Exception):
     """A call that brought no answer."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
-from tau2tui.evaluation.faults import ErrorClass
 from tau2tui.evaluation.logwriter import Echo, LineFile, LogWriter, Target
 from tau2tui.evaluation.results import OK, Outcome
 
@@ -102,12 +102,11 @@ class Journal:
 
     def summary(self, progress: EvalProgress, elapsed_s: float, ended: int) -> None:
         """The last line of a driver, in whose time `ended` units came to their end."""
-        ok = sum(domain.ok for domain in progress.domains)
-        errors = sum(domain.errors for domain in progress.domains)
         rate = 60 * ended / elapsed_s if elapsed_s > 0 else 0.0
-        counts = f"ok={ok} error={errors} total={progress.total} elapsed_s={elapsed_s:.1f} tasks_per_min={rate:.2f}"
+        counts = f"ok={progress.evaluated} error={progress.lost} total={progress.total}"
+        pace = f"elapsed_s={elapsed_s:.1f} tasks_per_min={rate:.2f}"
         end = "complete" if progress.state is EvalState.FINISHED else str(progress.state)
-        self.say(f"Global evaluation {end}: {counts}")
+        self.say(f"Global evaluation {end}: {counts} {pace}")
 
     def eta(self, finished: int, total: int, elapsed_s: float, eta_s: float | None) -> None:
         """How far the whole run is, and the time left; None: nothing is known of it yet."""

@@ -12,15 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tau2tui.core.layout import EVAL_STATE
-from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
+from tau2tui.core.model import FULL_REWARD, DomainProgress, EvalProgress, EvalState, RunningUnit, TrialProgress
 from tau2tui.core.steady import steady_time, stepped_s
 from tau2tui.core.wire import progress_from, progress_to
-from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome
 from tau2tui.evaluation.units import Unit
-
-FULL_REWARD = 1 - 1e-6
-"""From here on a unit has passed; tau2 allows the same tolerance."""
+from tau2tui.files import write_atomically
 
 _EVERY_S = 0.5
 _HEARTBEAT_S = 5.0
@@ -221,7 +218,7 @@ class StateFile:
         same_state = self._written is not None and self._written.state is progress.state
         if same_state and (age_s < _EVERY_S or (age_s < _HEARTBEAT_S and self._same(progress))):
             return
-        replace_file(self._path, json.dumps(progress_to(progress)))
+        write_atomically(self._path, json.dumps(progress_to(progress)), parents=True)
         self._written, self._written_at = progress, time.monotonic()
 
     def fail(self, why: str) -> None:

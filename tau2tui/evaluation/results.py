@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tau2tui.config import EvaluationConfig
-from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.units import Unit
+from tau2tui.files import write_atomically
 
 OK = "ok"
 INFRA_ERROR = "infra_error"
@@ -67,7 +67,7 @@ class Outcome:
 
 def save(run_dir: Path, outcome: Outcome) -> None:
     """Write the unit file, so that no crash of anything can lose it. Raises OSError."""
-    replace_file(run_dir / outcome.unit.file, json.dumps(outcome.to_json()), durable=True)
+    write_atomically(run_dir / outcome.unit.file, json.dumps(outcome.to_json()), durable=True, parents=True)
 
 
 def finished_before(run_dir: Path, units: Iterable[Unit]) -> list[Outcome]:
@@ -132,5 +132,7 @@ class ResultsFile:
         due = now or time.monotonic() - self._written_at >= _REWRITE_S
         if due and self._written != len(self._simulations):
             ordered = sorted(self._simulations, key=self._order.__getitem__)
-            replace_file(self._path, self._head + ",\n".join(self._simulations[unit] for unit in ordered) + "]}\n")
+            write_atomically(
+                self._path, self._head + ",\n".join(self._simulations[unit] for unit in ordered) + "]}\n", parents=True
+            )
             self._written, self._written_at = len(self._simulations), time.monotonic()

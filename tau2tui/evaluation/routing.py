@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tau2tui.core.breaker import Breaker
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import REPLICAS
 from tau2tui.core.model import Phase, Replica
 from tau2tui.core.wire import replica_from
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 
 READ_EVERY_S = 2.0
 _ROUTING = "[ROUTING]"
@@ -205,10 +206,8 @@ def _usable(replicas: list[Replica]) -> tuple[Endpoint, ...]:
 
 
 def endpoint_of(replica: Replica) -> Endpoint:
-    """Where this replica answers: at its address, or at its node if it knows none."""
-    address = replica.address or replica.node
-    host = f"[{address}]" if ":" in address else address
-    return Endpoint(replica.name, f"http://{host}:{replica.port}/v1", (replica.attempt, replica.ready_at))
+    """Where this replica answers."""
+    return Endpoint(replica.name, f"{replica.url}/v1", (replica.attempt, replica.ready_at))
 
 
 class FleetReader:

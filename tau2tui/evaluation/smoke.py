@@ -23,18 +23,16 @@ from tau2tui.core.model import Phase
 from tau2tui.core.smoke import Check, CheckResult, Leg, SmokeReport, fingerprint, report_from, report_to, smoke_legs
 from tau2tui.core.smoke_checks import judge
 from tau2tui.errors import CommandFailed
-from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.participants import FLEET_KEY_VARIABLE, NO_KEY
 from tau2tui.evaluation.routing import FleetReader, Router, endpoint_of
 from tau2tui.evaluation.windows import Windows
+from tau2tui.files import write_atomically
 
 Beat = Callable[[str], None]
 """Called every second or so with how far it is, in words."""
 
 _TICK_S = 1.0
 _WRITE_EVERY_S = 3.0
-UNITS_FAILED = 4
-"""Exit code of a driver: everything was run, but some units ended in errors."""
 _END_S = 20.0
 """How long a driver that was told to stop may take."""
 
@@ -107,7 +105,7 @@ class _Book:
     def close(self, report: SmokeReport) -> SmokeReport:
         """Write this as the report of now."""
         self._report = replace(report, updated_at=time.time())
-        replace_file(self._path, json.dumps(report_to(self._report), indent=1))
+        write_atomically(self._path, json.dumps(report_to(self._report), indent=1), parents=True)
         self._written_at = time.monotonic()
         return self._report
 
@@ -118,7 +116,7 @@ def _prepared(run_dir: Path, leg: Leg) -> Path:
     directory.mkdir(parents=True)
     shutil.copy(run_dir / RUN_CONFIG, directory / RUN_CONFIG)
     (directory / REPLICAS).symlink_to((run_dir / REPLICAS).resolve(), target_is_directory=True)
-    replace_file(directory / EVAL_REQUEST, leg.evaluation.model_dump_json(indent=1))
+    write_atomically(directory / EVAL_REQUEST, leg.evaluation.model_dump_json(indent=1), parents=True)
     return directory
 
 
@@ -167,7 +165,7 @@ def _not_carried_out(ends: Mapping[str, int | None], directories: Mapping[str, P
     for name, end in ends.items():
         if end is None:
             yield Check("in time", name, CheckResult.FAILED, "it was not over when its time was up")
-        elif end not in (0, UNITS_FAILED):
+        elif end not in (0, CommandFailed.exit_code):
             said = (directories[name] / EVAL_OUT).read_text(errors="replace").strip().rpartition("\n")[2]
             yield Check("carried out", name, CheckResult.FAILED, said[:300] or f"exit code {end}")
 

@@ -12,12 +12,10 @@ from typing import Any, Self
 import httpx2
 from openai import APIError, AsyncAPIResponse, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
-from tau2tui.evaluation.faults import CallError, ErrorClass, classify, completion_part, describe
+from tau2tui.core.error_class import ErrorClass
+from tau2tui.evaluation.connection import CONNECT_S, IDLE_S, EventData, without_key
+from tau2tui.evaluation.faults import CallError, classify, completion_part, describe
 
-_CONNECT_S = 10.0
-_IDLE_S = 4.0
-"""Idle connections are closed before uvicorn, below vLLM, does it after 5 s."""
-_MOST_MESSAGE = 300
 TEXT = ("content", "reasoning", "reasoning_content", "tool_calls")
 """Of a delta: what tokens come in."""
 
@@ -80,7 +78,7 @@ class LoadClient:
             page = await self._client(url).models.list(timeout=min(self._timeout_s, 30.0))
             return tuple(model.id for model in page.data)
         except (APIError, httpx2.RequestError, TypeError, AttributeError) as error:
-            raise CallError(classify(error), self._redacted(describe(error))) from None
+            raise CallError(classify(error), without_key(describe(error), self._api_key)) from None
 
     async def ask(self, url: str, model: str, text: str, output_tokens: int) -> Chunks:
         """Have one prompt answered. Raises CallError."""
@@ -102,9 +100,9 @@ class LoadClient:
         except TimeoutError:
             raise CallError(ErrorClass.TIMEOUT, f"no whole answer within {self._timeout_s:.0f} s") from None
         except (APIError, httpx2.RequestError) as error:
-            raise CallError(classify(error), self._redacted(describe(error))) from None
+            raise CallError(classify(error), without_key(describe(error), self._api_key)) from None
         except CallError as error:
-            raise CallError(error.kind, self._redacted(error.message)) from None
+            raise CallError(error.kind, without_key(error.message, self._api_key)) from None
         except (AttributeError, TypeError, KeyError):
             raise CallError(ErrorClass.SERVER, "not a completion") from None
         if not chunks.finished:
@@ -113,26 +111,19 @@ class LoadClient:
 
     def _client(self, url: str) -> AsyncOpenAI:
         if url not in self._clients:
-            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_IDLE_S)
-            timeout = Timeout(self._timeout_s, connect=min(_CONNECT_S, self._timeout_s))
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=IDLE_S)
+            timeout = Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s))
             http_client = DefaultAsyncHttpxClient(limits=limits, timeout=timeout)
             self._clients[url] = AsyncOpenAI(
                 base_url=url, api_key=self._api_key, max_retries=0, timeout=timeout, http_client=http_client
             )
         return self._clients[url]
 
-    def _redacted(self, text: str) -> str:
-        """Some servers repeat the key that they refuse."""
-        return text.replace(self._api_key, "***")[:_MOST_MESSAGE]
-
 
 async def _events(response: AsyncAPIResponse[Any]) -> AsyncIterator[tuple[bytes, float]]:
     """The data of server-sent events and when their last byte came; read to the end, so that the connection lives."""
-    rest = b""
+    events = EventData()
     async for block in response.iter_bytes():
         at = time.monotonic()
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            data = line.removeprefix(b"data:").strip()
-            if line.startswith(b"data:") and data != b"[DONE]":
-                yield data, at
+        for data in events.of(block):
+            yield data, at

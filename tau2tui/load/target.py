@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tau2tui.core.driver import driver_runs
 from tau2tui.core.model import Replica, RunState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import ConfigError, Refused, Unreachable
 from tau2tui.evaluation.faults import CallError
 from tau2tui.evaluation.routing import endpoint_of
 from tau2tui.load.generator import Endpoint
 from tau2tui.load.measuring import Target, no_answer
+from tau2tui.remote.vllm import endpoint_url
 
 if TYPE_CHECKING:
     from tau2tui.load.client import LoadClient
@@ -30,17 +31,9 @@ def is_url(text: str) -> bool:
 
 def url_endpoint(url: str) -> Endpoint:
     """The server at a URL; without a path it is the API's `/v1`. Raises ConfigError."""
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        named = False
-    if not named:
-        raise ConfigError(f"{url!r} is no URL of a server", "such as http://10.0.0.7:1900")
-    if parts.username or parts.password:
-        raise ConfigError("a URL with a password in it would be shown", "put the key into a variable: --api-key-env")
-    base = url.rstrip("/")
-    return Endpoint(base, base if parts.path.strip("/") else f"{base}/v1")
+    root = endpoint_url(url)
+    path = urlsplit(root).path
+    return Endpoint(url.rstrip("/"), root if path and not url.rstrip("/").endswith("/v1") else f"{root}/v1")
 
 
 async def url_target(client: LoadClient, url: str, model: str | None) -> Target:
@@ -65,9 +58,8 @@ def refuse_while_evaluated(run: RunState | None, error: str, run_id: str) -> Non
     """Raise Refused if an evaluation of the run is going on, Unreachable if nobody knows."""
     if run is None or error:
         raise Unreachable(f"run {run_id}: whether an evaluation is going on is not known: {error}", "or --force")
-    progress = run.evaluation
-    if progress is not None and not progress.state.over and run.clock - progress.updated_at < DRIVER_TIMEOUT_S:
-        raise Refused(f"the evaluation of run {run_id} is {progress.state}", FORCE)
+    if run.evaluation is not None and driver_runs(run):
+        raise Refused(f"the evaluation of run {run_id} is {run.evaluation.state}", FORCE)
 
 
 @asynccontextmanager

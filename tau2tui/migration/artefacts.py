@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tau2tui.core.layout import RESULTS
+from tau2tui.core.log_names import EVALUATION_LOG, JOB_OUTPUT
 from tau2tui.errors import ConfigError, NothingToRead, Refused
 
 _SCRIPTS = (".sh", ".bash", ".sbatch", ".slurm", ".job")
 _SERVES = re.compile(rb"vllm[\s\\]+serve|vllm\.entrypoints\.openai\.api_server")
 _TABLE = re.compile(r"model_config.*\.json")
-_EVALUATION_LOG = re.compile(r"(?:fullrun|tau2_.+|eval_.+)\.log.*")
-_JOB_OUTPUT = re.compile(r".+\.(?:out|err)")
 _MOST_SCRIPT = 1 << 20
 _HEAD = 1 << 16
 
@@ -83,7 +83,7 @@ def files_below(directory: Path) -> list[Path]:
 def _directory(path: Path, found: Artefacts, *, named: bool) -> None:
     entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     files = [entry for entry in entries if entry.is_file()]
-    if any(_EVALUATION_LOG.fullmatch(file.name) for file in files):
+    if any(EVALUATION_LOG.fullmatch(file.name) for file in files):
         found.logs.append(path)
         return
     if _holds_results(path, files):
@@ -101,7 +101,7 @@ def _directory(path: Path, found: Artefacts, *, named: bool) -> None:
 def _file(path: Path, found: Artefacts, *, named: bool) -> None:
     if _TABLE.fullmatch(path.name):
         found.tables.append(path)
-    elif _JOB_OUTPUT.fullmatch(path.name):
+    elif JOB_OUTPUT.fullmatch(path.name):
         found.job_outputs.append(path)
     elif path.suffix in _SCRIPTS or named:
         if _SERVES.search(_head(path, _MOST_SCRIPT)):
@@ -113,7 +113,7 @@ def _file(path: Path, found: Artefacts, *, named: bool) -> None:
 def _holds_results(path: Path, files: Iterable[Path]) -> bool:
     """Whether tau2's results lie in it, or the name says so."""
     jsons = [file for file in files if file.suffix == ".json" and not _TABLE.fullmatch(file.name)]
-    jsons += path.glob("*/results.json")
+    jsons += path.glob(f"*/{RESULTS}")
     return bool(jsons) and ("output" in path.name.lower() or any(is_results(file) for file in jsons))
 
 

@@ -175,8 +175,8 @@ def _results(directory: Path) -> Iterator[tuple[Path, Path]]:
     files = sorted(files_below(directory), key=lambda path: -path.stat().st_size)
     for path in files:
         inside = path.relative_to(directory)
-        if path.suffix == ".json" and is_results(path) and inside.name != "results.json":
-            yield path, Path(_domain(path)) / "results.json"
+        if path.suffix == ".json" and is_results(path) and inside.name != layout.RESULTS:
+            yield path, Path(_domain(path)) / layout.RESULTS
         else:
             yield path, inside
 
@@ -216,7 +216,7 @@ def _written(
         from tau2tui.analysis.scan import logs_below
         from tau2tui.migration.progress import progress_of_logs
 
-        results = {path.parent.name: source for path, source in taken.items() if path.name == "results.json"}
+        results = {path.parent.name: source for path, source in taken.items() if path.name == layout.RESULTS}
         progress = progress_of_logs(logs_below(found.logs[0]), results, config)
         if progress is not None:
             written[run / layout.EVAL_STATE] = json.dumps(wire.progress_to(progress))

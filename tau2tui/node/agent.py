@@ -1915,7 +1915,7 @@ def start_detached(command: List[str], out: Path) -> int:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one of the three words; returns the exit status."""
+    """Run one of the agent's words; returns the exit status."""
     parser = argparse.ArgumentParser(prog="node_agent.py", description=(__doc__ or "").split("\n", 1)[0])
     words = parser.add_subparsers(dest="word", metavar="WORD")
     words.required = True

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import getpass
 import json
+import secrets
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain, count
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -49,6 +51,8 @@ class Ops(Sight):
     read_only: bool = False
     looks_back_to: str = ""
     """The moment that whoever decides sees instead of now: nothing is changed by what was true then. Empty: now."""
+    _writer: str = field(default_factory=lambda: f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}")
+    """What the file of its activity is called: by time, and by chance never as that of another program."""
     _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     def plan(self, command: Command) -> Plan:
@@ -117,7 +121,7 @@ class Ops(Sight):
     async def perform(self, plan: Plan, report: Report) -> None:
         """Do the steps in order: the only function that changes the world.
 
-        A step that fails stops the plan; its error says what was not done. Each step is written to activity.jsonl.
+        A step that fails stops the plan; its error says what was not done. Each step is written into `activity/`.
         """
         self.refuse_if_read_only()
         last = _claimed_steps(plan)
@@ -189,7 +193,7 @@ class Ops(Sight):
         await self.perform(Plan(Launch(), (Await(names, Standing.READY, timeout_s), AwaitEndpoints())), report)
 
     async def _log(self, step: Step, began: float, error: str) -> None:
-        """One line of activity.jsonl; what happens before the directory exists is written with the first line after."""
+        """One line of our file in `activity/`; what was done before there was a run is written with the first after."""
         self._unwritten.append(
             {
                 "at": began,
@@ -203,7 +207,7 @@ class Ops(Sight):
         if not self.launched:
             return
         lines = "".join(json.dumps(entry) + "\n" for entry in self._unwritten)
-        await self.shell.append(str(self.run.path / layout.ACTIVITY), lines.encode())
+        await self.shell.append(str(self.run.path / layout.activity_file(self._writer)), lines.encode())
         self._unwritten.clear()
 
 
@@ -221,9 +225,11 @@ def _what_is_done(plan: Plan) -> list[str]:
     return [str(step) for step in plan.steps if not isinstance(step, WriteFile)]
 
 
-def new_run_id(when: datetime) -> str:
-    """A name that sorts by time."""
-    return when.strftime("%Y%m%d-%H%M%S")
+def new_run_id(when: datetime, taken: Collection[str] = ()) -> str:
+    """A name that sorts by time; where another run was made in the same second, the next that is not taken."""
+    name = when.strftime("%Y%m%d-%H%M%S")
+    later = (f"{name}-{number}" for number in count(2))
+    return next(free for free in chain((name,), later) if free not in taken)
 
 
 async def list_runs(config: Config, login: Login | None = None) -> tuple[str, ...]:
@@ -255,11 +261,14 @@ async def open_ops(
         if new:
             if run_id is not None and not is_name(run_id):
                 raise ConfigError(f"{run_id!r} is not a name for a run", "use letters, digits, '_', '.' and '-'")
-            if run_id is not None and run_id in await run_ids(shell, str(parent)):
+            taken = await run_ids(shell, str(parent))
+            if run_id in taken:
                 raise Refused(f"run {run_id!r} exists already", "choose another name, or leave --run out")
+            name = run_id or new_run_id(datetime.now(), taken)
         else:
             found = await find_run(shell, str(parent), run_id)
-        directory = parent / (found or run_id or new_run_id(datetime.now()))
+            name = found or new_run_id(datetime.now())
+        directory = parent / name
         run = RunDirectory(shell, directory, config.cluster.python)
         launched = found is not None and await run.exists()
         if launched:

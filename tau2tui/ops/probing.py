@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from tau2tui.core.endpoint import Probed
-from tau2tui.core.model import Phase, Replica
+from tau2tui.core.model import Phase
 from tau2tui.errors import NothingToRead, Unreachable
 from tau2tui.ops.sight import Sight
 
@@ -74,15 +74,10 @@ async def probe_run(
             tell(f"{each.name}: {each.phase}, not asked")
     if not serving:
         raise NothingToRead(f"no replica of {seen.run.run_id} serves", "see `tau2tui status`")
-    urls = {each.name: _url(each) for each in serving}
+    urls = {each.name: each.url for each in serving}
     if isinstance(seen.shell, SshShell):
         tunnels = Tunnels(seen.shell)
         await tunnels.update(serving)
         urls = {each.replica: f"http://{LOCAL_HOST}:{each.local_port}" for each in tunnels.open}
     found = {each.url: each async for each in looks(list(urls.values()), key, seconds, timeout_s, probe=probe)}
     return {name: found[url] for name, url in urls.items()}
-
-
-def _url(replica: Replica) -> str:
-    host = f"[{replica.address}]" if ":" in replica.address else replica.address
-    return f"http://{host}:{replica.port}"

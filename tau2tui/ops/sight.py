@@ -16,6 +16,7 @@ from tau2tui.config import Config
 from tau2tui.core import layout
 from tau2tui.core.deadline import Deadline, deadlines
 from tau2tui.core.diagnosis import table
+from tau2tui.core.driver import silent_s
 from tau2tui.core.durations import Durations
 from tau2tui.core.eta import time_left
 from tau2tui.core.fleet import RATE_WINDOW_S, FleetRow, fleet_rows, per_minute
@@ -23,7 +24,7 @@ from tau2tui.core.gpus import NodeGpus
 from tau2tui.core.jobs import JobRow, job_rows
 from tau2tui.core.model import DirtyNode, EvalProgress, EvalState, Job, JobState, RunState, Snapshot
 from tau2tui.core.placement import PlannedJob, plan_jobs
-from tau2tui.core.plan import DRIVER_TIMEOUT_S, Scheduler
+from tau2tui.core.plan import Scheduler
 from tau2tui.core.smoke import SmokeReport, report_from
 from tau2tui.core.steady import steady_time
 from tau2tui.core.store import Store
@@ -333,11 +334,10 @@ class Sight:
                 told = progress
             if progress.state.over:
                 return progress
-            if self.snapshot.run.error == "" and run.clock - progress.updated_at > DRIVER_TIMEOUT_S:
+            silence_s = silent_s(progress, run.clock)
+            if silence_s is not None and not self.snapshot.run.error:
                 said = await self.last_line(layout.EVAL_OUT)
-                raise GaveUp(
-                    f"no sign of life of the evaluation for {DRIVER_TIMEOUT_S:.0f} s: {said}", "start it again"
-                )
+                raise GaveUp(f"no sign of life of the evaluation for {silence_s:.0f} s: {said}", "start it again")
 
     @property
     def logs(self) -> RunLogs:

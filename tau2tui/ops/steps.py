@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, assert_never
 
 from tau2tui.core import layout
+from tau2tui.core.driver import DRIVER_TIMEOUT_S
 from tau2tui.core.model import EvalState, Job, JobState, Phase
 from tau2tui.core.placement import endpoint_addresses
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.step import (
     Await,
     AwaitEndpoints,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 
+from tau2tui.core.printable import as_displayed, one_line
 from tau2tui.remote.logfiles import LogFiles
 
 _BLOCK = 64 << 10
@@ -13,7 +13,6 @@ _MOST = 4 << 20
 """Bytes that are read at most for the last lines."""
 _LOOK_S = 1.0
 _ANCHOR = 64
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
 async def last_lines(files: LogFiles, name: str, count: int) -> tuple[list[str], int]:
@@ -28,7 +27,7 @@ async def last_lines(files: LogFiles, name: str, count: int) -> tuple[list[str],
     lines = whole.split(b"\n") if newline else []
     if start > 0 and len(lines) > count:
         lines = lines[1:]  # the first one is torn
-    return [plain(line) for line in lines[-count:]], size - len(rest)
+    return [shown(line) for line in lines[-count:]], size - len(rest)
 
 
 async def new_lines(files: LogFiles, name: str, offset: int) -> AsyncIterator[str]:
@@ -54,14 +53,12 @@ async def new_lines(files: LogFiles, name: str, offset: int) -> AsyncIterator[st
                 offset, anchor = offset + len(new), data[-_ANCHOR:]
                 whole, newline, rest = (rest + new).rpartition(b"\n")
                 for line in whole.split(b"\n") if newline else ():
-                    yield plain(line)
+                    yield shown(line)
         except FileNotFoundError:
             offset, rest, anchor = 0, b"", b""
         await asyncio.sleep(_LOOK_S)
 
 
-def plain(line: bytes) -> str:
+def shown(line: bytes) -> str:
     """A line as it would look in the end: without what a carriage return overwrote, without colours and controls."""
-    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "replace").expandtabs(8)
-    text = _ESCAPE.sub("", text)
-    return "".join(mark if mark.isprintable() else "�" for mark in text)
+    return one_line(as_displayed(line).decode("utf-8", "replace").expandtabs(8))

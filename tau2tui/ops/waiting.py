@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tau2tui.core.driver import silent_s
 from tau2tui.core.model import EvalProgress, EvalState
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.errors import CommandFailed, GaveUp
 from tau2tui.ops.sight import Sight
 
@@ -19,12 +19,16 @@ async def await_done(seen: Sight, timeout_s: float, tell: Callable[[EvalProgress
 
     Raises GaveUp when the time is over or its driver is silent, CommandFailed if it did not finish or lost units.
     """
-    progress = await _within(timeout_s, seen.follow_eval(tell), "the evaluation is not over")
-    lost = sum(domain.errors for domain in progress.domains)
-    if progress.state is not EvalState.FINISHED:
-        raise CommandFailed(f"the evaluation {progress.state}: {progress.why or 'it says no more'}", "tau2tui errors")
-    if lost:
-        raise CommandFailed(f"{lost} units ended in an error", "start it again: only these are run; tau2tui errors")
+    refuse_unfinished(await _within(timeout_s, seen.follow_eval(tell), "the evaluation is not over"))
+
+
+def refuse_unfinished(last: EvalProgress) -> None:
+    """Raises CommandFailed unless the evaluation finished, and every unit of it was evaluated."""
+    if last.state is EvalState.FAILED:
+        raise CommandFailed(f"the evaluation failed: {last.why or 'it says no more'}", "see `tau2tui errors`")
+    if last.state is not EvalState.FINISHED or last.lost or last.finished < last.total or not last.total:
+        said = f"evaluation {last.state}: {last.finished}/{last.total} units, {last.lost} ended in errors"
+        raise CommandFailed(said, "`tau2tui errors` says why; `tau2tui eval` runs again what is missing")
 
 
 async def await_failure(seen: Sight, timeout_s: float) -> str:
@@ -49,10 +53,10 @@ def failures(seen: Sight) -> str:
     progress = run.evaluation if run else None
     if progress is not None and progress.state is EvalState.FAILED:
         names.append(f"the evaluation failed: {progress.why or 'it says no more'}")
-    elif run and progress and not progress.state.over and not seen.snapshot.run.error:
-        silent_s = run.clock - progress.updated_at
-        if silent_s > DRIVER_TIMEOUT_S:
-            names.append(f"no sign of life of the evaluation for {silent_s:.0f} s")
+    elif run and progress and not seen.snapshot.run.error:
+        silence_s = silent_s(progress, run.clock)
+        if silence_s is not None:
+            names.append(f"no sign of life of the evaluation for {silence_s:.0f} s")
     return "; ".join(names)
 
 

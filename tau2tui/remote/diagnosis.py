@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 from tau2tui.config import LogKind
 from tau2tui.core import layout, wire
 from tau2tui.core.diagnosis import Finding, LogScan, Place, Table
+from tau2tui.core.log_names import JOB_OUTPUT, SERVER_LOG, is_of_evaluation
 from tau2tui.core.model import Replica
 from tau2tui.errors import NothingToRead, Tau2TuiError
 from tau2tui.remote.logfiles import LogFiles
@@ -26,9 +27,6 @@ STRETCH_BYTES = 256 << 10
 STDIN = "-"
 _GZIP_MAGIC = b"\x1f\x8b"
 _LOG_NAME = re.compile(r"(?:\.(?:log|out|err|txt)(?:\.\d+)?|^slurm-\S+)(?:\.gz)?$")
-_SERVER_LOG = re.compile(r"^(?P<replica>[A-Za-z0-9][\w.-]*-\d+)\.(?P<attempt>\d+)\.log(?:\.gz)?$")
-_EVALUATION_LOG = re.compile(r"^(?:fullrun|(?:tau2|eval)_[a-z]+)\.log(?:\.gz)?$|^(?:driver|smoke)\.out$")
-_JOB_OUTPUT = re.compile(r"^(?P<job>.+)\.(?:out|err)(?:\.gz)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +90,11 @@ def latest_attempts(names: Iterable[str]) -> tuple[str, ...]:
     names = tuple(names)
     newest: dict[str, int] = {}
     for name in names:
-        if found := _SERVER_LOG.match(Path(name).name):
+        if found := SERVER_LOG.fullmatch(Path(name).name):
             newest[found["replica"]] = max(newest.get(found["replica"], 0), int(found["attempt"]))
 
     def is_old(name: str) -> bool:
-        found = _SERVER_LOG.match(Path(name).name)
+        found = SERVER_LOG.fullmatch(Path(name).name)
         return found is not None and int(found["attempt"]) < newest[found["replica"]]
 
     return tuple(name for name in names if not is_old(name))
@@ -138,13 +136,13 @@ def _place_and_kind(
 ) -> tuple[Place, LogKind | None]:
     """Where a log belongs and what wrote it, as far as its name tells; a name that nobody knows tells nothing."""
     base = Path(name).name
-    if found := _SERVER_LOG.match(base):
+    if found := SERVER_LOG.fullmatch(base):
         replica = known.get(found["replica"])
         job, node = (replica.job, replica.node) if replica else ("", "")
         return Place(shown, found["replica"], job, node), "server"
-    if _EVALUATION_LOG.match(base):
+    if is_of_evaluation(base):
         return Place(shown), "evaluation"
-    if (found := _JOB_OUTPUT.match(base)) and Path(name).parent.name == layout.JOBS:
+    if (found := JOB_OUTPUT.fullmatch(base)) and Path(name).parent.name == layout.JOBS:
         node = (nodes or {r.job: r.node for r in known.values()}).get(found["job"], "")
         return Place(shown, "", found["job"], node), "job"
     return Place(shown), None

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tau2tui.core.log_names import EVALUATION_LOG
+from tau2tui.files import write_atomically
 from tau2tui.remote.shell import READ_LIMIT, LocalShell, Shell
 
 STATE = ".copied.json"
 """In the directory of the copies: what each of them is a copy of."""
 _STATUS = re.compile(r"(?P<inode>\d+) (?P<size>\d+) (?P<path>/.+)")
-LOGS = re.compile(r"(?:fullrun|(?:tau2|eval)_.+)\.log(?:\.\d+)?(?:\.(?:gz|zst))?")
 SAMPLES = re.compile(r"[^/]+\.jsonl(?:\.1)?")
 _ANCHOR = 64
 _ARCHIVES = (".gz", ".zst")
@@ -38,7 +39,7 @@ class LogCopies:
     shell: Shell
     source: str
     target: Path
-    kind: re.Pattern[str] = LOGS
+    kind: re.Pattern[str] = EVALUATION_LOG
     """The names of what is copied at all."""
 
     async def update(self, only: Callable[[str], bool] = lambda _: True) -> tuple[str, ...]:
@@ -149,10 +150,7 @@ class LogCopies:
             return {}
 
     def _remember(self, known: dict[str, _Copied]) -> None:
-        state = self.target / STATE
-        new = state.with_suffix(".new")
-        new.write_text(json.dumps({name: asdict(copied) for name, copied in known.items()}))
-        new.replace(state)
+        write_atomically(self.target / STATE, json.dumps({name: asdict(copied) for name, copied in known.items()}))
 
     def _rename(self, moved: dict[str, str]) -> None:
         """All at once: one may take the name of another."""

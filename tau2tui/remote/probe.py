@@ -9,13 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shlex
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from platformdirs import user_cache_path
 
 from tau2tui.config import Config
@@ -26,9 +24,10 @@ from tau2tui.core.lint.tools import template_of
 from tau2tui.core.placement import plan_jobs
 from tau2tui.core.vllm_flags import ServeFlags, from_json, to_json
 from tau2tui.errors import CommandFailed
+from tau2tui.files import write_atomically
 from tau2tui.remote.probe_answer import facts_from
 from tau2tui.remote.probe_program import MARK, SLURM_TIMEOUT_S, VLLM_TIMEOUT_S
-from tau2tui.remote.render import sbatch_options
+from tau2tui.remote.render import environment_text, sbatch_options
 from tau2tui.remote.shell import Shell
 
 _PASSED_ON = ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME")
@@ -53,27 +52,13 @@ class FlagCache:
     def write(self, key: str, fingerprint: str, flags: ServeFlags) -> None:
         """Remember; raises OSError."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.directory / f"{key}.json"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"fingerprint": fingerprint, "flags": to_json(flags)}), encoding="utf-8")
-        temporary.replace(path)
+        known = json.dumps({"fingerprint": fingerprint, "flags": to_json(flags)})
+        write_atomically(self.directory / f"{key}.json", known, mode=0o600)
 
 
 def default_cache() -> FlagCache:
     """In the user's cache directory."""
     return FlagCache(user_cache_path("tau2tui") / "vllm")
-
-
-def environment_text(config: Config) -> str:
-    """The shell lines by which a job sets up its environment."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("tau2tui.remote"),
-        autoescape=False,  # noqa: S701 - shell, not HTML: every value goes through `quote`
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
-    templates.filters["quote"] = shlex.quote
-    return templates.get_template("environment.sh.j2").render(environment=config.environment)
 
 
 def remembered(config: Config, cache: FlagCache) -> Facts:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tau2tui.core.lint.cluster import time_limit_s
 from tau2tui.core.lint.facts import Disk, Facts, ModelFiles, Partition, Place, Quota, Submission
+from tau2tui.core.slurm_time import slurm_seconds
 from tau2tui.core.vllm_flags import ServeFlags, parse_help, shipped_for, version_of
 
 _NO_CONTROLLER = (
@@ -76,7 +76,7 @@ def _partitions(sinfo: Answer | None) -> tuple[tuple[Partition, ...] | None, tup
 def parse_partitions(text: str) -> tuple[Partition, ...]:
     """`sinfo --format=%R|%l`: one line for each group of nodes, so a partition may come several times."""
     limits = dict(line.rsplit("|", 1) for line in text.splitlines() if "|" in line)
-    return tuple(Partition(name.strip(), time_limit_s(limit.strip())) for name, limit in limits.items())
+    return tuple(Partition(name.strip(), slurm_seconds(limit.strip())) for name, limit in limits.items())
 
 
 def _model_files(model: Answer) -> ModelFiles:

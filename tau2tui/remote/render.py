@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from importlib import resources
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tau2tui import __version__
 from tau2tui.chat_templates import template_text
@@ -19,9 +19,6 @@ from tau2tui.config import Config, EvaluationConfig, SlurmConfig
 from tau2tui.core import layout
 from tau2tui.core.placement import PlannedJob, job_spec, plan_jobs
 from tau2tui.core.step import WriteFile
-
-if TYPE_CHECKING:
-    import jinja2
 
 
 def launch_files(
@@ -78,22 +75,24 @@ def eval_job_file(config: Config, evaluation: EvaluationConfig, driver: Sequence
         f"--signal=B:TERM@{math.ceil(slurm.grace_s)}",
         *job.extra,
     ]
-    text = _templates().get_template("eval.sbatch.j2").render(options=options, driver=driver, output=layout.EVAL_OUT)
+    text = _rendered("eval.sbatch.j2", options=options, driver=driver, output=layout.EVAL_OUT)
     return WriteFile(layout.sbatch_file(layout.EVAL_JOB), text)
 
 
 def sbatch_text(config: Config, job: PlannedJob, run_dir: PurePosixPath) -> str:
     """The text of one job script."""
     agent = [config.cluster.python, str(run_dir / layout.NODE_AGENT), "run", str(run_dir / layout.job_spec(job.name))]
-    return (
-        _templates()
-        .get_template("job.sbatch.j2")
-        .render(options=sbatch_options(config, job), environment=config.environment, agent=agent)
-    )
+    return _rendered("job.sbatch.j2", options=sbatch_options(config, job), environment=config.environment, agent=agent)
 
 
-def _templates() -> jinja2.Environment:
-    import jinja2  # only a launch needs it
+def environment_text(config: Config) -> str:
+    """The shell lines by which a job sets up its environment."""
+    return _rendered("environment.sh.j2", environment=config.environment)
+
+
+def _rendered(template: str, **values: object) -> str:
+    """A text of shell from one of the templates beside this module."""
+    import jinja2  # only a launch and a look at the cluster need it
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tau2tui.remote"),
@@ -102,7 +101,7 @@ def _templates() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["quote"] = shlex.quote
-    return environment
+    return environment.get_template(template).render(values)
 
 
 def sbatch_options(config: Config, job: PlannedJob) -> tuple[str, ...]:

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-import tomli
-
-from tau2tui.config import Config, submitted
+from tau2tui.config import Config, parse_submitted
 from tau2tui.core import layout, wire
 from tau2tui.core.model import DirtyNode, RunState
 from tau2tui.errors import CommandFailed, ConfigError, GaveUp, NothingToRead
@@ -46,10 +44,12 @@ class RunDirectory:
         """The configuration as it was submitted. Raises ConfigError."""
         where = str(self.path / layout.RUN_CONFIG)
         try:
-            data = tomli.loads((await self.shell.read(where)).decode())
-        except (FileNotFoundError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{where}: not readable as the configuration of a run: {error}") from None
-        return submitted(data, where)
+            raw = await self.shell.read(where)
+        except FileNotFoundError:
+            raise ConfigError(
+                f"{where}: no such file", "the run is not there any more, or was never launched"
+            ) from None
+        return parse_submitted(raw, where)
 
     async def state(self) -> RunState:
         """All replicas and the evaluation, by one remote command."""

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from typing import Protocol
 
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, Unreachable
+from tau2tui.files import write_atomically
 from tau2tui.remote.command_log import CommandLog
 from tau2tui.remote.login import Login
 
@@ -79,7 +79,7 @@ class Shell(Protocol):
         ...
 
     async def append(self, path: str, content: bytes) -> None:
-        """Append to a file, making it if need be. Raises CommandFailed, Unreachable."""
+        """Append to a file, making it and its directory if need be. Raises CommandFailed, Unreachable."""
         ...
 
     async def names(self, directory: str) -> tuple[str, ...]:
@@ -144,12 +144,13 @@ class LocalShell:
 
     async def write(self, path: str, content: bytes, mode: int = 0o600) -> None:
         try:
-            await asyncio.to_thread(_write_atomically, Path(path), content, mode)
+            await asyncio.to_thread(write_atomically, Path(path), content, mode=mode)
         except OSError as error:
             raise CommandFailed(f"{path} cannot be written: {error.strerror}") from None
 
     async def append(self, path: str, content: bytes) -> None:
         def append() -> None:
+            Path(path).parent.mkdir(exist_ok=True)
             with Path(path).open("ab") as file:
                 file.write(content)
 
@@ -169,18 +170,6 @@ class LocalShell:
 
     async def home(self) -> str:
         return str(Path.home())
-
-
-def _write_atomically(path: Path, content: bytes, mode: int) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            os.fchmod(file.fileno(), mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextlib.asynccontextmanager

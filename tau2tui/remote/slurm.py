@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tau2tui.core.model import Job, JobState
+from tau2tui.core.slurm_time import slurm_seconds
 from tau2tui.core.step import Submission
 from tau2tui.errors import CommandFailed, Tau2TuiError, Unanswered, Unreachable
 from tau2tui.remote.shell import Shell
@@ -129,7 +130,7 @@ def parse_queue(text: str) -> tuple[Job, ...]:
                 raw_state=word,
                 nodes=nodes,
                 reason="" if reason == "None" else reason,
-                time_left_s=parse_duration_s(left) if state is JobState.RUNNING else None,
+                time_left_s=slurm_seconds(left) if state is JobState.RUNNING else None,
                 comment=comment,
             )
         )
@@ -156,15 +157,3 @@ def _by_number(jobs: Iterable[Job]) -> tuple[Job, ...]:
 def _is_number(text: str) -> bool:
     """Digits that `int` takes: `isdigit` is true of ² as well, and thousands of digits are refused."""
     return text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-
-
-def parse_duration_s(text: str) -> float | None:
-    """SLURM's [days-][hours:]minutes:seconds; None for UNLIMITED, INVALID and NOT_SET."""
-    days, _, clock = text.rpartition("-")
-    parts = clock.split(":")
-    if not all(map(_is_number, parts)) or not 2 <= len(parts) <= 3 or (days and not _is_number(days)):
-        return None
-    seconds = 0
-    for part in parts:
-        seconds = seconds * 60 + int(part)
-    return float(seconds + 86400 * int(days or 0))

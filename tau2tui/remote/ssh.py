@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import posixpath
 import shlex
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -110,7 +111,12 @@ class SshShell:
     async def append(self, path: str, content: bytes) -> None:
         async with self._sftp() as files:
             try:
-                async with files.open(path, "ab") as file:
+                try:
+                    file = await files.open(path, "ab")
+                except asyncssh.SFTPNoSuchFile:
+                    await files.makedirs(posixpath.dirname(path), exist_ok=True)
+                    file = await files.open(path, "ab")
+                async with file:
                     await file.write(content)
             except asyncssh.SFTPError as error:
                 raise CommandFailed(f"{self.name}: {path} cannot be written: {error.reason}") from None

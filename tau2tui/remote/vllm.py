@@ -34,11 +34,12 @@ def endpoint_url(text: str) -> str:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ConfigError(f"{text}: not a URL: {error}", "for example http://gpu07:1900") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigError(f"{text}: not the URL of a server", "for example http://gpu07:1900")
+        shown = "a URL with a user or a password in it" if "@" in text else text
+        raise ConfigError(f"{shown}: not a URL: {error}", "for example http://gpu07:1900") from None
     if parts.username or parts.password:
         raise ConfigError("a URL with a user or a password in it is not taken", "name a key's variable: --api-key-env")
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or parts.query or parts.fragment:
+        raise ConfigError(f"{text}: not the URL of a server", "for example http://gpu07:1900")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     path = parts.path.rstrip("/").removesuffix("/v1")
     return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
@@ -111,18 +112,15 @@ class Vllm:
             return Probed(self.url, failed.answered, level, str(failed))
         return Probed(self.url, answered=True, level=Level.HEALTH, took_ms=1000 * (time.monotonic() - began))
 
-    async def look(self, *, completion: bool = False, model: str = "") -> Probed:
-        """Every level up to the identity, or the completion; who it is; and its metrics, whatever the levels say."""
-        return await self.look_on(await self.health(), completion=completion, model=model)
-
-    async def look_on(self, seen: Probed, *, completion: bool = False, model: str = "") -> Probed:
-        """The same from what /health said on."""
+    async def look_on(self, seen: Probed, *, completion: bool = False) -> Probed:
+        """From what `health` said on: every level up to the identity, or the completion; who it is; and its metrics,
+        whatever the levels say."""
         if not seen.answered:
             return seen
         if seen.level is Level.HEALTH:
-            seen = await self._identity(seen, model)
+            seen = await self._identity(seen)
         if completion and seen.level is Level.IDENTITY and not seen.why:
-            seen = await self._completion(seen, model or seen.models[0].id)
+            seen = await self._completion(seen, seen.models[0].id)
         version = await self._version()
         try:
             scrape = await self.metrics()
@@ -144,7 +142,7 @@ class Vllm:
         except _Failed as failed:
             return replace(seen, notes=(*seen.notes, f"the second scrape failed: {failed}"))
 
-    async def _identity(self, seen: Probed, model: str) -> Probed:
+    async def _identity(self, seen: Probed) -> Probed:
         """Who it is, on several fresh connections."""
         told = []
         for _ in range(FRESH_CONNECTIONS):
@@ -159,8 +157,6 @@ class Vllm:
             return replace(seen, why=why)
         if not told[0]:
             return replace(seen, why="/v1/models: it serves nothing")
-        if model and model not in {each.id for each in told[0]}:
-            return replace(seen, why=f"/v1/models: serves {listeners[0]}, expected {model}")
         return replace(seen, level=Level.IDENTITY)
 
     async def _completion(self, seen: Probed, model: str) -> Probed:

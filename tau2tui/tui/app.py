@@ -27,7 +27,7 @@ from tau2tui.config import NoticesConfig, ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
 from tau2tui.core.notices import Notice
-from tau2tui.core.times import time_of
+from tau2tui.core.times import parse_moment
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
@@ -402,8 +402,8 @@ class Tau2App(App[None], inherit_bindings=False):
             return
         now = datetime.fromtimestamp(self._ops.clock())
         try:
-            at = time_of(words.strip(), now)
-        except Tau2TuiError as error:
+            at = parse_moment(words).at(now)
+        except ValueError as error:
             self.post_message(Told(str(error), trouble=True))
             return
         if at > now:

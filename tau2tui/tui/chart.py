@@ -11,7 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tau2tui.tui.distribution import Axis, HeatMap, Picture, round_ticks, shares_up_to
+from tau2tui.analysis.drawing import round_ticks
+from tau2tui.tui.distribution import Axis, HeatMap, Picture, shares_up_to
 from tau2tui.tui.format import Tone, threshold
 
 if TYPE_CHECKING:

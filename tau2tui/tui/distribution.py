@@ -5,7 +5,6 @@ Imports Polars: it is imported in the thread that reads and draws.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from tau2tui.analysis.drawing import round_ticks
 from tau2tui.tui.latency_question import LEAST_SPAN_MS
 
 _WIDENED = 1.05
@@ -176,16 +176,6 @@ def heat_map(
         left_out=timed.height - int(counts.sum()),
         timeless=calls.filter(pl.col("value").is_not_null()).height - timed.height,
     )
-
-
-def round_ticks(low: float, high: float, at_most: int, least: float = 0.0) -> list[float]:
-    """Multiples of 1, 2 or 5 × 10ⁿ between two values, at most so many steps, none below `least` apart."""
-    if high <= low:
-        return [low]
-    power = math.floor(math.log10((high - low) / at_most))
-    steps = (digit * 10.0**exponent for exponent in itertools.count(power) for digit in (1, 2, 5))
-    step = next(step for step in steps if (high - low) / step <= at_most and step >= least)
-    return [number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _extent(samples: Sequence[pl.Series], log: bool) -> tuple[float, float] | None:

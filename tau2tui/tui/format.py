@@ -16,6 +16,8 @@ from rich.text import Text
 
 from tau2tui.core.command import Command, Launch, Relaunch, RelaunchJob, StartEval, StartSmoke, SteerEval, Stop
 from tau2tui.core.model import EvalState
+from tau2tui.core.printable import middle_cut as middle_cut
+from tau2tui.core.printable import one_line
 from tau2tui.core.verdict import Standing
 
 if TYPE_CHECKING:
@@ -76,9 +78,8 @@ def text(*parts: tuple[str, Tone] | str) -> Text:
 
 
 def printable(words: str) -> str:
-    """Words from outside without the characters that would move the cursor, colour the terminal or break the line."""
-    if not words.isprintable():
-        words = "".join(mark if mark.isprintable() else " " if mark.isspace() else "�" for mark in words)
+    """Words from outside as one line that acts on no terminal; in ASCII alone where that is wanted."""
+    words = one_line(words)
     return words if not _ASCII["on"] or words.isascii() else in_ascii(words)
 
 
@@ -243,14 +244,6 @@ def bar(share: float, width: int) -> Text:
     """A progress bar: heavy line for what is done, light for what is not."""
     done = min(width, max(0, round(share * width)))
     return text(("━" * done, Tone.ACCENT), ("─" * (width - done), Tone.MUTED))
-
-
-def middle_cut(words: str, width: int) -> str:
-    """Shorten in the middle: names of models differ at both ends."""
-    if len(words) <= width:
-        return words
-    head = (width - 1) // 2
-    return f"{words[:head]}…{words[len(words) - (width - 1 - head) :]}"
 
 
 def probed_words(found: Probed) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tau2tui.core.window import WHOLE_RUN, Window, parse_latency
+from tau2tui.core.times import parse_latency
+from tau2tui.core.window import WHOLE_RUN, Window
 
 METRICS = {"duration_ms": "total", "prefill_ms": "prefill", "decode_ms": "decode", "queue_ms": "queue"}
 """Column of the events → what the screen calls it; the prefill ends with the first token (TTFT), and the queue is what

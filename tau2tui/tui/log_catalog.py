@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tau2tui.core.log_names import JOB_OUTPUT, SERVER_LOG, is_of_evaluation
 from tau2tui.remote.loglist import LogEntry
 
-_SERVER = re.compile(r"(?P<replica>.+-\d+)\.(?P<attempt>\d+)\.log")
-_JOB = re.compile(r"(?P<job>.+)\.(?P<stream>out|err)")
-_EVALUATION = re.compile(r"(?:fullrun|tau2_|eval_|driver\.out|smoke\.out).*")
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -58,11 +56,11 @@ class KnownLog:
 def know(entry: LogEntry) -> KnownLog:
     """Tell a log by its name."""
     file = entry.name.rpartition("/")[2]
-    if _EVALUATION.fullmatch(file):
+    if is_of_evaluation(file):
         return KnownLog(entry, Kind.EVALUATION)
-    if found := _SERVER.fullmatch(file):
+    if found := SERVER_LOG.fullmatch(file):
         return KnownLog(entry, Kind.SERVER, found["replica"], int(found["attempt"]))
-    if found := _JOB.fullmatch(file):
+    if found := JOB_OUTPUT.fullmatch(file):
         return KnownLog(entry, Kind.JOB, job=found["job"], stream=found["stream"])
     return KnownLog(entry)
 

@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tau2tui.core.printable import as_displayed
 from tau2tui.tui.format import printable
 
 DRAWN_CHARACTERS = 4000
 """What is kept of a line; the rest of a longer one is counted."""
 
-# A colour, a cursor movement, a title: CSI and OSC sequences, and the two-character ones. None goes on over a line.
-_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 ERROR_WORDS = (
     "ERROR",
     "CRITICAL",
@@ -43,15 +42,9 @@ def error_pattern(more: Iterable[str] = ()) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in (_ERROR, *more)))
 
 
-def without_escapes(raw: bytes) -> bytes:
-    """Bytes without terminal sequences; the ends of lines are all still there."""
-    return _ESCAPE.sub(b"", raw) if b"\x1b" in raw else raw
-
-
 def readable(raw: bytes) -> str:
     """One line as it would look in the end: what a carriage return overwrote is gone, as are colours and NULs."""
-    raw = raw.rstrip(b"\r")
-    raw = without_escapes(raw[raw.rfind(b"\r") + 1 :])
+    raw = as_displayed(raw)
     line = raw[: 4 * DRAWN_CHARACTERS + 8].decode("utf-8", "replace").expandtabs(8)
     if len(line) > DRAWN_CHARACTERS:
         return f"{printable(line[:DRAWN_CHARACTERS])}… ({len(raw):,} bytes)"

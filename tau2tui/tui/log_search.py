@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from tau2tui.core.printable import bytes_without_escapes
 from tau2tui.remote.logfiles import LogFiles
-from tau2tui.tui.log_lines import ERROR_WORDS, readable, without_escapes
+from tau2tui.tui.log_lines import ERROR_WORDS, readable
 from tau2tui.tui.log_pattern import expression_pattern
 
 SCAN_BYTES = 1 << 20
@@ -102,7 +103,7 @@ def last_line(data: bytes, quick: Places, wanted: Wanted) -> int | None:
 
 def _nearest(data: bytes, quick: Places, wanted: Wanted, *, last: bool) -> int | None:
     """Take only those lines apart in which something may be; without escapes they keep numbers, not places."""
-    text = without_escapes(data).decode("utf-8", "replace")
+    text = bytes_without_escapes(data).decode("utf-8", "replace")
     places = quick.places(text)
     raws: list[bytes] | None = None
     checked: set[int] = set()

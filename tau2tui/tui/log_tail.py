@@ -77,11 +77,6 @@ class LogTail:
                 return News(False, self._new_lines, self.size - self._followed_to)
             return await self._catch_up(before, fresh)
 
-    async def to_end(self) -> None:
-        """Load the tail alone. Raises FileNotFoundError, OSError, Unreachable."""
-        async with self._lock:
-            await self._to_end()
-
     async def to_begin(self) -> None:
         """Load the beginning alone. Raises FileNotFoundError, OSError, Unreachable."""
         async with self._lock:

@@ -77,16 +77,6 @@ class LogWindow:
         """Where the first line begins that was not read to its end."""
         return self._partial_at if self._open else self.end
 
-    def index_at(self, offset: int) -> int:
-        """The number of the line that holds a byte, or the nearest before it."""
-        found = 0
-        for number, line in enumerate(self.lines):
-            if line.offset > offset:
-                break
-            if not line.note:
-                found = number
-        return found
-
     def _trim_begin(self) -> None:
         keep = self._fitting(list(reversed(self.lines)))
         if keep < len(self.lines):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any
 from platformdirs import user_state_path
 
 from tau2tui import __version__
+from tau2tui.files import write_atomically
 
 _KEPT_CRASHES = 20
 
@@ -91,11 +91,4 @@ def _table_look(data: Mapping[str, Any]) -> TableLook:
 def write_privately(path: Path, words: str) -> None:
     """Write a file that only the user can read, at once or not at all. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(words)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, words, mode=0o600)

@@ -108,7 +108,7 @@ class RunReports:
 
     async def make(self) -> Path:
         self._ops.refuse_if_read_only()
-        return (await reporting.report_run(self._ops)).markdown
+        return (await reporting.report_run(self._ops)).report
 
     async def compared(self, a: str, b: str) -> str:
         return await _compared(await self._side(a), await self._side(b))
@@ -159,7 +159,7 @@ class DirectoryReports:
     async def make(self) -> Path:
         directory = await self._logs.local()
         written = await asyncio.to_thread(reporting.report_paths, [directory], Path(), None)
-        return written.markdown
+        return written.report
 
     async def compared(self, a: str, b: str) -> str:
         raise Refused("there is one heap of logs here", "tau2tui compare A B takes two paths")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from tau2tui.core.driver import silent_s
 from tau2tui.core.model import EvalProgress, EvalState, TimeLeft
-from tau2tui.core.plan import DRIVER_TIMEOUT_S
 from tau2tui.core.verdict import Standing
 from tau2tui.ops import Ops
 from tau2tui.tui.format import EVAL_STATES, STANDINGS, duration, percent
@@ -61,12 +61,6 @@ def window_name(ops: Ops) -> str:
     shown = [f"{STANDINGS[standing][0]}{counts[standing]}" for standing in STANDINGS if counts[standing]]
     done = f" {percent(progress.finished / progress.total)}" if progress and progress.total else ""
     return f"tau2 {''.join(shown)}{done}"
-
-
-def silent_s(progress: EvalProgress, clock: float) -> float | None:
-    """For how long the driver has given no sign of life, if that is too long; None if it is alive, or over."""
-    age_s = clock - progress.updated_at
-    return age_s if not progress.state.over and age_s > DRIVER_TIMEOUT_S else None
 
 
 def _evaluation(progress: EvalProgress, clock: float, left: TimeLeft | None) -> str:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tau2tui.config import NoticesConfig
+from tau2tui.core.driver import silent_s
 from tau2tui.core.notices import (
     Notice,
     Watch,
@@ -20,7 +21,6 @@ from tau2tui.core.notices import (
 from tau2tui.ops import Ops
 from tau2tui.tui.format import printable
 from tau2tui.tui.sources import Source, sources
-from tau2tui.tui.summary import silent_s
 from tau2tui.tui.tmux import call_tmux
 
 KEPT = 256

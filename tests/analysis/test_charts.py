@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tau2tui.analysis.charts import file_names, write_pngs
-from tau2tui.analysis.drawing import draw
+from tau2tui.analysis.drawing import draw, round_ticks
 from tau2tui.analysis.frames import EVENTS
-from tau2tui.analysis.terminal_charts import round_ticks, terminal_cdf, terminal_histogram
+from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 SLA_MS = 5000.0
@@ -143,7 +143,7 @@ def test_ticks_are_round(arguments: tuple[float, float, int], expected: list[flo
 
 
 def test_ticks_of_counts_have_no_fractions() -> None:
-    assert round_ticks(0, 1, 4, whole=True) == [0, 1]
+    assert round_ticks(0, 1, 4, least=1.0) == [0, 1]
 
 
 @pytest.mark.parametrize("values", [heavy_tail(), pl.Series([12.34]), pl.Series([0.0, 0.0])])

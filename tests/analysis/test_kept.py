@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -139,7 +140,7 @@ def test_latencies_do_not_depend_on_the_parts(
     logs: tuple[list[Path], pl.DataFrame], in_small_parts: None, by: tuple[str, ...]
 ) -> None:
     read = read_logs(logs[0])
-    parts, whole = Samples("prefill_ms", by, "1h"), Samples("prefill_ms", by, "1h")
+    parts, whole = (Samples("prefill_ms", by, timedelta(hours=1)) for _ in range(2))
     for part in read.event_parts(parts.columns):
         parts.add(part)
     whole.add(read.events)

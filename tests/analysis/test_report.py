@@ -15,7 +15,7 @@ from tau2tui.analysis.errors.counters import COUNTED
 from tau2tui.analysis.errors.fates import Fate
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs
 from tau2tui.analysis.measures import PERCENTILES, series_values
-from tau2tui.analysis.report import FleetRow, ReportContext, ReportFiles, write_report
+from tau2tui.analysis.report import ReportContext, ReportFiles, ServedExpert, write_report
 from tau2tui.analysis.run_files import RunFiles, Side
 from tau2tui.analysis.scan import read_logs
 from tau2tui.core.model import DomainProgress
@@ -134,7 +134,7 @@ def test_what_only_the_run_knows_is_in_the_report(made: Logs, tmp_path: Path) ->
     context = ReportContext(
         run="2025-12-30-oss",
         started_at=datetime.fromisoformat("2025-12-30 17:32:15").timestamp(),
-        fleet=(FleetRow("expert-3", "Qwen/Qwen3-Next-80B", "3", (0, 1), (1920,), 1),),
+        fleet=(ServedExpert("expert-3", "Qwen/Qwen3-Next-80B", "3", (0, 1), (1920,), 1),),
         domains=(
             DomainProgress("retail", 114, ok=56, errors=2, passed=25, reward_sum=25.5),
             DomainProgress("airline", 50),
@@ -160,7 +160,7 @@ def test_what_only_the_run_knows_is_in_the_report(made: Logs, tmp_path: Path) ->
         ("a|b`c`*d*", r"expert:a\|b\`c\`\*d\*"),
         ("<img src=x onerror=alert(1)>", "expert:&lt;img src=x onerror=alert(1)&gt;"),
         ("[x](javascript:1)", r"expert:\[x\](javascript:1)"),
-        ("two\n## lines", "expert:two�## lines"),
+        ("two\n## lines", "expert:two ## lines"),
         ("gpt_oss __b__ \\| $x$ &amp;", r"expert:gpt_oss \_\_b\_\_ \\\| \$x\$ &amp;amp;"),
     ],
 )

@@ -52,7 +52,10 @@ def test_incidents_are_failures_and_requests_but_not_the_steps_of_a_launch(run: 
         {"at": 1.0, "by": "ann", "did": "write x", "error": ""},
         {"at": 2.0, "by": "ann", "did": "sbatch x", "error": "no such partition"},
     ]
-    (run / "activity.jsonl").write_text("\n".join(map(json.dumps, steps)))
+    (run / "activity.jsonl").write_text(json.dumps(steps.pop()))  # as older versions wrote it
+    (run / "activity").mkdir()
+    for number, step in enumerate(steps):
+        (run / f"activity/{number}.jsonl").write_text(json.dumps(step) + '\n{"torn')
     (run / "replicas").mkdir()
     replica = {"name": "e-0", "expert": "e", "model": "m", "job": "j", "job_id": "1", "port": 1, "gpus": [0, 1]}
     lived = {"phase": "failed", "failure": "memory", "last_error": "OOM", "started_at": 100.0, "phase_since": 1900.0}

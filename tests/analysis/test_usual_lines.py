@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import layouts
-from tau2tui.analysis.events import join_profile_lines, parse_any_events, parse_events, read_profile_lines
+from tau2tui.analysis.events import join_profile_lines, parse_any_events, read_profile_lines
 from tau2tui.analysis.line_keys import SPELLINGS
 from tau2tui.analysis.places import find_places
 from tau2tui.analysis.usual_lines import WHOLE, read_usual_lines
@@ -93,10 +92,10 @@ LINES = st.builds(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(LINES, min_size=1, max_size=12), DOMAINS)
 def test_both_readers_read_the_same(few: int, texts: list[str], domain: str) -> None:
-    lines = pl.Series("line", texts)
+    found = find_places("\n".join(texts).encode())
     usual, layouts._FEW = layouts._FEW, few
     try:
-        fast, fast_unread = parse_events(lines, domain)
+        fast, fast_unread = join_profile_lines([read_profile_lines(found, domain)], domain)
     finally:
         layouts._FEW = usual
     slow, slow_unread = parse_any_events(texts, range(len(texts)), domain)

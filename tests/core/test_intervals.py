@@ -10,7 +10,7 @@ from tau2tui.core.intervals import wilson
 
 
 def test_it_is_the_score_interval() -> None:
-    # Newcombe (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    # Newcombe, Statistics in Medicine 17 (1998), table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
     for successes, trials, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
         found = wilson(successes, trials)
         assert found is not None

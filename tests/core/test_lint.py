@@ -13,7 +13,6 @@ from tau2tui.chat_templates import builtin_names, template_text
 from tau2tui.config import Config
 from tau2tui.core.lint import RULES, Facts, Finding, Severity, lint, markdown
 from tau2tui.core.lint.arguments import read_arguments, read_count, settings
-from tau2tui.core.lint.cluster import time_limit_s
 from tau2tui.core.lint.facts import Disk, ModelFiles, Partition, Place, Quota, Submission
 from tau2tui.core.lint.tools import dialect_of
 from tau2tui.core.vllm_flags import parse_help, shipped_for
@@ -443,22 +442,6 @@ def test_the_nearest_partition_is_named_and_of_several_the_most_generous_counts(
     assert lint(config, Facts(partitions=partitions)) == lint(config)
     (finding,) = found(config, Facts(partitions=(partitions[0], Partition("shorts", None))), "unknown-partition")
     assert "'shorts'" in finding.remedy
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("90", 5400),
-        ("1:30", 90),
-        ("24:00:00", 86400),
-        ("2-12", 216000),
-        ("1-0:30", 88200),
-        ("1-00:00:30", 86430),
-        ("infinite", None),
-    ],
-)
-def test_times_are_read_as_slurm_reads_them(text: str, seconds: float | None) -> None:
-    assert time_limit_s(text) == seconds
 
 
 @pytest.mark.parametrize("facts", [disk(free_gib=3), disk(free_inodes=12)], ids=["bytes", "files"])

@@ -21,7 +21,8 @@ from tau2tui.core.command import (
     Stop,
 )
 from tau2tui.core.model import EvalProgress, EvalState, Job, JobState, Phase, Reading, RunningUnit, Snapshot
-from tau2tui.core.plan import MANY, Plan, Situation, make_plan
+from tau2tui.core.plan import Plan, Situation, make_plan
+from tau2tui.core.plan.situation import MANY
 from tau2tui.core.step import Await, AwaitJobsGone, AwaitSmoke, Cancel, Do, Request, Submission, Submit, WriteFile
 from tau2tui.core.verdict import Standing
 from tau2tui.errors import Refused

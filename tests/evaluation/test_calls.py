@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from tau2tui.config import EvaluationConfig
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import EvalProgress, EvalState, Phase
 from tau2tui.evaluation.answer import Answer
 from tau2tui.evaluation.calls import NEUTRAL, Exchange, UnitCaller
 from tau2tui.evaluation.client import ChatClient, ChatMessage
 from tau2tui.evaluation.conversation import NO_THINK, NON_THINKING_SYSTEM
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
 from tau2tui.evaluation.latency import FEWEST
 from tau2tui.evaluation.participants import Participant

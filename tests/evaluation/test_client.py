@@ -11,9 +11,10 @@ from email.utils import formatdate
 
 import pytest
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.evaluation.answer import Answer, ToolRequest
 from tau2tui.evaluation.client import ChatClient, ChatRequest
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 from tests.evaluation.chat_server import END, NO_MONEY, USAGE, Reply, chat_server, delta, failure, text_stream, whole
 
 KEY = "sk-a-key-that-nobody-may-see"

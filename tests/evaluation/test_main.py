@@ -91,4 +91,4 @@ def test_a_driver_on_another_machine_counts_while_it_shows_signs_of_life(
     assert main([str(run_dir)]) == 5
     assert "is being evaluated already, by process 4711 on login2" in capsys.readouterr().err
     os.utime(run_dir / "eval/state.json", (now - 60, now - 60))
-    refuse_beside_another(run_dir / "eval/state.json", "taken")  # silent for a minute: it is gone
+    refuse_beside_another(run_dir, "taken")  # silent for a minute: it is gone

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState
 from tau2tui.evaluation.answer import Answer
-from tau2tui.evaluation.faults import CallError, ErrorClass
+from tau2tui.evaluation.faults import CallError
 from tau2tui.evaluation.journal import Journal
 from tau2tui.evaluation.participants import Participant
 from tau2tui.evaluation.progress import Tally

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tau2tui.evaluation.files import replace_file
 from tau2tui.evaluation.results import Outcome, ResultsFile, finished_before, save
 from tau2tui.evaluation.units import Unit
+from tau2tui.files import write_atomically
 
 A = Unit("retail", "0", 0, 626729)
 B = Unit("retail", "1", 0, 626729)
@@ -69,7 +69,7 @@ def test_another_seed_is_another_unit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", '{"reward": 1', "[]", "{}", '{"started_at": 1, "finished_at": "x"}'])
 def test_a_file_that_cannot_be_read_is_no_result(tmp_path: Path, text: str) -> None:
-    replace_file(tmp_path / A.file, text)
+    write_atomically(tmp_path / A.file, text, parents=True)
     assert finished_before(tmp_path, [A]) == []
 
 
@@ -96,9 +96,9 @@ def test_a_results_file_exists_even_without_results(tmp_path: Path) -> None:
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    replace_file(path, "old")
+    write_atomically(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        replace_file(path, "new \ud800")
+        write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tau2tui.core.breaker import FIRST_OPEN_S, PATIENCE
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.model import Phase
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.routing import Endpoint, FleetReader, Router
 from tests.sample import make_replica
 

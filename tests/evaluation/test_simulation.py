@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tau2tui.config import EvaluationConfig
+from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.layout import RunLayout
 from tau2tui.core.model import EvalProgress, EvalState
 from tau2tui.evaluation.answer import Answer, tool_request
 from tau2tui.evaluation.client import ChatMessage, ToolSchema
-from tau2tui.evaluation.faults import Abandoned, CallError, ErrorClass
+from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.journal import Journal
 from tau2tui.evaluation.participants import Cast, Participant
 from tau2tui.evaluation.progress import Tally

@@ -232,7 +232,7 @@ FAULTS = (
         "endpoint",
         "an endpoint refuses, accepts and says nothing, hangs up, answers nothing, 500, 503, a redirect, another model",
         "each way to fail is told, level by level, and in time",
-        (_PROBE + "test_each_way_to_fail_is_told", _PROBE + "test_an_expected_model_that_is_not_served_is_told"),
+        (_PROBE + "test_each_way_to_fail_is_told", _AGENT + "test_a_server_that_serves_another_model_is_never_ready"),
     ),
     Fault(
         "endpoint-tls",

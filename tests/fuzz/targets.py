@@ -84,9 +84,9 @@ def _queue() -> Try:
 
 
 def _accounting() -> Try:
-    from tau2tui.core.lint.cluster import time_limit_s
+    from tau2tui.core.slurm_time import slurm_seconds
     from tau2tui.remote.probe_answer import parse_partitions, parse_quotas
-    from tau2tui.remote.slurm import parse_accounting, parse_duration_s
+    from tau2tui.remote.slurm import parse_accounting
 
     def read(data: bytes) -> None:
         text = _text(data)
@@ -94,8 +94,7 @@ def _accounting() -> Try:
         parse_partitions(text)
         assert all(quota.used >= 0 for quota in parse_quotas(text))
         for word in text.split()[:20]:
-            for seconds in (parse_duration_s(word), time_limit_s(word)):
-                assert seconds is None or seconds >= 0
+            assert (slurm_seconds(word) or 0.0) >= 0.0
 
     return read
 

@@ -79,10 +79,13 @@ async def test_an_expert_without_a_ready_replica_or_that_does_not_exist_is_refus
 def test_a_url_without_a_path_is_that_of_the_api() -> None:
     assert url_endpoint("http://h:1/") == Endpoint("http://h:1", "http://h:1/v1")
     assert url_endpoint("https://h/openai/v1").url == "https://h/openai/v1"
+    assert url_endpoint("https://h/api/v3/").url == "https://h/api/v3"
     assert is_url("http://h") and not is_url("expert-1")
 
 
-@pytest.mark.parametrize("url", ["http://", "http://h:99999", "http://user:word@h/v1"])
+@pytest.mark.parametrize(
+    "url", ["http://", "http://h:99999", "http://h:0", "http://user:word@h/v1", "http://user:word@h:99999"]
+)
 def test_a_url_that_is_none_or_holds_a_password_is_refused_without_it(url: str) -> None:
     with pytest.raises(ConfigError) as told:
         url_endpoint(url)

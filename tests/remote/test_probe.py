@@ -20,10 +20,10 @@ from tau2tui.core.lint.facts import ModelFiles, Partition, Place, Quota
 from tau2tui.core.placement import plan_jobs
 from tau2tui.core.vllm_flags import shipped_for
 from tau2tui.errors import CommandFailed
-from tau2tui.remote.probe import FlagCache, _headers, environment_text, probe, remembered
+from tau2tui.remote.probe import FlagCache, _headers, probe, remembered
 from tau2tui.remote.probe_answer import facts_from, parse_partitions, parse_quotas
 from tau2tui.remote.probe_program import MARK
-from tau2tui.remote.render import sbatch_text
+from tau2tui.remote.render import environment_text, sbatch_text
 from tau2tui.remote.shell import Completed, LocalShell, open_shell
 from tests.core.test_vllm_flags import HELP
 from tests.lab.cluster import Lab

@@ -135,6 +135,13 @@ async def test_a_file_is_written_whole_and_read_in_pieces(shell: Shell, tmp_path
     assert await shell.names(str(tmp_path)) == tuple(sorted(entry.name for entry in tmp_path.iterdir()))
 
 
+async def test_what_is_appended_makes_its_directory(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "record" / "mine.jsonl"
+    for line in (b"one\n", b"two\n"):
+        await shell.append(str(path), line)
+    assert path.read_bytes() == b"one\ntwo\n"
+
+
 async def test_a_file_that_is_not_there_is_told_from_a_machine_that_is_not(shell: Shell, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await shell.read(str(tmp_path / "none"))

@@ -16,7 +16,7 @@ from tau2tui.core.reasons import explain
 from tau2tui.core.step import Follow, Submission
 from tau2tui.errors import CommandFailed, Unanswered, Unreachable
 from tau2tui.remote.shell import Completed, LocalShell
-from tau2tui.remote.slurm import Slurm, parse_accounting, parse_duration_s, parse_queue
+from tau2tui.remote.slurm import Slurm, parse_accounting, parse_queue
 
 
 def line(*fields: str) -> str:
@@ -103,13 +103,6 @@ def test_every_row_comes_back_as_it_was_whatever_stands_between(
 def test_no_field_of_any_text_is_a_crash(fields: list[str]) -> None:
     for job in (*parse_queue(line(*fields)), *parse_accounting("|".join(fields))):
         assert isinstance(job.state, JobState)
-    assert all(parse_duration_s(field) is None or parse_duration_s(field) >= 0 for field in fields)  # type: ignore[operator]
-
-
-@given(st.integers(0, 400), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
-def test_a_duration_is_the_seconds_that_were_written(days: int, hours: int, minutes: int, seconds: int) -> None:
-    wanted = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    assert parse_duration_s(f"{days}-{hours:02d}:{minutes:02d}:{seconds:02d}") == wanted
 
 
 async def test_only_the_jobs_of_the_run_are_seen() -> None:
@@ -130,21 +123,6 @@ async def test_only_the_jobs_of_the_run_are_seen() -> None:
 async def test_a_complaint_is_an_error_even_with_status_zero(stderr: str, error: type[Exception], status: int) -> None:
     with pytest.raises(error, match="squeue"):
         await Slurm().jobs(Saying(status, "", stderr), "one", frozenset())
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("5:30", 330.0),
-        ("1:00:00", 3600.0),
-        ("2-00:00:00", 172800.0),
-        ("UNLIMITED", None),
-        ("INVALID", None),
-        ("", None),
-    ],
-)
-def test_durations_are_read_as_slurm_prints_them(text: str, seconds: float | None) -> None:
-    assert parse_duration_s(text) == seconds
 
 
 def test_the_run_travels_in_the_comment_and_nothing_needs_a_shell() -> None:

@@ -6,7 +6,8 @@ from datetime import datetime
 
 import pytest
 
-from tau2tui.core.window import Window, parse_latency, parse_window
+from tau2tui.core.times import parse_latency
+from tau2tui.core.window import Window, parse_window
 from tau2tui.tui.latency_question import next_bins, parse_sla, parse_zoom
 
 NEWEST = datetime.fromisoformat("2025-12-30 17:52:25")
@@ -22,7 +23,7 @@ def test_a_latency_is_typed_with_its_unit_or_in_milliseconds(words: str, millise
 
 @pytest.mark.parametrize("words", ["", "fast", "-3s", "3 parsecs", "1e3", "nan", "3s 4s"])
 def test_what_is_no_latency_is_said_to_be_none(words: str) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(ValueError, match="is no length of time"):
         parse_latency(words)
 
 

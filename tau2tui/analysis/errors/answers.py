@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from tau2tui.analysis.aligned import columns
-from tau2tui.analysis.drawing import printable
 from tau2tui.analysis.errors.budget import ErrorBudget
 from tau2tui.analysis.errors.classes import TOOL
 from tau2tui.analysis.errors.fates import Fate
@@ -22,6 +21,7 @@ from tau2tui.analysis.errors.tables import (
     lost_units,
     totals,
 )
+from tau2tui.core.printable import line_cut, middle_cut, one_line
 
 _WIDTH = 80
 _MOST_ROWS = 10
@@ -88,7 +88,7 @@ def _classes(budget: ErrorBudget) -> list[str]:
             head,
             *(
                 (
-                    printable(row["class"], 16),
+                    line_cut(row["class"], 16),
                     *(_count(row[name]) for name in ("errors", *Fate)),
                     *(_percent(row[name]) for name in ("per_call", "per_task")),
                     _count(row["recent"]),
@@ -126,10 +126,10 @@ def _dimension(budget: ErrorBudget, name: str, found: list[dict[str, Any]]) -> l
         most = next(iter(row["classes"]))
         rows.append(
             (
-                _shortened(row[name], 30),
+                middle_cut(one_line(row[name]), 30),
                 *(_count(row[key]) for key in ("errors", "lost", "recent", "calls")),
                 _percent(row["per_call"]),
-                f"{row['classes'][most]} {printable(most, 14)}",
+                f"{row['classes'][most]} {line_cut(most, 14)}",
             )
         )
     rest = len(found) - _MOST_ROWS
@@ -143,9 +143,9 @@ def _lost(budget: ErrorBudget) -> list[str]:
     lines = ["", f"lost: {_counted(table.height, 'unit')}"]
     for row in table.head(_MOST_LOST).to_dicts():
         trial = "" if row["trial"] is None else f"#{row['trial']}"
-        unit = _shortened(f"{row['domain']}/{row['task_id']}{trial}", 44)
-        lines.append(f"  {_clock(row['at'])}  {unit}  {printable(row['class'], 20)}")
-        lines += [printable(f"      {row['text']}", _WIDTH)] if row["text"] else []
+        unit = middle_cut(one_line(f"{row['domain']}/{row['task_id']}{trial}"), 44)
+        lines.append(f"  {_clock(row['at'])}  {unit}  {line_cut(row['class'], 20)}")
+        lines += [line_cut(f"      {row['text']}", _WIDTH)] if row["text"] else []
     rest = table.height - _MOST_LOST
     return [*lines, *([f"  and {rest} more"] if rest > 0 else [])]
 
@@ -155,15 +155,15 @@ def _alike(failures: pl.DataFrame, examples: int) -> list[str]:
     lines = ["alike ones together, and when first and last"]
     for row in table.head(_MOST_ROWS).to_dicts():
         when = _clock(row["first"]) + (f" to {_clock(row['last'])}" if row["count"] > 1 else "")
-        lines.append(f"{row['count']:>6} × {printable(row['class'], 16)}  {when}")
-        lines.append(printable(f"         {row['text']}", _WIDTH))
-        lines += [f"         {_shortened(row['place'], _WIDTH - 9)}"] if row["place"] else []
+        lines.append(f"{row['count']:>6} × {line_cut(row['class'], 16)}  {when}")
+        lines.append(line_cut(f"         {row['text']}", _WIDTH))
+        lines += [f"         {middle_cut(one_line(row['place']), _WIDTH - 9)}"] if row["place"] else []
     rest = table.height - _MOST_ROWS
     lines += [f"and {rest} more kinds"] if rest > 0 else []
     folded = [row for row in table.to_dicts() if row["example"]][:examples]
     for row in folded:
-        lines += ["", printable(f"{row['file']}:{row['line']}, {_counted(row['count'], 'time')}", _WIDTH)]
-        lines += [printable(f"  {line}", _WIDTH) for line in _last_lines(row["example"])]
+        lines += ["", line_cut(f"{row['file']}:{row['line']}, {_counted(row['count'], 'time')}", _WIDTH)]
+        lines += [line_cut(f"  {line}", _WIDTH) for line in _last_lines(row["example"])]
     return lines
 
 
@@ -187,8 +187,8 @@ def _server_lines(budget: ErrorBudget) -> list[str]:
     table = _servers(budget)
     lines = ["in the logs of servers and others, told from their side"]
     for row in table.head(_MOST_ROWS).to_dicts():
-        lines.append(f"{row['count']:>6} × {printable(row['class'], 16)}  {_shortened(row['replica'], 50)}")
-        lines.append(printable(f"         {row['text']}", _WIDTH))
+        lines.append(f"{row['count']:>6} × {line_cut(row['class'], 16)}  {middle_cut(one_line(row['replica']), 50)}")
+        lines.append(line_cut(f"         {row['text']}", _WIDTH))
     rest = table.height - _MOST_ROWS
     return [*lines, *([f"and {rest} more"] if rest > 0 else [])]
 
@@ -239,10 +239,3 @@ def _percent(share: float | None) -> str:
     if share is None:
         return "–"
     return f"{share * 100:.2f}%" if share < 0.1 else f"{share * 100:.0f}%"
-
-
-def _shortened(name: str, room: int) -> str:
-    """Without its middle: the end of a name tells it from others as much as its beginning."""
-    name = printable(name, len(name))
-    tail = (room - 1) // 2
-    return name if len(name) <= room else f"{name[: room - 1 - tail]}…{name[-tail:]}"

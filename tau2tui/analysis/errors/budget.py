@@ -20,6 +20,7 @@ from tau2tui.analysis.errors.lines import LineSearch
 from tau2tui.analysis.errors.records import read_errors
 from tau2tui.analysis.frames import EVENTS, IDENTITY, Logs
 from tau2tui.analysis.measures import ORCHESTRATOR, add_series
+from tau2tui.analysis.run_files import Side
 from tau2tui.errors import NothingToRead
 
 FAILURES = pl.Schema(
@@ -113,6 +114,15 @@ def error_budget(
     if domain is not None:
         failures, calls, units = (rows.filter(pl.col("domain") == domain) for rows in (failures, calls, units))
     return ErrorBudget(failures, servers, calls, units, count_lines(paths), tuple(paths), last, last_min)
+
+
+def side_budget(
+    side: Side, *, now: datetime | None = None, last_min: float = LAST_MIN, domain: str | None = None
+) -> ErrorBudget:
+    """The same of a run, with the patterns that it was configured with."""
+    config = side.files.config
+    patterns = config.error_patterns if config else None
+    return error_budget(side.files.logs, side.logs, patterns, now=now, last_min=last_min, domain=domain)
 
 
 def _read_all(paths: Sequence[Path], classifier: Classifier) -> list[LogErrors]:

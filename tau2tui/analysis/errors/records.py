@@ -24,9 +24,8 @@ from tau2tui.analysis.errors.forms import (
 from tau2tui.analysis.errors.found import EVALUATION, End, Found, LogErrors
 from tau2tui.analysis.errors.lines import Line, LineSearch
 from tau2tui.analysis.errors.tracebacks import Traceback
-from tau2tui.analysis.logfile import file_domain, is_evaluation_log
+from tau2tui.core.log_names import EVALUATION_LOG, SERVER_LOG, domain_of
 
-_REPLICA_LOG = re.compile(r"(?P<replica>.+-\d+)\.\d+\.log")
 _NEAR = 6
 """Errors before a line that says what became of an attempt, among which that attempt is looked for."""
 _NEAR_LINES = 12
@@ -38,15 +37,15 @@ _LONGEST_IDENTITY = 64
 
 def read_errors(path: Path, search: LineSearch, classifier: Classifier) -> LogErrors:
     """Read one log. Raises OSError."""
-    log = LogErrors(path, file_domain(path))
+    log = LogErrors(path, domain_of(path.name))
     reader = _Reader(log, classifier)
     for line in search.lines(path):
         reader.take(line)
     log.last_at = search.last_at
-    if search.from_evaluation or log.ends or log.over_at or is_evaluation_log(path):
+    if search.from_evaluation or log.ends or log.over_at or EVALUATION_LOG.fullmatch(path.name):
         log.origin = EVALUATION
     else:
-        replica = _REPLICA_LOG.fullmatch(path.name)
+        replica = SERVER_LOG.fullmatch(path.name)
         log.errors = [replace(one, replica=replica["replica"] if replica else path.stem) for one in log.errors]
     return log
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tau2tui.core.printable import without_escapes
+
 HEAD_BYTES = 4096
 TAIL_BYTES = 1024
 """What is looked at of a line that is longer: a prompt of megabytes, or a progress bar, must not hold up anything."""
 _GAP = b" [...] "
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
 _TASK_LABEL = re.compile(r"^\s*\d{1,6}: ")
 """As `srun --label` puts it before the lines of each task."""
@@ -59,7 +60,7 @@ def bounded(line: bytes) -> bytes:
 def read_line(raw: bytes | str) -> Line:
     """Take a line apart; bytes that are not UTF-8 become �, and control characters spaces."""
     text = bounded(raw).decode(errors="replace") if isinstance(raw, bytes) else raw[: HEAD_BYTES + TAIL_BYTES]
-    text = _UNPRINTABLE.sub(" ", _ANSI.sub("", text.rstrip("\r\n")))
+    text = _UNPRINTABLE.sub(" ", without_escapes(text.rstrip("\r\n")))
     role = pid = level = ""
     text = _TASK_LABEL.sub("", text)
     text = _CHILD.sub("", _STAMP.sub("", text))

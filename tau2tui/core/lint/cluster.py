@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 
 from tau2tui.config import Config
 from tau2tui.core.lint.facts import Facts
 from tau2tui.core.lint.rule import Rule, Severity, Trouble
+from tau2tui.core.slurm_time import slurm_seconds
 
 _GIB = 1 << 30
 _FREE_BYTES = 10 * _GIB
@@ -50,21 +50,11 @@ def unknown_partition(config: Config, facts: Facts) -> Iterator[Trouble]:
 
 def time_limit(config: Config, facts: Facts) -> Iterator[Trouble]:
     wanted = [partition for partition in facts.partitions or () if partition.name in _partitions(config)]
-    asked_s = time_limit_s(config.slurm.time)
+    asked_s = slurm_seconds(config.slurm.time)
     limits = [partition.time_limit_s for partition in wanted if partition.time_limit_s is not None]
     if asked_s is not None and wanted and len(limits) == len(wanted) and asked_s > max(limits):
         names = ", ".join(partition.name for partition in wanted)
         yield Trouble("slurm.time", f"{config.slurm.time} is more than {names} allows: {max(limits) / 3600:g} hours")
-
-
-def time_limit_s(text: str) -> float | None:
-    """SLURM's minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]]; None for no limit."""
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", text)
-    if match is None:
-        return None
-    days, first, second, third = (None if part is None else int(part) for part in match.groups())
-    hours, minutes, seconds = (0, first, second) if days is None and third is None else (first, second, third)
-    return float(((days or 0) * 24 + (hours or 0)) * 3600 + (minutes or 0) * 60 + (seconds or 0))
 
 
 def disk_full(config: Config, facts: Facts) -> Iterator[Trouble]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from tau2tui.core.printable import line_cut
+
 Kind = Literal["replaced", "left"]
 MASK = "***"
 _SECRET_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
@@ -47,8 +49,7 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, MASK)
     text = _SECRET_VALUE.sub(MASK, text)
     text = " ".join(text.replace("\\\n", " ").split())
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= _MOST_TEXT else f"{text[: _MOST_TEXT - 1]}…"
+    return line_cut(text, _MOST_TEXT)
 
 
 def all_masked(leftovers: Iterable[Leftover], secrets: Iterable[str]) -> tuple[Leftover, ...]:

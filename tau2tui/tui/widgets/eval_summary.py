@@ -9,12 +9,12 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tau2tui.core.driver import silent_s
 from tau2tui.core.eta import seed_time_left_s
 from tau2tui.core.fleet import per_minute
 from tau2tui.core.intervals import wilson
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TimeLeft
 from tau2tui.tui.format import EVAL_STATES, UNKNOWN, Tone, bar, duration, percent, text, whole
-from tau2tui.tui.summary import silent_s
 from tau2tui.tui.widgets.eval_errors import counter_lines
 
 _WIDE = 100

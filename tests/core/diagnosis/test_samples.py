@@ -15,7 +15,7 @@ from tau2tui.config import LOG_KINDS, ExpertConfig, LogKind, SignatureConfig
 from tau2tui.core.diagnosis import Finding, LogScan, Place, diagnose, markdown, table
 from tau2tui.core.diagnosis.lines import HEAD_BYTES, TAIL_BYTES
 from tau2tui.core.diagnosis.table import Signature, shipped_signatures
-from tau2tui.core.plan import IN_PLACE
+from tau2tui.core.plan.fleet import IN_PLACE
 
 HERE = Path(__file__).parent
 ROOT = Path(__file__).parents[3]

@@ -155,7 +155,7 @@ async def test_what_makes_no_sense_is_said_and_changes_nothing(logs: Path) -> No
         before = title(app)
         for words, said in (
             ("window soon", "'soon' is no window"),
-            ("sla quick", "'quick' is no duration"),
+            ("sla quick", "'quick' is no length of time"),
             ("bins many", "bins are a number from 1 to 1000"),
             ("zoom 3s 1s", "3s does not lie before 1s"),
             ("domain mars", "no domain 'mars'; there are all, retail, telecom"),
