@@ -24,7 +24,7 @@ AT_ONCE = min(len(os.sched_getaffinity(0)), 4)
 IN_USE = AT_ONCE + 2
 """Stretches that may be looked at after a further one has been asked for."""
 ANCHOR = 64
-_TOGETHER = 16
+_TOGETHER = 32
 """Stretches whose rare lines are read together: a reading of a few costs as much as one of many."""
 _MUCH_LEFT = 20_000
 """Lines that are kept for that at most."""
