@@ -31,18 +31,20 @@ def whole_lines(file: BinaryIO, offset: int, in_use: int) -> Iterator[memoryview
     The memory of a stretch is used again when `in_use` more of them have been asked for.
     """
     buffers: deque[bytearray] = deque(maxlen=in_use)
+    # A few new lines of a log that is followed need no memory for a stretch, which takes longer than to read them.
+    size = min(STRETCH, max(os.fstat(file.fileno()).st_size - offset, 1))
     while True:
         if len(buffers) < in_use:
-            buffers.append(bytearray(STRETCH))
+            buffers.append(bytearray(size))
         else:
             buffers.rotate(-1)
         buffer = buffers[-1]
-        size = os.preadv(file.fileno(), [buffer], offset)
-        end = buffer.rfind(b"\n", 0, size) + 1
-        if not size or (not end and size < STRETCH):
+        read = os.preadv(file.fileno(), [buffer], offset)
+        end = buffer.rfind(b"\n", 0, read) + 1
+        if not read or (not end and read < STRETCH):
             return
-        offset += end or size
-        yield memoryview(buffer)[: end or size]
+        offset += end or read
+        yield memoryview(buffer)[: end or read]
 
 
 def text_stretches(path: Path) -> Iterator[bytes | memoryview]:
