@@ -16,6 +16,8 @@ from tau2tui.node import agent
 from tests.command_line import CommandLine
 from tests.sample import NOW
 
+pytestmark = pytest.mark.slow
+
 LOCAL = """
 [run]
 directory = "runs"

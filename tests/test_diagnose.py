@@ -20,6 +20,8 @@ from tau2tui.errors import ConfigError
 from tests.command_line import CommandLine
 from tests.sample import small_config
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parent / "core/diagnosis/samples"
 TAKEN = SAMPLES / "server/gpu-memory-taken.log"
 

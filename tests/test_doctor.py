@@ -13,6 +13,8 @@ from tau2tui.cli.setup import shipped_config
 from tests.command_line import CommandLine
 from tests.remote.test_probe import Cluster
 
+pytestmark = pytest.mark.slow
+
 SOUND = """
 [run]
 directory = "{here}/runs"

@@ -14,6 +14,8 @@ import pytest
 
 from tests.command_line import CommandLine
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def endpoints(*kinds: str) -> Iterator[dict[str, int]]:

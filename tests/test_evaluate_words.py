@@ -12,6 +12,8 @@ from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, RunningU
 from tests.command_line import CommandLine
 from tests.test_cli import LOCAL, one_line
 
+pytestmark = pytest.mark.slow
+
 PROGRESS = EvalProgress(
     EvalState.RUNNING,
     started_at=0.0,

@@ -12,6 +12,8 @@ import pytest
 from tests.analysis.made_samples import MadeServer
 from tests.command_line import CommandLine
 
+pytestmark = pytest.mark.slow
+
 BEGIN = datetime.fromisoformat("2026-01-02 03:00:00")
 SLOW_MINUTES = {3: "queue", 5: "KV full", 7: "client", 9: "cache lost"}
 

@@ -18,6 +18,8 @@ from tau2tui.tui.latency_question import Question
 from tau2tui.tui.latency_source import LatencySource
 from tests.analysis.made_logs import LogMaker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:

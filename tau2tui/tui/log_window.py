@@ -47,11 +47,13 @@ class LogWindow:
         whole, newline, rest = (self._partial + data).rpartition(b"\n")
         self._close()
         if newline:
-            pieces = whole.split(b"\n")
+            first, *pieces = whole.split(b"\n")
+            if len(pieces) < self.most:  # what would be dropped at once need not be made readable first
+                self.lines.append(make_line(first, self._partial_at, self._errors))
             kept = pieces[-self.most :]
-            # What would be dropped at once need not be made readable first.
-            offset = self._partial_at + sum(map(len, pieces)) + len(pieces) - sum(map(len, kept)) - len(kept)
-            self.lines += make_lines(b"\n".join(kept) + b"\n", offset, self._errors)
+            # Counted from behind: of the first line a part may be gone, overwritten by a bar or too long to be kept.
+            offset = self.end - len(rest) - sum(map(len, kept)) - len(kept)
+            self.lines += make_lines(b"".join(piece + b"\n" for piece in kept), offset, self._errors)
             self._partial_at = self.end - len(rest)
         bar = rest[:-1].rfind(b"\r") + 1
         self._partial = rest[bar:][:_PARTIAL_BYTES]

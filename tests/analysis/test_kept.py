@@ -20,6 +20,8 @@ from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wanted import Wanted
 from tests.analysis.made_logs import LogMaker
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], pl.DataFrame]:

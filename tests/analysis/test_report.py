@@ -22,6 +22,8 @@ from tau2tui.core.model import DomainProgress
 from tau2tui.errors import NothingToRead
 from tests.analysis.made_logs import AGENT, EXPERTS, LogMaker
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime.fromisoformat("2026-01-02 03:04:05")
 STATISTICS = {"count", "mean", "std", "min", "max", *(f"p{share}" for share in PERCENTILES), "under_5s_pct"}
 

@@ -84,6 +84,7 @@ def test_a_damaged_archive_is_counted_and_never_raises(tmp_path: Path, ending: s
 
 
 @ENDINGS
+@pytest.mark.slow
 def test_a_bomb_needs_no_more_memory_than_a_stretch(
     tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from tests.bench.eta_family import family_s
 from tests.bench.eta_oracle import oracle_s
 from tests.bench.made_runs import KINDS, make_run
 
-pytestmark = pytest.mark.xdist_group("eta")  # the backtest is made once, not in each process
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("eta")]  # the backtest is made once, not in each process
 
 
 @pytest.fixture(scope="module")

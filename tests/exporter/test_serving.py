@@ -19,6 +19,8 @@ from tau2tui.ops import Ops
 from tests.exporter.scraping import Scraped, scrape
 from tests.tui.fakes import FakeCluster, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 Asked = Callable[[], Awaitable[Scraped]]
 
 

@@ -17,6 +17,8 @@ from tau2tui.config import Config, load, parse
 from tests.analysis.made_logs import LogMaker
 from tests.command_line import CommandLine
 
+pytestmark = pytest.mark.slow
+
 SEED = Path(__file__).parents[1] / "data" / "seed"
 EXPERT_RESULTS = {
     "info": {"environment_info": {"domain_name": "retail"}, "git_commit": "abc"},

@@ -278,6 +278,7 @@ async def test_openssh_with_a_key_and_a_one_time_password_of_pam(tmp_path: Path)
             sshd.terminate()
 
 
+@pytest.mark.slow
 async def test_a_word_asks_on_the_terminal(tmp_path: Path) -> None:
     """Once with an answer, and once with ctrl+c, which ends it at once."""
     async with server(tmp_path) as there:

@@ -169,6 +169,7 @@ async def test_a_sweep_tells_of_each_and_of_the_good_ones_before_the_black_hole(
     assert len(good) == 12 and max(good) < min(silent), "two of the four slots are held, and the rest goes on"
 
 
+@pytest.mark.slow
 async def test_more_silent_ones_than_are_asked_at_once_hold_up_no_good_one(stack: AsyncExitStack) -> None:
     kinds = [*["silent"] * 3, *["black-hole"] * 3, *["good"] * 8]
     urls = [f"http://127.0.0.1:{(await start(stack, kind))[1]}" for kind in kinds]

@@ -19,6 +19,8 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -29,6 +29,8 @@ from tests.sample import small_config
 from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, until
 from tests.tui.fakes import FakeClock, FakeCluster, FakeQueue, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 
 def fleet() -> FakeCluster:
     cluster = FakeCluster(seed_config())

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tau2tui.remote.logfiles import DirectoryLogs
@@ -185,6 +185,8 @@ async def test_a_line_of_many_megabytes_is_passed_in_parts(log: Path) -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@example([b"", b"\r", b"\x00", b"\n\n"])
+@example([b"1%", b"\r2%\r3%", b"\nnext\n"])
 @given(st.lists(st.binary(max_size=80), max_size=10))
 async def test_any_bytes_written_in_any_cuts_are_followed_without_loss(tmp_path: Path, pieces: list[bytes]) -> None:
     log = tmp_path / "any.log"

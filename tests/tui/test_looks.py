@@ -27,6 +27,8 @@ from tests.sample import NOW
 from tests.tui.driving import screen_text, until
 from tests.tui.fakes import RUN, FakeCluster, keep_samples, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 SnapCompare = Callable[..., bool]
 Before = Callable[[Pilot[Any]], Awaitable[None]]
 REPORT = b"""\

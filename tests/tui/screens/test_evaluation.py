@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from tau2tui.core.command import StartEval
 from tau2tui.core.eta import time_left
 from tau2tui.core.model import DomainProgress, EvalProgress, EvalState, TrialProgress
@@ -14,6 +16,8 @@ from tau2tui.tui.widgets.unit_table import UnitTable
 from tests.sample import NOW
 from tests.tui.driving import look, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+
+pytestmark = pytest.mark.slow
 
 
 def cluster_with(evaluation: EvalProgress | None, *, time_runs: bool = False) -> FakeCluster:

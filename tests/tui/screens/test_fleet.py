@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tau2tui.core.command import Command, Relaunch, Stop
 from tau2tui.core.model import Load, Phase
 from tau2tui.tui.screens.results import ResultsScreen
@@ -16,6 +18,8 @@ from tau2tui.tui.widgets.replica_pane import ReplicaPane
 from tests.processes import free_port
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, until
 from tests.tui.fakes import RUN, FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+
+pytestmark = pytest.mark.slow
 
 OOM = "torch.OutOfMemoryError: CUDA out of memory"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.gpu_table import GpuTable
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, seed_config
+
+pytestmark = pytest.mark.slow
 
 
 def cluster_with_an_orphan() -> FakeCluster:

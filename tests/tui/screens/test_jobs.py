@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from textual.widgets import Input
 
 from tau2tui.core.model import Job, JobState, Phase
@@ -14,6 +15,8 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.job_table import JobTable
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+
+pytestmark = pytest.mark.slow
 
 
 def cluster_with_jobs() -> FakeCluster:

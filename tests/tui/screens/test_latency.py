@@ -25,6 +25,8 @@ from tests.analysis.made_logs import LogMaker
 from tests.tui.driving import run_on, run_on_logs, screen_text, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 
+pytestmark = pytest.mark.slow
+
 EXPERT = "expert:openai/gpt-oss-20b"
 
 

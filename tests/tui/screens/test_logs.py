@@ -22,6 +22,8 @@ from tau2tui.tui.widgets.log_view import LogView
 from tests.tui.driving import run_on, run_on_logs, screen_text, until
 from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 LINES = b"".join(b"line %d\n" % number for number in range(200))
 
 

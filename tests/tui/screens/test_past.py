@@ -15,6 +15,8 @@ from tests.sample import NOW
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeCluster, keep_samples, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 
 def sampled_cluster() -> FakeCluster:
     """The seed's fleet in the middle of an evaluation, two replicas of which were sampled for two hours."""

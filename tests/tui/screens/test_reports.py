@@ -23,6 +23,8 @@ from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, show
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 from tests.tui.test_report_files import NEW, OLD, local_ops
 
+pytestmark = pytest.mark.slow
+
 TEXT = "# A report\n\n" + "\n\n".join(f"Paragraph {number}." for number in range(120))
 TABLE = "\n\n| series | " + " | ".join(f"p{share}" for share in range(30)) + " |\n|" + "---|" * 31 + "\n"
 

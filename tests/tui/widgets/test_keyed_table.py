@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 
+import pytest
 from rich.cells import cell_len
 from textual import on
 from textual.app import App, ComposeResult
@@ -17,6 +18,8 @@ from tau2tui.tui.looks import theme_name, themes, wear
 from tau2tui.tui.messages import CopyAsked, Told
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 from tests.tui.driving import until
+
+pytestmark = pytest.mark.slow
 
 COLUMNS = (
     Column("NAME", 8, ALWAYS),
