@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tau2tui.ops.tailing import last_lines, new_lines, shown
 from tau2tui.remote.logfiles import DirectoryLogs
+
+pytestmark = pytest.mark.slow
 
 
 async def test_the_last_lines_of_a_long_log_are_whole(tmp_path: Path) -> None:

@@ -1421,8 +1421,15 @@ class Agent:
 
     def take(self, path: Path) -> None:
         """Begin what a request asks for; `answer_finished` answers when it is done."""
-        request = read_json(path)
-        verb, target = request.get("verb"), request["target"]
+        try:
+            request = read_json(path)
+            verb, target = request.get("verb"), request["target"]
+            only = process_set(str(request.get("value") or "")) if verb == "clean" else None
+        except OSError:
+            return  # gone since the look, or not to be read now: at the next look again, if it is there
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.answer(path, False, "cannot be read: %s" % error)
+            return
         whole = target in (self.spec["job"], self.job_id)
         targets = [replica for replica in self.replicas if whole or target == replica.name]
         why = "%s by %s" % (verb, request.get("by", "unknown"))
@@ -1430,7 +1437,6 @@ class Agent:
             self.reports[path] = self.pool.submit(lambda: gpu_state(own_jobs()))
             return
         if verb == "clean":
-            only = process_set(str(request.get("value") or ""))
             self.reports[path] = self.pool.submit(lambda: clean(own_jobs(), only))
             return
         if verb not in ("stop", "restart"):

@@ -72,6 +72,7 @@ def test_only_the_growth_of_a_log_is_read(run: Path) -> None:
     assert read_logs([path]).events.height < 501
 
 
+@pytest.mark.slow
 def test_growing_many_times_keeps_the_files_few(run: Path) -> None:
     path = run / "logs" / "fullrun.log"
     path.write_text("")

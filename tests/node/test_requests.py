@@ -64,6 +64,15 @@ def test_nothing_is_started_again_in_a_job_that_somebody_ends(node: Node) -> Non
     assert node.process is not None and node.process.wait(30) == 0
 
 
+def test_a_request_that_cannot_be_read_is_answered_and_ends_nobody(node: Node) -> None:
+    node.add(NAME)
+    node.start()
+    node.wait_phase(NAME, "ready")
+    strange = node.drop("clean", NAME, by="ada", value="no process:1")
+    assert "cannot be read" in node.answer(strange)["message"]
+    assert node.answer(node.drop("restart", NAME, by="ada", attempt=1))["ok"]
+
+
 def test_what_another_agent_wrote_over_is_registered_again(node: Node) -> None:
     """As on a file system whose locks hold on one machine alone: its table was made before ours was."""
     node.add(NAME)

@@ -165,6 +165,7 @@ async def test_nobody_is_asked_where_nobody_is(tmp_path: Path) -> None:
     assert Asking.tries == 0
 
 
+@pytest.mark.slow
 async def test_a_person_may_think_for_longer_than_a_connection_may_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

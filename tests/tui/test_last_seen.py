@@ -24,6 +24,8 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeCluster, FakeShell, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 
 class SlowShell(FakeShell):
     """A login node that says how the run is only when it is let."""

@@ -13,6 +13,8 @@ from tau2tui.tui.screens.login import LoginScreen
 from tests.tui.driving import run_on, shows, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 
+pytestmark = pytest.mark.slow
+
 QUESTION = Question("login1", "Duo two-factor\n [b]1.[/b] push to \x1b[31mphone", "Passcode: ", echoed=False)
 
 

@@ -12,6 +12,8 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import run_on, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 
+pytestmark = pytest.mark.slow
+
 
 def healthy() -> FakeCluster:
     cluster = FakeCluster(seed_config())

@@ -23,6 +23,8 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import look, run_on, shows, until
 from tests.tui.fakes import FakeCluster, make_ops, running_evaluation, seed_config
 
+pytestmark = pytest.mark.slow
+
 NEWS = Notice(7.0, "failed", ("expert-1-2",), "expert-1-2 failed: out of memory", Weight.BAD, "fleet")
 
 
