@@ -15,6 +15,8 @@ from tau2tui.analysis.usual_lines import WHOLE, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tests.analysis.made_logs import LogMaker
 
+pytestmark = pytest.mark.slow
+
 DOMAINS = st.sampled_from(["retail", ""])
 KEYS = st.sampled_from(
     [

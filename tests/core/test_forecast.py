@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tau2tui.core.forecast import Forecast, Work, forecast
 
+pytestmark = pytest.mark.slow
+
 DOMAINS = ("airline", "retail", "telecom")
 SECONDS = st.floats(0.0, 1e5)
 UNITS = st.lists(st.tuples(st.sampled_from(DOMAINS), SECONDS), max_size=40)
