@@ -17,7 +17,7 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def wait_for(true: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
+def wait_for(true: Callable[[], object], what: str, timeout_s: float = 180.0) -> None:
     """Look again and again until it is true; a test that waits in vain fails with what it waited for."""
     deadline = time.monotonic() + timeout_s
     while not true():

@@ -77,7 +77,8 @@ ReturnToService=2
 SlurmctldTimeout=15
 SlurmdTimeout=$SLURMD_TIMEOUT_S
 MessageTimeout=5
-KillWait=5
+# long enough for an agent on a busy machine to end its servers and say so; the default is 30
+KillWait=10
 SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=5,bf_interval=5,batch_sched_delay=0
 $(accounting_storage)
