@@ -16,9 +16,9 @@ from typing import Any
 from tau2tui.analysis.frames import CALL_TYPES
 from tau2tui.analysis.line_keys import COLUMNS, COUNTS, MILLISECONDS, NAMES, SPELLINGS
 
-MARK = r"\[(?:PROFILE|USER_JUDGE)\] "
+MARK = r"\[(?P<level>PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"
-_MARK, _ANSI = re.compile(r"\[(?P<level>PROFILE|USER_JUDGE)\] "), re.compile(ANSI)
+_MARK, _ANSI = re.compile(MARK), re.compile(ANSI)
 _TIME = re.compile(r"(\d{4})-(\d\d?)-(\d\d?) (\d\d?):(\d\d?):(\d\d?)(\.\d+)?", re.ASCII)
 _TYPE = re.compile(r"\w+")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -96,8 +96,9 @@ def _moment_ms(text: str) -> int | None:
     """Milliseconds from 1970 on of `2025-12-24 04:28:25.388`; None for what is no time."""
     if not (found := _TIME.fullmatch(text)):
         return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
     try:
-        moment = datetime(*map(int, found.groups()[:6]), tzinfo=UTC)  # type: ignore[misc,arg-type]
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:  # the 31st of February
         return None
     return int(moment.timestamp()) * 1000 + int(float(found[7] or 0) * 1000)

@@ -6,23 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.bench.pseudo_terminal import PseudoTerminal
 from tests.bench.screens import environment, program
+from tests.processes import wait_for
 
 PATIENCE_S = 60.0
-
-
-def until(come: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not come():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def children(pid: int) -> list[int]:
@@ -45,11 +37,11 @@ def test_a_bench_of_the_screens_that_is_ended_ends_its_app(number: signal.Signal
     own = {**os.environ, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-m", "tests.bench", "screens", "--only", "idle"]
     with subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL) as bench:
-        until(lambda: bool(children(bench.pid)))
+        wait_for(lambda: children(bench.pid), "the app", PATIENCE_S)
         apps = children(bench.pid)
         bench.send_signal(number)
         assert bench.wait(PATIENCE_S) == 128 + number
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in apps))
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in apps), "the end of the app", PATIENCE_S)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-import asyncssh
 import pytest
 
 from tau2tui.config import ClusterConfig
@@ -18,43 +17,14 @@ from tau2tui.remote.claims import claimed
 from tau2tui.remote.rundir import RunDirectory
 from tau2tui.remote.shell import Completed, LocalShell
 from tau2tui.remote.ssh import SshShell
-
-
-class Asking(asyncssh.SSHServer):
-    """Wants a one-time password after nothing else."""
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def kbdint_auth_supported(self) -> bool:
-        return True
-
-    def get_kbdint_challenge(
-        self, username: str, lang: str, submethods: str
-    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
-        return "", "One-time password", "", [("Code: ", False)]
-
-    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
-        return False
+from tests.logins import server
 
 
 async def test_a_login_that_asks_where_nobody_can_answer_is_one_line_and_does_not_wait(tmp_path: Path) -> None:
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    server = await asyncssh.listen("127.0.0.1", 0, server_factory=Asking, server_host_keys=[key])
-    try:
-        known = f"[127.0.0.1]:{server.get_port()} {key.export_public_key().decode().strip()}\n"
-        (tmp_path / "known_hosts").write_text(known)
-        key.write_private_key(tmp_path / "id")
-        (tmp_path / "config").write_text(
-            f"Host login\n HostName 127.0.0.1\n Port {server.get_port()}\n User me\n IdentityFile {tmp_path}/id\n"
-            f" UserKnownHostsFile {tmp_path}/known_hosts\n"
-        )
+    async with server(tmp_path) as there:
         with pytest.raises(Unreachable, match="login refused") as caught:
-            await SshShell(ClusterConfig(login="login", ssh_config=str(tmp_path / "config"))).run(["true"])
-        assert len(str(caught.value).splitlines()) == 1
-    finally:
-        server.close()
-        await server.wait_closed()
+            await SshShell(there).run(["true"])
+    assert len(str(caught.value).splitlines()) == 1
 
 
 async def test_a_login_node_that_hangs_up_before_its_banner_is_named() -> None:

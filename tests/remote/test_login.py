@@ -7,57 +7,21 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncssh
 import pytest
 import tomlkit
 
-from tau2tui.config import ClusterConfig
 from tau2tui.errors import Unreachable
 from tau2tui.remote import ssh
 from tau2tui.remote.login import Login, Question
 from tau2tui.remote.ssh import SshShell
+from tests.logins import CODE, Asking, AskingForPassword, cluster, server
 from tests.processes import free_port, wait_for
 from tests.terminal import Terminal
 
-CODE = "123456"
 EXPERT = {"orchestrator": {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}}
-
-
-class Asking(asyncssh.SSHServer):
-    """Wants to know which way a code shall come, and then the code."""
-
-    tries = 0
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def kbdint_auth_supported(self) -> bool:
-        return True
-
-    def get_kbdint_challenge(
-        self, username: str, lang: str, submethods: str
-    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
-        type(self).tries += 1
-        return "Duo", "Enter a passcode or:\n 1. push to \x1b[31mphone", "", [("Way: ", True), ("Code: ", False)]
-
-    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
-        return list(responses) == ["1", CODE]
-
-
-class AskingForPassword(asyncssh.SSHServer):
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return password == CODE
 
 
 @dataclass
@@ -70,43 +34,6 @@ class Person:
     async def answer(self, question: Question) -> str | None:
         self.asked.append(question)
         return self.answers.pop(0)
-
-
-@asynccontextmanager
-async def server(directory: Path, kind: type[asyncssh.SSHServer] = Asking) -> AsyncIterator[ClusterConfig]:
-    """A login node that asks."""
-
-    async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        child = await asyncio.create_subprocess_exec("sh", "-c", process.command or "", stdout=asyncio.subprocess.PIPE)
-        process.stdout.write((await child.communicate())[0])
-        process.exit(child.returncode or 0)
-
-    Asking.tries = 0
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    key.write_private_key(directory / "id")  # which the server does not know
-    acceptor = await asyncssh.listen(
-        "127.0.0.1",
-        0,
-        server_factory=kind,
-        server_host_keys=[key],
-        process_factory=run,
-        sftp_factory=True,
-        encoding=None,
-    )
-    try:
-        yield cluster(directory, acceptor.get_port(), key.export_public_key().decode())
-    finally:
-        acceptor.close()
-        await acceptor.wait_closed()
-
-
-def cluster(directory: Path, port: int, host_key: str) -> ClusterConfig:
-    (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.strip()}\n")
-    (directory / "config").write_text(
-        f"Host login\n HostName 127.0.0.1\n Port {port}\n IdentityFile {directory}/id\n IdentitiesOnly yes\n"
-        f" UserKnownHostsFile {directory}/known_hosts\n"
-    )
-    return ClusterConfig(login="login", ssh_config=str(directory / "config"))
 
 
 async def test_what_a_login_asks_is_asked_once_for_all_readers(tmp_path: Path) -> None:
