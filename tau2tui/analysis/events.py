@@ -46,7 +46,7 @@ def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] 
     """Read the lines with a mark of profile lines, and only the usual ones."""
     usual = read_usual_lines(places, _of_lines(columns, file_domain))
     others = np.zeros(places.ends.size, np.bool_)
-    others[places.mark_lines] = True
+    others[places.marks.lines] = True
     others[usual.line] = False
     left = np.flatnonzero(others)
     return ProfileLines(usual, places.texts(left), places.begins(left).tolist(), len(places.data))

@@ -6,7 +6,9 @@ comparison and need not be looked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,16 +47,17 @@ def by_layout(places: Places, words: Words, first: Positions, count: Positions) 
     """
     laid: list[Laid] = []
     left: list[Positions] = [np.zeros(0, np.int64)]
-    order = np.argsort(count, kind="stable")
+    order = np.argsort(np.minimum(count, _MOST_PAIRS + 1).astype(np.uint8), kind="stable")
     for lines in np.split(order, np.flatnonzero(np.diff(count.take(order))) + 1):
         if lines.size <= _FEW or count[lines[0]] > _MOST_PAIRS:
             left.append(lines)
             continue
         signs = places.equals.take(first.take(lines) + np.arange(count[lines[0]])[:, np.newaxis])
+        last = words[signs - 8]
         fruitless = 0
         while lines.size > _FEW and fruitless < _FRUITLESS:
             keys = _keys(places, first[lines[0]], signs[:, 0])
-            same = _have(words, signs, keys)
+            same = _have(words, signs, last, keys)
             chosen = np.flatnonzero(same)
             if chosen.size > _FEW:
                 laid.append(Laid(keys, lines.take(chosen), signs.take(chosen, axis=1)))
@@ -65,7 +68,7 @@ def by_layout(places: Places, words: Words, first: Positions, count: Positions) 
                 left.append(lines[:1])
                 same[0] = True
             others = np.flatnonzero(~same)
-            lines, signs = lines.take(others), signs.take(others, axis=1)
+            lines, signs, last = lines.take(others), signs.take(others, axis=1), last.take(others, axis=1)
         left.append(lines)
     return laid, np.concatenate(left)
 
@@ -77,20 +80,54 @@ def _keys(places: Places, first: int, signs: Positions) -> tuple[bytes, ...]:
     return tuple(text[text.rfind(b" ") + 1 :] for text in texts)
 
 
-def _have(words: Words, signs: Positions, keys: tuple[bytes, ...]) -> Flags:
-    """Which lines have these keys, each behind a blank."""
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What stands before the equals signs of a line that has a layout, as words; one row for each of them."""
+
+    last_kept: Words
+    """Which bytes of the word that ends at each sign belong to its key, or are the blank in front of it."""
+    last: Words
+    key: Positions
+    """The numbers of the keys to which the words before belong."""
+    back: Positions
+    """How many bytes before the sign each of these words begins."""
+    kept: Words
+    words: Words
+
+
+@lru_cache(maxsize=1024)
+def _template(keys: tuple[bytes, ...]) -> _Template:
+    """The template of keys shorter than LONGEST_KEY: each line of a stretch asks for the same few."""
     texts = [b" " + key for key in keys]
-    lines = np.arange(signs.shape[1] if max(map(len, texts)) <= LONGEST_KEY else 0)
-    for seen in range(0, LONGEST_KEY, 8):
-        longer = [number for number, text in enumerate(texts) if len(text) > seen]
-        if not longer or not lines.size:
-            break
-        pieces = [texts[number][: len(texts[number]) - seen][-8:] for number in longer]
-        places = signs if len(longer) == len(texts) else signs.take(longer, axis=0)
-        text = words[(places if lines.size == signs.shape[1] else places.take(lines, axis=1)) - (seen + 8)]
-        text &= LAST[[len(piece) for piece in pieces]][:, np.newaxis]
-        same = (text == np.array([[word(piece.rjust(8, b"\0"))] for piece in pieces], np.uint64)).all(axis=0)
-        lines = lines.take(np.flatnonzero(same))
-    found = np.zeros(signs.shape[1], np.bool_)
-    found[lines] = True
+    before = [
+        (number, seen + 8, text[: len(text) - seen][-8:])
+        for number, text in enumerate(texts)
+        for seen in range(8, len(text), 8)
+    ]
+    return _Template(
+        *_as_words([text[-8:] for text in texts]),
+        np.array([number for number, _, _ in before], np.int64),
+        np.array([back for _, back, _ in before], np.int64)[:, np.newaxis],
+        *_as_words([piece for _, _, piece in before]),
+    )
+
+
+def _as_words(pieces: Sequence[bytes]) -> tuple[Words, Words]:
+    """Which bytes of a word that ends with each piece are its own, and these bytes; one row for each."""
+    kept = LAST.take(np.array([len(piece) for piece in pieces], np.int64))
+    words = np.array([word(piece.rjust(8, b"\0")) for piece in pieces], np.uint64)
+    return kept[:, np.newaxis], words[:, np.newaxis]
+
+
+def _have(words: Words, signs: Positions, last: Words, keys: tuple[bytes, ...]) -> Flags:
+    """Which lines have these keys, each behind a blank; `last`: the words that end where the signs stand."""
+    if max(map(len, keys)) >= LONGEST_KEY:
+        return np.zeros(signs.shape[1], np.bool_)
+    template = _template(keys)
+    found: Flags = ((last & template.last_kept) == template.last).all(axis=0)
+    if template.key.size:
+        lines = np.flatnonzero(found)
+        before = words[signs.take(template.key, axis=0).take(lines, axis=1) - template.back]
+        before &= template.kept
+        found[lines] = (before == template.words).all(axis=0)
     return found

@@ -39,6 +39,7 @@ from tau2tui.analysis.words import (
 )
 
 _PAGE = 4 << 10
+_HIGHEST = word(b"\x80" * 8)
 _RETURN, _COLOUR_END = 13, b"\x1b[0m"
 _LEVEL_LENGTHS = [len(f"[{level}] ") for level in LEVELS]
 _TIME_LENGTH = len("2025-12-24 04:28:25.388 ")
@@ -145,39 +146,51 @@ def read_usual_lines(places: Places, wanted: frozenset[str] = WHOLE) -> UsualLin
 def _heads(places: Places, words: Words) -> _Heads:
     """The lines with one level in them, a time, a task, a thread and a type, and then pairs only."""
     text = np.frombuffer(places.data, np.uint8)
-    line, begin = places.mark_lines, places.marks + np.where(places.judges, *reversed(_LEVEL_LENGTHS))
-    first, end = np.searchsorted(places.equals, begin), np.searchsorted(places.equals, places.ends[line])
-    fits = end - first >= 4
-    fits[1:] &= line[1:] != line[:-1]
-    fits[:-1] &= line[1:] != line[:-1]
-    fits &= ~_not_ascii(text, places.ends)[line]
-    line, begin, first, end = (part[fits] for part in (line, begin, first, end))
-    judge = places.judges[fits]
+    marks = places.marks
+    fits = marks.end_equals - marks.equals >= 4
+    another = marks.lines[1:] != marks.lines[:-1]
+    fits[1:] &= another
+    fits[:-1] &= another
+    fits &= _ascii(text, places.ends).take(marks.lines)
+    kept = np.flatnonzero(fits)
+    line, judge, first, end = (
+        part.take(kept) for part in (marks.lines, marks.judges, marks.equals, marks.end_equals)
+    )
+    begin = marks.at.take(kept) + np.where(judge, *reversed(_LEVEL_LENGTHS))
 
-    stop = places.ends[line]
-    stop -= text[stop - 1] == _RETURN
-    stop -= np.where(words[stop - 8] >> np.uint64(32) == word(_COLOUR_END), len(_COLOUR_END), 0)
-    task, thread, kind = (places.equals[first + place] for place in range(3))
-    last_bracket = places.brackets[np.searchsorted(places.brackets, stop) - 1]
+    stop = places.ends.take(line)
+    stop -= text.take(stop - 1) == _RETURN
+    coloured = words[stop - 8] >> np.uint64(32) == word(_COLOUR_END)
+    stop -= coloured * len(_COLOUR_END)
+    task, thread, kind = (places.equals.take(first + place) for place in range(3))
+    last_bracket = places.brackets.take(marks.end_brackets.take(kept) - coloured - 1)
+    last = text.take(stop - 1)
     fits = (
         (task == begin + (_TIME_LENGTH + len("task")))
         & (words[task - 7] >> np.uint64(16) == word(b" task="))
         & (words[thread - 7] == word(b" thread="))
         & (words_at(words, kind - 5) & FIRST[6] == word(b" type="))
         & (last_bracket < kind)
-        & (text[stop - 1] > ord(" "))
-        & (text[stop - 1] <= ord("~"))
+        & (last > ord(" "))
+        & (last <= ord("~"))
     )
-    return _Heads(line[fits], judge[fits], begin[fits], first[fits], end[fits], stop[fits])
+    if fits.all():
+        return _Heads(line, judge, begin, first, end, stop)
+    kept = np.flatnonzero(fits)
+    return _Heads(*(part.take(kept) for part in (line, judge, begin, first, end, stop)))
 
 
-def _not_ascii(text: NDArray[np.uint8], ends: Positions) -> Flags:
-    """Which of the lines hold other characters."""
-    flags = np.zeros(ends.size, np.bool_)
+def _ascii(text: NDArray[np.uint8], ends: Positions) -> Flags:
+    """Which of the lines hold no other characters."""
+    flags = np.ones(ends.size, np.bool_)
     whole = text.size // _PAGE
-    highest = text[: whole * _PAGE].reshape(whole, _PAGE).max(axis=1, initial=0)
-    for at in np.append(np.flatnonzero(highest > 0x7F), whole) * _PAGE:
-        flags[np.searchsorted(ends, at + np.flatnonzero(text[at : at + _PAGE] > 0x7F))] = True
+    pages = text[: whole * _PAGE].reshape(whole, _PAGE)
+    strange = np.flatnonzero(np.bitwise_or.reduce(pages.view(np.uint64), axis=1) & _HIGHEST)
+    found = np.flatnonzero(pages.take(strange, axis=0) > 0x7F)
+    page = strange.take(found // _PAGE)
+    rest = np.flatnonzero(text[whole * _PAGE :] > 0x7F)
+    at = np.concatenate([page * _PAGE + found % _PAGE, rest + whole * _PAGE])
+    flags[np.searchsorted(ends, at)] = False
     return flags
 
 
@@ -277,7 +290,7 @@ class _Reader:
         kinds = np.full(start.size, len(CALL_TYPES), np.uint8)
         for number, kind in enumerate(map(str.encode, CALL_TYPES)):
             same = (length == len(kind)) & (first == word(kind[:8])) & (last == word(kind[-8:]))
-            kinds[same] = number
+            np.putmask(kinds, same, number)
         self.usual[kinds == len(CALL_TYPES)] = False
         return kinds
 

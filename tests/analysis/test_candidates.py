@@ -45,7 +45,7 @@ def test_exactly_the_lines_that_hold_a_text_are_found(data: bytes, block: int, l
         lines.pop()
     assert found.texts(np.arange(len(lines))) == [line.decode("utf-8", "replace") for line in lines]
     profile = [number for number, line in enumerate(lines) if b"[PROFILE] " in line or b"[USER_JUDGE] " in line]
-    assert np.unique(found.mark_lines).tolist() == profile
+    assert np.unique(found.marks.lines).tolist() == profile
     wanted = [
         number for number, line in enumerate(lines) if any(text.encode() in line for text in (*MARKS, "Task failed"))
     ]
