@@ -19,6 +19,7 @@ from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.widgets import Input
@@ -158,6 +159,15 @@ class Tau2App(App[None], inherit_bindings=False):
         """The screens that were open, the newest last."""
         self._starts_read_only = ops.read_only if ops else False
         self.set_reactive(Tau2App.read_only, self._starts_read_only)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver, or ours in the place of the one for Linux and macOS."""
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from tau2tui.tui.driver import TerminalDriver
+
+        found = super().get_driver_class()
+        return TerminalDriver if found is LinuxDriver else found
 
     async def on_mount(self) -> None:
         if not self.is_headless:
