@@ -23,7 +23,7 @@ class TerminalDriver(LinuxDriver):
     def start_application_mode(self) -> None:
         """Take the terminal; called at the start, and from the handler of SIGCONT."""
         if not self._has_terminal:
-            super().start_application_mode()
+            super().start_application_mode()  # type: ignore[no-untyped-call]
             self._has_terminal = True
         elif _in_background(self.fileno):
             os.kill(os.getpid(), signal.SIGSTOP)  # until the shell gives it the terminal, as Textual does after ctrl+z
