@@ -58,12 +58,12 @@ class Asking:
         plan = self._ops.plan(command)
         if not plan.destructive:
             return plan
+        waits = self._reviewing.locked()
         async with self._reviewing:
-            return await self._reviewed(command)
+            return await self._reviewed(command, self._ops.plan(command) if waits else plan)
 
-    async def _reviewed(self, command: Command) -> Plan | None:
+    async def _reviewed(self, command: Command, plan: Plan) -> Plan | None:
         """The plan as it was agreed to; what has changed while it was looked at is shown again."""
-        plan = self._ops.plan(command)
         while plan.destructive:
             seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())
             doubts = (*plan.doubts, *(source.trouble for source in seen if source.trouble))

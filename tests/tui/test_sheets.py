@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from textual.containers import VerticalScroll
 
@@ -30,7 +32,7 @@ def fleet() -> FakeCluster:
     ],
     ids=["review", "review with a challenge", "results"],
 )
-async def test_all_of_a_long_sheet_can_be_read(sheet: type[ReviewScreen]) -> None:
+async def test_all_of_a_long_sheet_can_be_read(sheet: Callable[[], ReviewScreen | ResultsScreen]) -> None:
     async with run_on(make_ops(fleet()), size=(80, 24)) as (app, pilot):
         app.push_screen(sheet())
         await shows(pilot, "step 3")
