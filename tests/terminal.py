@@ -63,19 +63,15 @@ class Terminal:
         """The line of the screen that holds a text."""
         return next((line for line in self.screen().splitlines() if text in line), "")
 
-    def pid_of(self, word: str) -> int:
-        """The process in the window whose command line holds a word."""
-        shell = subprocess.run(
-            [*self._tmux, "display-message", "-p", "#{pane_pid}"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        ).stdout.strip()
-        found = subprocess.run(
-            ["pgrep", "--parent", shell, "--full", word], capture_output=True, text=True, check=True, timeout=30
-        )
-        return int(found.stdout.split()[0])
+    def pid_of(self, *words: str) -> int:
+        """The process in the window whose command line holds a word; each further word names a child of it."""
+        pid = self.ask("#{pane_pid}")
+        for word in words:
+            found = subprocess.run(
+                ["pgrep", "--parent", pid, "--full", word], capture_output=True, text=True, check=True, timeout=30
+            )
+            pid = found.stdout.split()[0]
+        return int(pid)
 
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True, timeout=30)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -144,3 +145,56 @@ def test_a_kill_ends_it_at_once_and_the_shell_goes_on(config: Path, tmp_path: Pa
     with opened(config, tmp_path) as terminal:
         subprocess.run(["kill", "-9", str(terminal.pid_of("tau2tui"))], check=True)
         terminal.wait_for("ended with 137")
+
+
+def test_after_a_stop_that_nobody_announced_the_terminal_is_taken_again_and_given_back_in_the_end(
+    config: Path, tmp_path: Path
+) -> None:
+    with opened(config, tmp_path) as terminal:
+        tty, pid = terminal.ask("#{pane_tty}"), terminal.pid_of("tau2tui")
+        os.kill(pid, signal.SIGSTOP)
+        subprocess.run(["stty", "-F", tty, "sane"], check=True)  # as shells do
+        terminal.tmux("send-keys", "-R")
+        terminal.wait_until_gone("expert-1-0")
+        os.kill(pid, signal.SIGCONT)
+        terminal.wait_for("expert-1-0")
+        assert terminal.ask("#{alternate_on}") == "1"
+        terminal.press("2")
+        terminal.wait_for("oss_eval_node1")
+        terminal.press("q")
+        terminal.wait_for("ended with 0")
+        assert (terminal.ask("#{alternate_on}"), modes(tty) & {"icanon", "echo"}) == ("0", {"icanon", "echo"})
+
+
+def test_what_goes_on_in_the_background_waits_until_the_shell_gives_it_the_terminal(
+    config: Path, tmp_path: Path
+) -> None:
+    env = {"PATH": f"{config.parent}:{os.environ['PATH']}", "XDG_STATE_HOME": str(tmp_path), "PS1": "own shell> "}
+    command = ["env", *(f"{name}={value}" for name, value in env.items()), "bash", "--norc", "-i"]
+    terminal = Terminal(f"tau2tui-{os.getpid()}-{tmp_path.name}", command, 80, 24, config.parent)
+    try:
+        terminal.press(f"{sys.executable} -m tau2tui -c {config.name}", "Enter")
+        terminal.wait_for("●12")
+        pid = terminal.pid_of("bash", "tau2tui")
+        os.kill(pid, signal.SIGSTOP)
+        terminal.wait_for("Stopped")
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: state(pid) == "T", "it to be stopped again")
+        terminal.press("fg", "Enter")
+        terminal.wait_until_gone("own shell> ")
+        terminal.press("2")
+        terminal.wait_for("oss_eval_node1")
+        terminal.press("q")
+        terminal.wait_for("own shell> ")
+    finally:
+        terminal.close()
+
+
+def modes(tty: str) -> set[str]:
+    """What a terminal does by itself, such as `echo`, or not: `-echo`."""
+    return set(subprocess.run(["stty", "-F", tty, "-a"], capture_output=True, text=True, check=True).stdout.split())
+
+
+def state(pid: int) -> str:
+    """What a process does, as `ps` has it; T: it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -379,6 +379,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
         Action("review.no", "n,escape,q", "answer(False)", "No", "Change nothing", True),
         Action("review.yes", "y", "answer(True)", "Yes", "Do what the sheet says", True),
         Action("review.other", "left,right,h,l", "app.focus_next", "Other answer", "Go to the other answer"),
+        *_moving("line", "review", up="scroll('up')", down="scroll('down')"),
     ),
     "Detail": (
         Action("detail.close", "escape,q,enter,d", "dismiss", "Close", "Back to where you were", True),
@@ -389,6 +390,7 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
     "Results": (
         Action("results.close", "escape,q,enter", "dismiss", "Close", "Back to where you were", True),
         Action("results.copy", "y", "copy", "Copy", "Copy all lines", True),
+        *_moving("line", "results", up="scroll('up')", down="scroll('down')"),
     ),
     "Help": (
         Action("help.close", "escape,q,question_mark", "dismiss", "Close", "Back to where you were", True),

@@ -19,6 +19,7 @@ from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.widgets import Input
@@ -159,6 +160,15 @@ class Tau2App(App[None], inherit_bindings=False):
         self._starts_read_only = ops.read_only if ops else False
         self.set_reactive(Tau2App.read_only, self._starts_read_only)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver, or ours in the place of the one for Linux and macOS."""
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from tau2tui.tui.driver import TerminalDriver
+
+        found = super().get_driver_class()
+        return TerminalDriver if found is LinuxDriver else found
+
     async def on_mount(self) -> None:
         if not self.is_headless:
             end_with_terminal()
@@ -203,7 +213,11 @@ class Tau2App(App[None], inherit_bindings=False):
             if not answered.done():
                 answered.set_result(text)
 
-        self.call_later(self.push_screen, sheet, answer)
+        def show() -> None:
+            if not answered.done():  # else whoever asked has gone before it could be shown
+                self.push_screen(sheet, answer)
+
+        self.call_later(show)
         try:
             text: str | None = await answered
         except asyncio.CancelledError:
@@ -304,8 +318,13 @@ class Tau2App(App[None], inherit_bindings=False):
         """Once a second; a look that came less than a second ago has moved the clock, and two would draw it twice."""
         if time.monotonic() - self._ticked_at >= CLOCK_S:
             self._tick()
-        if self._views:
-            self._session.write(self._look())
+        if self._views and (look := self._look()) != self._session.kept:
+            self._remember(look)
+
+    @work(group="remember", exclusive=True)
+    async def _remember(self, look: SessionLook) -> None:
+        """In a thread: home directories of clusters can hang for seconds."""
+        await asyncio.to_thread(self._session.write, look)
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
@@ -384,7 +403,8 @@ class Tau2App(App[None], inherit_bindings=False):
 
     def _redraw(self) -> None:
         self._mark()
-        for screen in self.screen_stack:
+        looked_at = dict.fromkeys((*self.screen_stack, *self._framed.made.values()))
+        for screen in looked_at:  # those that lie behind, too, keep what was drawn of them
             for widget in screen.query("*"):
                 widget.refresh(layout=True)
 
@@ -429,9 +449,13 @@ class Tau2App(App[None], inherit_bindings=False):
 
     def action_save_screenshot(self) -> None:
         directory = user_cache_path("tau2tui") / "screenshots"
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        saved = self.save_screenshot(path=str(directory))
-        self.post_message(Told(f"saved {saved}"))
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            saved = self.save_screenshot(path=str(directory))
+        except OSError as error:
+            self.post_message(Told(f"no screenshot in {directory}: {error.strerror}", trouble=True))
+        else:
+            self.post_message(Told(f"saved {saved}"))
 
     def action_plain(self) -> None:
         """The screen as plain lines, outside the app, for a mouse to select from."""
@@ -534,15 +558,7 @@ class Tau2App(App[None], inherit_bindings=False):
 
         tell(f"asking {', '.join(replicas)} for a completion")
         try:
-            found = await probe_run(
-                ops,
-                replicas,
-                "",
-                PROVE_S,
-                PROVE_TIMEOUT_S,
-                probe=True,
-                tell=lambda said: self.notify(said, markup=False),
-            )
+            found = await probe_run(ops, replicas, "", PROVE_S, PROVE_TIMEOUT_S, probe=True, tell=tell)
         except Tau2TuiError as error:
             self.post_message(Told(str(error), trouble=True))
             return

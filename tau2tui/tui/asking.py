@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ class Asking:
     def __init__(self, ops: Ops, review: Review, tell: Tell) -> None:
         self._ops, self._review, self._tell = ops, review, tell
         self._doing: dict[object, str] = {}
+        self._reviewing = asyncio.Lock()
+        """Held while a sheet is shown: of several that were asked for at once each waits for the one before."""
 
     async def ask(self, command: Command) -> Outcome | None:
         """Do it; None if it was not agreed to. A refusal and a step that fails are outcomes, not exceptions."""
@@ -50,9 +53,17 @@ class Asking:
         return Outcome(words, "", tuple(results))
 
     async def _agreed(self, command: Command) -> Plan | None:
-        """The plan, once it was agreed to if it ends something; what has changed meanwhile is shown again."""
+        """The plan, once it was agreed to if it ends something."""
         self._ops.refuse_if_read_only()
         plan = self._ops.plan(command)
+        if not plan.destructive:
+            return plan
+        waits = self._reviewing.locked()
+        async with self._reviewing:
+            return await self._reviewed(command, self._ops.plan(command) if waits else plan)
+
+    async def _reviewed(self, command: Command, plan: Plan) -> Plan | None:
+        """The plan as it was agreed to; what has changed while it was looked at is shown again."""
         while plan.destructive:
             seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())
             doubts = (*plan.doubts, *(source.trouble for source in seen if source.trouble))

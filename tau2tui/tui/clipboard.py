@@ -29,7 +29,9 @@ def clip_file() -> Path:
 
 async def copy(words: str, osc52: Callable[[str], None], environ: Mapping[str, str], file: Path) -> str:
     """Copy words; returns what was done, in words. `osc52` sends the terminal's sequence for them."""
-    data = words.encode()
+    # A file's name may hold bytes that are no UTF-8; what is copied is text.
+    data = words.encode("utf-8", "replace")
+    words = data.decode()
     said = [f"{len(data):,} bytes"]
     if environ.get("TMUX"):
         said.append(await _to_tmux(data, environ))

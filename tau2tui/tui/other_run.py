@@ -32,7 +32,10 @@ async def logs_of(words: str, ops: Ops | None) -> Other:
 
 
 def _here(words: str) -> Other | None:
-    path = Path(words).expanduser()
+    try:
+        path = Path(words).expanduser()
+    except RuntimeError:  # there is no such home
+        return None
     if not path.exists():
         return None
     logs = path / "logs"

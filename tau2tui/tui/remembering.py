@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -47,7 +48,9 @@ class SessionFile:
     def __init__(self, run: str) -> None:
         name = "".join(mark if mark.isalnum() or mark in "-_." else "_" for mark in run)[:100] or "logs"
         self.path = user_state_path("tau2tui") / "sessions" / f"{name}.json"
-        self._written: SessionLook | None = None
+        self.kept: SessionLook | None = None
+        """What was written last."""
+        self._writing = threading.Lock()
 
     def read(self) -> SessionLook:
         """What was kept; a file of another version, or of somebody's editor, gives what can be read of it."""
@@ -59,12 +62,11 @@ class SessionFile:
             return SessionLook()
 
     def write(self, look: SessionLook) -> None:
-        """Keep this, if it is not what was kept last; two apps on one run: the last one that changed something wins."""
-        if look == self._written:
-            return
-        self._written = look
-        with suppress(OSError):  # a full home directory must not end anything
-            write_privately(self.path, json.dumps(asdict(look)))
+        """Keep this, for a thread; two apps on one run: the last one that changed something wins."""
+        self.kept = look
+        with self._writing, suppress(OSError):  # a full home directory must not end anything
+            if self.kept is look:  # else something newer waits already
+                write_privately(self.path, json.dumps(asdict(look)))
 
 
 def write_crash(error: BaseException, shown: str) -> Path | None:

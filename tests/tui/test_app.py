@@ -254,3 +254,24 @@ async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> 
         await pilot.pause()
         assert app.screen.query_one(FleetTable).has_focus
         assert app.screen.query_one(FleetTable).cursor_key == "orchestrator-2"
+
+
+async def test_screens_that_lie_behind_are_drawn_in_ascii_too() -> None:
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: "● running" in screen_text(app))
+        await pilot.press("1", "colon", *"ascii", "enter", "2")
+        await until(pilot, lambda: "+ running" in screen_text(app))
+        assert screen_text(app).isascii()
+
+
+async def test_a_screenshot_that_cannot_be_saved_is_said_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "no-directory"
+    file.write_text("")
+    async with run_on(make_ops(fleet())) as (app, pilot):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: any(told.startswith("no screenshot in ") for told in app.told))
+        assert app.return_code is None

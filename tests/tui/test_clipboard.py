@@ -51,3 +51,9 @@ async def test_somebody_elses_link_is_not_followed(tmp_path: Path) -> None:
 async def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "not kept in" in await copy("words", print, {}, tmp_path / "file" / "clip.txt")
+
+
+async def test_a_name_whose_bytes_are_no_utf_8_is_copied_as_far_as_it_is_text(tmp_path: Path) -> None:
+    sent: list[str] = []
+    await copy("log-\udce9.txt", sent.append, {}, tmp_path / "clip.txt")
+    assert sent == ["log-?.txt"] and (tmp_path / "clip.txt").read_text() == "log-?.txt"

@@ -71,3 +71,30 @@ async def test_after_the_screens_nobody_is_asked() -> None:
     async with run_on(ops):
         assert ops.login.asks
     assert not ops.login.asks
+
+
+async def test_a_sheet_that_nobody_waits_for_any_more_is_not_shown() -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        busy = asyncio.Event()
+        app.call_later(busy.wait)
+        asking = asyncio.create_task(ops.login.ask(QUESTION))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        busy.set()
+        await pilot.pause()
+        assert not isinstance(app.screen, LoginScreen)
+
+
+@pytest.mark.parametrize("screen", ["3", "6", "7"])
+async def test_a_refresh_on_a_screen_that_reads_by_itself_lets_a_login_ask_again(screen: str) -> None:
+    ops = make_ops(FakeCluster(seed_config()))
+    async with run_on(ops) as (app, pilot):
+        asking = asyncio.create_task(ops.login.ask(QUESTION))
+        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        await pilot.press("escape")
+        assert await asking is None
+        await pilot.press(screen, "r")
+        await until(pilot, lambda: ops.login.asks)

@@ -30,6 +30,8 @@ async def test_filter_order_marks_cursor_and_screen_come_back() -> None:
         await pilot.press("k", "k", "space", "z", "8")
         await until(pilot, lambda: app.current_mode == "sources")
         app._go_on()
+        file = SessionFile(app._session.path.stem)
+        await until(pilot, lambda: file.read().view == "sources")
     async with run_on(make_ops(healthy())) as (app, pilot):
         assert app.current_mode == "sources"
         await pilot.press("1")

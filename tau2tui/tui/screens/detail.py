@@ -9,15 +9,16 @@ from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 from tau2tui.tui.messages import CopyAsked
+from tau2tui.tui.screens.sheet import Sheet
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 
-class DetailScreen(ModalScreen[None]):
+class DetailScreen(Sheet[None]):
     """Names and values, below each other."""
 
     BINDING_GROUP_TITLE = "Detail"
@@ -37,16 +38,6 @@ class DetailScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         self.post_message(CopyAsked("\n".join(f"{name}\t{value}" for name, value in self._facts)))
 
-    def action_scroll(self, where: str) -> None:
-        sheet = self.query_one(VerticalScroll)
-        (sheet.scroll_down if where == "down" else sheet.scroll_up)(animate=False)
-
-    def action_page_down(self) -> None:
-        self.query_one(VerticalScroll).scroll_page_down(animate=False)
-
-    def action_page_up(self) -> None:
-        self.query_one(VerticalScroll).scroll_page_up(animate=False)
-
     def _body(self) -> Table:
         """The names in a column of their own, so that a long value does not run on below them."""
         body = Table.grid(padding=(0, 2, 0, 0))
@@ -57,3 +48,8 @@ class DetailScreen(ModalScreen[None]):
             words.no_wrap, words.overflow = False, "fold"
             body.add_row(text((name, Tone.MUTED)), words)
         return body
+
+
+def row_facts(table: KeyedTable, key: str) -> list[tuple[str, str]]:
+    """All cells of a row, also those that there is no room for, by the titles of their columns."""
+    return list(zip((column.title.lower() for column in table.columns), table.cells(key), strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Sequence
 from typing import ClassVar
@@ -77,8 +78,12 @@ class EvalScreen(Framed):
 
     def action_at_once(self, words: str) -> None:
         """So many simulations at once."""
-        if words.strip().isdecimal() and 1 <= int(words) <= MOST_AT_ONCE:
-            self._ask(SteerEval("concurrency", int(words)))
+        try:
+            wanted = int(words)
+        except ValueError:
+            wanted = 0
+        if 1 <= wanted <= MOST_AT_ONCE:
+            self._ask(SteerEval("concurrency", wanted))
         else:
             self.post_message(Told(f"{words!r} is no number from 1 to {MOST_AT_ONCE}", trouble=True))
 
@@ -90,21 +95,17 @@ class EvalScreen(Framed):
     def action_smoke(self) -> None:
         self._ask(StartSmoke(self._ops.config.evaluation, uuid.uuid4().hex))
 
-    def action_budget(self, unit: str, words: str) -> None:
-        try:
-            limit = float(words.strip().lstrip("$"))
-        except ValueError:
-            limit = -1.0
-        if limit > 0:
-            self._ask(SteerEval(f"budget_{unit}", limit if unit == "usd" else int(limit)))
-        else:
-            self.post_message(Told(f"{words!r} is no budget; write a number", trouble=True))
-
     def action_budget_usd(self, words: str) -> None:
-        self.action_budget("usd", words)
+        self._budget("budget_usd", words, _number(words.strip().lstrip("$")))
 
     def action_budget_tokens(self, words: str) -> None:
-        self.action_budget("tokens", words)
+        self._budget("budget_tokens", words, int(_number(words)))
+
+    def _budget(self, verb: str, words: str, limit: float) -> None:
+        if limit > 0:
+            self._ask(SteerEval(verb, limit))
+        else:
+            self.post_message(Told(f"{words!r} is no budget; write a number", trouble=True))
 
     def action_jump(self) -> None:
         """To the replica that the simulation waits for."""
@@ -140,7 +141,8 @@ class EvalScreen(Framed):
         """One more or fewer than was last asked for: the driver confirms only after a while."""
         now = self._asked_at_once or (self._progress.max_concurrency if self._progress else 0)
         wanted = min(MOST_AT_ONCE, max(1, now + change))
-        if self._progress is not None and wanted != now:
+        refused = self.read_only or self.recalled or self.moment is not None
+        if self._progress is not None and wanted != now and not refused:
             self._asked_at_once = wanted
         self._ask(SteerEval("concurrency", wanted))
 
@@ -156,3 +158,12 @@ class EvalScreen(Framed):
 
     def _ask(self, command: Command) -> None:
         self.post_message(Asked(command))
+
+
+def _number(words: str) -> float:
+    """The number that was typed; 0 for what is none, or has no end."""
+    try:
+        number = float(words)
+    except ValueError:
+        return 0.0
+    return number if math.isfinite(number) else 0.0

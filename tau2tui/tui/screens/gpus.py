@@ -18,7 +18,8 @@ from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, duration, text
-from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, Told
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, RefreshAsked, Told
+from tau2tui.tui.screens.detail import row_facts
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.gpu_table import GpuTable, node_of
 from tau2tui.tui.widgets.tab_line import View
@@ -62,6 +63,7 @@ class GpusScreen(Framed):
         self._show_title()
 
     def action_look(self) -> None:
+        self.post_message(RefreshAsked())
         self._asked.set()
 
     def action_clean(self) -> None:
@@ -86,9 +88,7 @@ class GpusScreen(Framed):
     def action_detail(self) -> None:
         table = self.query_one(GpuTable)
         if table.cursor_key is not None:
-            titles = [column.title.lower() for column in table.columns]
-            facts = list(zip(titles, table.cells(table.cursor_key), strict=True))
-            self.post_message(DetailAsked(table.cursor_key, facts))
+            self.post_message(DetailAsked(table.cursor_key, row_facts(table, table.cursor_key)))
 
     def action_jump(self) -> None:
         """To the replica whose process it is."""

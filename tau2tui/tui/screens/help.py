@@ -9,32 +9,29 @@ from rich.table import Table
 from textual.app import App, ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
+from tau2tui.tui.screens.sheet import Sheet
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(Sheet[None]):
     """The keys of the screen that was left for it, by group."""
 
     BINDING_GROUP_TITLE = "Help"
     BINDINGS: ClassVar[list[BindingType]] = bindings("Help")
 
-    def __init__(self, bindings: Iterable[ActiveBinding]) -> None:
+    def __init__(self, active: Iterable[ActiveBinding]) -> None:
         super().__init__()
-        self._bindings_shown = tuple(bindings)
+        self._active = tuple(active)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="sheet") as sheet:
             sheet.border_title = "Keys"
             sheet.border_subtitle = "q closes"
             yield Static(self._table())
-
-    def action_scroll(self, where: str) -> None:
-        sheet = self.query_one(VerticalScroll)
-        (sheet.scroll_down if where == "down" else sheet.scroll_up)(animate=False)
 
     def _table(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -57,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
         The screen's own come first, then those of the part that has the focus, then those that apply everywhere.
         """
         groups: dict[str, dict[str, tuple[list[str], Binding]]] = {}
-        for active in sorted(self._bindings_shown, key=_rank):
+        for active in sorted(self._active, key=_rank):
             title, binding = active.node.BINDING_GROUP_TITLE, active.binding
             if title is None or not binding.id:
                 continue

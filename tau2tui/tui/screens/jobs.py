@@ -64,7 +64,7 @@ class JobsScreen(Framed):
             self.post_message(LogAsked(self._row.log))
 
     def action_relaunch(self) -> None:
-        """Submit again; of several the first that is asked about ends it with a No."""
+        """Submit again; of several each is asked about, one after the other."""
         for row in self._chosen:
             self._ask(RelaunchJob(row.name))
 

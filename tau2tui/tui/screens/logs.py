@@ -64,6 +64,8 @@ class LogsScreen(Framed):
         self._states: dict[str, Cell] = {}
         self._fleet: dict[str, FleetRow] = {}
         self._looked_at = asyncio.Event()
+        self._list_said = ""
+        """What is wrong with the list, as of the last look."""
 
     def compose_body(self) -> ComposeResult:
         with Horizontal():
@@ -90,7 +92,6 @@ class LogsScreen(Framed):
         self.pane.looked_at.clear()
 
     async def on_resize(self) -> None:
-        await super().on_resize()
         self._show_facts()
 
     def show(self) -> None:
@@ -221,7 +222,7 @@ class LogsScreen(Framed):
         try:
             self._logs = catalog(await self._files.entries())
         except (Tau2TuiError, OSError) as error:
-            self.pane.say(f"the list of logs: {error}")
+            self._say_of_list(f"the list of logs: {error}")
             return
         if self._ops is not None:
             self.show()
@@ -230,5 +231,10 @@ class LogsScreen(Framed):
         opened = self.pane.logs.names[:1]
         if opened and self.table.cursor_key not in self.pane.logs.names and not self.table.has_focus:
             self.table.select(opened[0])
-        if not self._logs:
-            self.pane.say("There are no logs yet; r looks again.")
+        self._say_of_list("" if self._logs else "There are no logs yet; r looks again.")
+
+    def _say_of_list(self, words: str) -> None:
+        """Above the log, where other things are said as well: only when it is something else than before."""
+        if words != self._list_said:
+            self._list_said = words
+            self.pane.say(words)

@@ -16,7 +16,7 @@ from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, text
-from tau2tui.tui.messages import Told
+from tau2tui.tui.messages import RefreshAsked, Told
 from tau2tui.tui.report_files import Listed, ReportFile, ReportFiles
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
@@ -48,7 +48,9 @@ class ReportsScreen(Framed):
         """What is shown, to be laid out for another width."""
         self._making = False
         self._said: tuple[str, Tone] = ("", Tone.PLAIN)
-        self._count = ""
+        self._of_text: tuple[str, Tone] = ("", Tone.PLAIN)
+        """What there is to say of the text that is open."""
+        self._count: tuple[str, Tone] = ("", Tone.PLAIN)
         """What there is to say of the list."""
 
     def compose_body(self) -> ComposeResult:
@@ -62,7 +64,7 @@ class ReportsScreen(Framed):
                 yield PageView()
 
     def on_screen_resume(self) -> None:
-        self.action_look()
+        self._look_for_reports()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "list" and not self.has_class("-reading"):
@@ -93,6 +95,7 @@ class ReportsScreen(Framed):
         return self.query_one("#report-list", KeyedTable)
 
     def action_look(self) -> None:
+        self.post_message(RefreshAsked())
         self._look_for_reports()
 
     def action_list(self) -> None:
@@ -100,7 +103,7 @@ class ReportsScreen(Framed):
         self.refresh_bindings()
         self._list.focus()
         if self.size.width < BESIDE:
-            self._say(self._count)
+            self._say(*self._count)
 
     def action_new_report(self) -> None:
         if self._making:
@@ -126,14 +129,15 @@ class ReportsScreen(Framed):
 
     def _show(self, report: ReportFile) -> None:
         self._open = report.path
+        self.workers.cancel_group(self, "report-text")  # what was asked for before must not come after this
         if report.name:
             self._read(report)
         elif report.trouble:
-            self._say(f"{report.trouble}: {report.path}", Tone.WARN)
+            self._head(f"{report.trouble}: {report.path}", Tone.WARN)
             self._put(_nothing, report.path)
         else:
             new = "n makes one" if report.run == self._files.run else f"tau2tui --run {report.run} report makes one"
-            self._say(f"{report.run}: no report yet; {new}")
+            self._head(f"{report.run}: no report yet; {new}")
             self._put(lambda _: (((f"No report yet: {new}.", Tone.STRONG),),), report.path)
 
     @work(group="report-list", exclusive=True)
@@ -150,21 +154,25 @@ class ReportsScreen(Framed):
         here = any(report.name for report in listed.reports if report.run == self._files.run)
         older = f"; {listed.not_looked_into} older runs are not listed" if listed.not_looked_into else ""
         words = "1 report" if known == 1 else f"{known} reports"
-        self._count = (words if here else "No report yet: n makes one") + older
-        self._say(self._count)
-        self._highlighted()
+        self._count = (words if here else "No report yet: n makes one") + older, Tone.STRONG
+        if self._lay is None:
+            self._say(*self._count)
+            self._highlighted()
+        else:  # a text that is open, a comparison for one, is not taken away by a look at the list
+            alone = self.size.width < BESIDE and not self.has_class("-reading")
+            self._say(*(self._count if alone else self._of_text))
 
     @work(group="report-text", exclusive=True)
     async def _read(self, report: ReportFile) -> None:
-        self._say(f"{report.run}  {report.name}")
+        self._head(f"{report.run}  {report.name}")
         try:
             source = await self._files.read(report)
         except FileNotFoundError:
-            self._say(f"it is gone; r looks again: {report.path}", Tone.WARN)
+            self._head(f"it is gone; r looks again: {report.path}", Tone.WARN)
             self._put(_nothing, "")
             return
         except (Tau2TuiError, OSError) as error:
-            self._say(f"{error}: {report.path}", Tone.WARN)
+            self._head(f"{error}: {report.path}", Tone.WARN)
             self._put(_nothing, "")
             return
 
@@ -178,12 +186,13 @@ class ReportsScreen(Framed):
     @work(group="report-text", exclusive=True)
     async def _compare(self, a: str, b: str) -> None:
         self._open = ""
-        self._say(f"◐ comparing {a} with {b}: their logs are read", Tone.BUSY)
+        self._head(f"◐ comparing {a} with {b}: their logs are read", Tone.BUSY)
         self._read_on()
         try:
             words = await self._files.compared(a, b)
         except (Tau2TuiError, OSError) as error:
-            self._say(f"not compared: {error}", Tone.WARN)
+            self._head(f"not compared: {error}", Tone.WARN)
+            self._put(_nothing, "")
             return
 
         def lay(width: int) -> Sequence[Line]:
@@ -191,7 +200,7 @@ class ReportsScreen(Framed):
 
             return plain_text_lines(words, width)
 
-        self._say(f"A {a} compared with B {b}")
+        self._head(f"A {a} compared with B {b}")
         self._put(lay, "")
 
     @work(group="report-making", exclusive=True)
@@ -226,6 +235,11 @@ class ReportsScreen(Framed):
         view = self.query_one(PageView)
         width = max(20, view.scrollable_content_region.width)
         view.show_lines(await asyncio.to_thread(lay, width), path, keep_place=keep_place)
+
+    def _head(self, words: str, tone: Tone = Tone.STRONG) -> None:
+        """Say something of the text that is open, as long as it is."""
+        self._of_text = words, tone
+        self._say(words, tone)
 
     def _say(self, words: str, tone: Tone = Tone.STRONG) -> None:
         """What is shown; or, as long as a report is being made, that."""

@@ -9,15 +9,15 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 from tau2tui.tui.messages import CopyAsked
+from tau2tui.tui.screens.sheet import Sheet
 
 
-class ResultsScreen(ModalScreen[None]):
+class ResultsScreen(Sheet[None]):
     """A line for each target: ✔ and what was verified, or ✖ and why not."""
 
     BINDING_GROUP_TITLE = "Results"

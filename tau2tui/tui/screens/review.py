@@ -10,14 +10,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
+from tau2tui.tui.screens.sheet import Sheet
 
 
-class ReviewScreen(ModalScreen[bool]):
+class ReviewScreen(Sheet[bool]):
     """Asks before something is ended; the answer is No unless Yes is chosen, and where much ends, a word is typed."""
 
     BINDING_GROUP_TITLE = "Review"

@@ -14,6 +14,7 @@ from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, text
 from tau2tui.tui.messages import DetailAsked, Told
+from tau2tui.tui.screens.detail import row_facts
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.sources import sources
 from tau2tui.tui.widgets.command_table import CommandTable
@@ -37,35 +38,31 @@ class SourcesScreen(Framed):
         yield Static(id="commands-title", markup=False)
         yield CommandTable()
 
-    def show(self) -> None:
-        self._show()
-
     def watch_now(self) -> None:
         super().watch_now()
-        if self.is_current:
-            self._show()
+        if self.in_sight:
+            self.show()
 
     def on_screen_resume(self) -> None:
-        self._show()
+        self.show()  # its ages, too, have stood still meanwhile
 
     def action_pause(self) -> None:
         self._ops.paused = not self._ops.paused
         self.post_message(
             Told("nothing is asked by itself until P is pressed again" if self._ops.paused else "asking again")
         )
-        self._show()
+        self.show()
 
     @on(KeyedTable.RowSelected)
     def action_detail(self, event: KeyedTable.RowSelected | None = None) -> None:
-        table = event.table if event else self.query_one(SourceTable)
-        if table.cursor_key is None:
+        """Of the row that was opened; by key of the one in the table that has the focus."""
+        table = event.table if event else self.focused
+        if not isinstance(table, KeyedTable) or table.cursor_key is None:
             return
-        facts = list(
-            zip([column.title.lower() for column in table.columns], table.cells(table.cursor_key), strict=True)
-        )
+        facts = row_facts(table, table.cursor_key)
         self.post_message(DetailAsked(facts[1][1] if isinstance(table, SourceTable) else "command", facts))
 
-    def _show(self) -> None:
+    def show(self) -> None:
         ops = self._ops
         seen = zip(sources(ops.config, self.snapshot, self.now), (ops.polls["jobs"], ops.polls["run"]), strict=True)
         self.query_one(SourceTable).show_sources(seen, self.now, paused=ops.paused)

@@ -227,3 +227,22 @@ async def test_a_job_that_ends_first_is_named_above_the_evaluation() -> None:
     async with run_on(make_ops(cluster), size=(140, 45)) as (_, pilot):
         await pilot.press("4")
         await shows(pilot, "oss_eval_node1 ends before the evaluation: 15m00s left")
+
+
+@pytest.mark.parametrize("words", ["budget-tokens inf", "budget-usd 1e999", "budget-tokens 0.5", "budget-tokens nan"])
+async def test_what_is_no_budget_is_said_and_asked_of_nobody(words: str) -> None:
+    cluster = cluster_with(running_evaluation(), time_runs=True)
+    async with run_on(make_ops(cluster)) as (app, pilot):
+        await pilot.press("4", "colon", *words, "enter")
+        await until(pilot, lambda: any("is no budget; write a number" in told for told in app.told))
+        assert cluster.requests == []
+
+
+async def test_one_more_counts_from_what_runs_after_one_that_was_refused() -> None:
+    cluster = cluster_with(running_evaluation(), time_runs=True)
+    ops = make_ops(cluster)
+    async with run_on(ops) as (app, pilot):
+        await pilot.press("4", "colon", *"read-only", "enter", "plus", "plus")
+        await until(pilot, lambda: sum(told.startswith("Not done") for told in app.told) == 2)
+        await pilot.press("colon", *"read-only", "enter", "plus")
+        await until(pilot, lambda: ("eval", "concurrency", 11) in cluster.requests)

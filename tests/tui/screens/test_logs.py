@@ -13,13 +13,14 @@ from textual.widgets import Input
 
 from tau2tui.core.model import Phase
 from tau2tui.remote.logfiles import DirectoryLogs
+from tau2tui.remote.loglist import LogEntry
 from tau2tui.tui.app import Tau2App
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.log_list import LogList
 from tau2tui.tui.widgets.log_pane import LogPane
 from tau2tui.tui.widgets.log_title import LogTitle
 from tau2tui.tui.widgets.log_view import LogView
-from tests.tui.driving import run_on, run_on_logs, screen_text, until
+from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, until
 from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
 
 pytestmark = pytest.mark.slow
@@ -543,3 +544,24 @@ async def test_the_bar_of_a_log_that_opens_at_its_end_says_so(log: Path) -> None
         await opened(pilot, "line 199")
         bar = view(app).vertical_scrollbar
         await until(pilot, lambda: view(app).max_scroll_y > 0 and bar.position == view(app).max_scroll_y)
+
+
+class BrokenList(DirectoryLogs):
+    """Cannot be read for as long as there is a file `broken` in it."""
+
+    async def entries(self) -> tuple[LogEntry, ...]:
+        if (self.directory / "broken").exists():
+            raise OSError(5, "Input/output error")
+        return await super().entries()
+
+
+async def test_trouble_with_the_list_is_said_until_the_list_is_read(log: Path) -> None:
+    broken = log.parent / "broken"
+    broken.touch()
+    app = WatchedApp(None, BrokenList(log.parent))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("6")
+        await shows(pilot, "the list of logs:")
+        broken.unlink()
+        await pilot.press("r")
+        await until(pilot, lambda: "the list of logs:" not in screen_text(app) and log.name in screen_text(app))

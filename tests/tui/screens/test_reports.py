@@ -13,7 +13,7 @@ from tau2tui.errors import Unreachable
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import DirectoryLogs
 from tau2tui.tui.app import Tau2App
-from tau2tui.tui.report_files import DirectoryReports
+from tau2tui.tui.report_files import DirectoryReports, ReportFile
 from tau2tui.tui.screens.reports import ReportsScreen
 from tau2tui.tui.views import REPORTS, VIEWS
 from tau2tui.tui.widgets.keyed_table import KeyedTable
@@ -258,3 +258,37 @@ async def test_a_report_is_readable_in_ascii(runs: Path) -> None:
         body = "\n".join(screen_text(app).splitlines()[2:-1])
         assert body.isascii(), [mark for mark in body if not mark.isascii()]
         app.action_ascii()
+
+
+class SlowReports(HeldReports):
+    """Reads only when it is let go."""
+
+    async def read(self, report: ReportFile) -> str:
+        await self.let_go.wait()
+        return await super().read(report)
+
+
+async def test_a_report_that_comes_late_does_not_take_the_place_of_what_was_chosen_since(tmp_path: Path) -> None:
+    (tmp_path / NEW).write_text(TEXT)
+    files = SlowReports(tmp_path)
+    async with run_on_logs(tmp_path) as (app, pilot):
+        screen = ReportsScreen(REPORTS, VIEWS, "", None, files)
+        await app.push_screen(screen)
+        await until(pilot, lambda: screen.query_one("#report-list", KeyedTable).row_count > 0)
+        screen._show(ReportFile("another run", str(tmp_path / "another")))
+        await shows(pilot, "another run: no report yet")
+        files.let_go.set()
+        for _ in range(20):
+            await pilot.pause()
+        assert "Paragraph 1." not in screen_text(app)
+
+
+async def test_a_sheet_above_a_report_takes_away_neither_it_nor_its_title(runs: Path) -> None:
+    async with run_on(local_ops(runs / "b-now")) as (_, pilot):
+        await opened(pilot)
+        await pilot.press("j")
+        await shows(pilot, "Paragraph 1.", f"a-before  {NEW}")
+        await pilot.press("question_mark", "q")
+        for _ in range(20):
+            await pilot.pause()
+        await shows(pilot, "Paragraph 1.", f"a-before  {NEW}")

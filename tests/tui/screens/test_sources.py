@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tau2tui.remote.command_log import CommandRecord
+from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.widgets.command_table import CommandTable
 from tau2tui.tui.widgets.source_table import SourceTable
 from tests.tui.driving import look, run_on, shows, until
@@ -54,3 +55,13 @@ async def test_commands_are_shown_as_they_can_be_typed_again() -> None:
         await pilot.press("j", "Y")
         await until(pilot, lambda: app.clipboard == "squeue --me -o '%A %T'")
         await shows(pilot, "2 commands on login1")
+
+
+async def test_d_shows_the_row_of_the_table_that_has_the_focus() -> None:
+    async with run_on(make_ops(FakeCluster(seed_config())), size=(140, 36)) as (app, pilot):
+        await pilot.press("8")
+        app.screen.query_one(CommandTable).focus()
+        app.screen.query_one(CommandTable).show_commands((CommandRecord(0.0, ("squeue", "--me"), 12.0, 0),))
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, DetailScreen))
+        await shows(pilot, "─ command ─")
