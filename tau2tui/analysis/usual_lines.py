@@ -153,9 +153,7 @@ def _heads(places: Places, words: Words) -> _Heads:
     fits[:-1] &= another
     fits &= _ascii(text, places.ends).take(marks.lines)
     kept = np.flatnonzero(fits)
-    line, judge, first, end = (
-        part.take(kept) for part in (marks.lines, marks.judges, marks.equals, marks.end_equals)
-    )
+    line, judge, first, end = (part.take(kept) for part in (marks.lines, marks.judges, marks.equals, marks.end_equals))
     begin = marks.at.take(kept) + np.where(judge, *reversed(_LEVEL_LENGTHS))
 
     stop = places.ends.take(line)
