@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from tau2tui.analysis.latency_row import LatencyRow
 from tau2tui.tui.format import Cell, Tone, latency, percent, threshold, whole
-from tau2tui.tui.latency_source import LatencyRow
 from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
 
 _FEW_CALLS = 100
