@@ -95,7 +95,7 @@ def _tagged(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
 def _typed(words: str) -> str:
     """As it is typed: what stands for itself in bold, what is put in its place in italics."""
     return re.sub(
-        r"(?P<literal>--?[\w-]+|\btau2tui(?: [a-z]+)?\b)|(?P<name>\b[A-Z][\w.]*)|(?P<other>.)",
+        r"(?P<literal>(?<![\w-])--?[\w-]+|\btau2tui(?: [a-z]+)?\b)|(?P<name>\b[A-Z][\w.]*)|(?P<other>.)",
         lambda found: (
             _bold(found["literal"])
             if found["literal"]

@@ -51,7 +51,7 @@ async def test_an_answer_that_comes_while_the_view_is_taken_away_is_no_error(tmp
         app = pilot.app
         assert isinstance(app, PaneApp)
         pane = app.pane
-        await until(pilot, lambda: pane.view.lines)
+        await until(pilot, lambda: bool(pane.view.lines))
         files.answers.clear()
         files.asked.clear()
         await pilot.press("ampersand", *"line 99990", "enter")
@@ -69,7 +69,7 @@ async def test_of_two_wishes_in_a_row_neither_is_lost(tmp_path: Path) -> None:
     async with PaneApp(files).run_test() as pilot:
         app = pilot.app
         assert isinstance(app, PaneApp)
-        await until(pilot, lambda: app.pane.view.lines)
+        await until(pilot, lambda: bool(app.pane.view.lines))
         app.pane.action_fold()
         app.pane.action_stamps()  # before the first has begun
         await until(pilot, lambda: len(app.pane.view.lines) == 2)
