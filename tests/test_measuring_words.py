@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+from tau2tui.analysis.latency_figures import LatencyCalls
+from tau2tui.analysis.latency_question import PictureQuestion
 from tau2tui.analysis.scan import find_logs, read_logs
 from tau2tui.cli import words
 from tau2tui.core.window import parse_window
-from tau2tui.tui.latency_question import Question
-from tau2tui.tui.latency_source import LatencySource
 from tests.analysis.made_logs import LogMaker
 
 pytestmark = pytest.mark.slow
@@ -65,12 +65,11 @@ def test_latency_of_a_domain_and_a_stretch_of_time_is_that_of_the_screen(logs: P
     times = read_logs(find_logs([logs])).events["at"].drop_nulls().sort()
     middle = f"{times[len(times) // 2]:%Y-%m-%d %H:%M:%S}"
     before, after = count("--window", f"2000-01-01 00:00..{middle}"), count("--window", f"{middle}..")
-    source = LatencySource(logs, None)
-    source.poll()
-    question = Question(domain="retail", window=parse_window(f"{middle}.."))
+    calls = LatencyCalls(read_logs(find_logs([logs])).events)
+    question = PictureQuestion(domain="retail", window=parse_window(f"{middle}.."))
     assert 0 < retail < whole
     assert 0 < after < whole and before + after == whole
-    assert count("--domain", "retail", "--window", f"{middle}..") == sum(row.count for row in source.rows(question))
+    assert count("--domain", "retail", "--window", f"{middle}..") == sum(row.count for row in calls.rows(question))
 
 
 def test_a_domain_and_a_window_that_are_none_are_refused_in_a_line(logs: Path) -> None:
@@ -91,8 +90,9 @@ def test_latency_is_exported_as_the_ending_says(logs: Path, tmp_path: Path, pict
     assert "is there already" in str(again.exception)
 
 
-def test_an_unknown_series_is_named_with_those_that_there_are(logs: Path) -> None:
-    result = CliRunner().invoke(words, ["latency", str(logs), "--series", "nobody"])
+@pytest.mark.parametrize("export", [(), ("--export", "drawn.csv")])
+def test_an_unknown_series_is_named_with_those_that_there_are(logs: Path, export: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(words, ["latency", str(logs), "--series", "nobody", *export])
     assert "no series 'nobody'" in str(result.exception)
     assert "orchestrator" in str(result.exception)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -18,6 +19,11 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 MOST_BYTES = 1_000_000
+SECTIONS = (
+    *("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "CONFIGURATION", "ENVIRONMENT", "EXIT STATUS"),
+    *("FILES", "SEE ALSO"),
+)
+"""Of the manual, as man-pages(7) has them."""
 
 
 def run(*argv: str | Path, cwd: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -74,6 +80,7 @@ def test_the_wheel_is_small_and_holds_all_data_of_the_package_and_nothing_else(w
     assert {name for name in names if not name.startswith("tau2tui-")} == expected | {"tau2tui/config.toml"}
     assert {Path(name).suffix for name in expected} >= {".py", ".tcss", ".toml", ".j2", ".jinja"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert f"tau2tui-{__version__}.data/data/share/man/man1/tau2tui.1" in names
 
 
 def test_version_and_requirements_of_the_wheel_are_those_of_the_project(wheel: Path) -> None:
@@ -86,6 +93,21 @@ def test_version_and_requirements_of_the_wheel_are_those_of_the_project(wheel: P
     assert set(said.get_all("Provides-Extra") or ()) == {"eval", "serve", "web", "dev"}
     required = " ".join(said.get_all("Requires-Dist") or ())
     assert all(extra in required for extra in ('extra == "eval"', 'extra == "serve"')) or "extra == 'eval'" in required
+
+
+def test_the_manual_is_found_by_who_finds_the_program_and_warns_of_nothing(installed: Path, tmp_path: Path) -> None:
+    """man looks in share/man beside every bin of PATH."""
+    program = shutil.which("man")
+    assert program, "man-db is needed, see scripts/debian-packages"
+    places = os.pathsep.join((str(installed), os.environ["PATH"]))
+    words = ["env", "--unset=MANPATH", f"PATH={places}", "LC_ALL=C.UTF-8", "MANWIDTH=80", "MAN_KEEP_FORMATTING="]
+    (found,) = run(*words, program, "-w", "tau2tui", cwd=tmp_path).stdout.split()
+    assert Path(found).resolve() == installed.parent.resolve() / "share/man/man1/tau2tui.1"
+    shown = run(*words, program, "--warnings", "tau2tui", cwd=tmp_path)
+    assert shown.stderr == ""
+    lines = [line.rstrip() for line in shown.stdout.splitlines()]
+    assert [lines.index(head) for head in SECTIONS] == sorted(lines.index(head) for head in SECTIONS)
+    assert "       tau2tui relaunch --job oss_eval_node2 --exclude gpu07" in lines
 
 
 def test_it_works_installed_alone(installed: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import click
 import pytest
 
 from tau2tui import errors
-from tau2tui.cli import WORDS, config_page, words, words_page
+from tau2tui.cli import WORDS, config_page, man_page, words, words_page
 from tau2tui.cli import word as command_of
-from tau2tui.cli.examples import ENVIRONMENT, EXIT_CODES
+from tau2tui.cli.examples import ENVIRONMENT, EXAMPLES, EXIT_CODES
 from tau2tui.config import Config
 from tests.command_line import CommandLine
 
@@ -30,6 +30,50 @@ def test_the_page_of_words_is_current() -> None:
     assert (DOCS / "words.md").read_text(encoding="utf-8") == made, (
         "make it again: python -m tau2tui.cli.words_page > docs/words.md"
     )
+
+
+def test_the_manual_is_current() -> None:
+    made = man_page.page()
+    assert (DOCS / "tau2tui.1").read_text(encoding="ascii") == made, (
+        "make it again: python -m tau2tui.cli.man_page > docs/tau2tui.1"
+    )
+
+
+def test_every_word_every_option_and_every_example_stands_in_the_manual() -> None:
+    made = man_page.page()
+    for name in WORDS:
+        word = command_of(name)
+        section = re.split(r"\n\.S[HS] ", made.partition(f"\n.SS {name}\n")[2])[0]
+        assert bool(section) != word.hidden, name
+        if not word.hidden:
+            options = [each for each in word.params if isinstance(each, click.Option) and not each.hidden]
+            assert [each.opts for each in options if rf"\fB{man_page.roff(each.opts[0])}\fR" not in section] == []
+            assert [line for line in EXAMPLES[name] if man_page.roff(line) not in section] == []
+    assert [name for name in ENVIRONMENT if rf"\fB{name}\fR" not in made] == []
+    assert [
+        code.exit_code for code in errors.Tau2TuiError.__subclasses__() if f".TP\n{code.exit_code}\n" not in made
+    ] == []
+
+
+REQUESTS = {".TH", ".SH", ".SS", ".PP", ".TP", ".BR", ".nf", ".fi", ".nh", ".ad"}
+FONTS_AND_SIGNS = r"""\\(?:f[BIR]|-|e|&|:|\((?:aq|ga|ha|ti|en|mu|->|pc)|\[u[0-9A-F]{4,6}\])"""
+
+
+def test_nothing_in_the_manual_is_taken_for_roff_that_is_not_meant_so() -> None:
+    for line in man_page.page().splitlines()[1:]:
+        if line.startswith("."):
+            assert line.split(" ")[0] in REQUESTS, line
+        elif line != r"tau2tui \- " + line.partition(r" \- ")[2]:
+            rest = re.sub(FONTS_AND_SIGNS, "", line)
+            assert rest.isascii() and not re.search(r"[\\'`^~-]", rest), line
+    assert man_page.roff("a\\b -c 'd' `e` ~ ^ … ☃") == r"a\eb \-c \(aqd\(aq \(gae\(ga \(ti \(ha ... \[u2603]"
+
+
+@pytest.mark.parametrize(
+    ("said", "written"), [(".dot", r"\&.dot"), ("say `-x`", r"say \fB\-x\fR"), ("one `", r"one \(ga")]
+)
+def test_running_text_of_the_manual_is_guarded(said: str, written: str) -> None:
+    assert man_page.prose(said) == written
 
 
 def test_every_setting_says_what_it_is() -> None:

@@ -14,6 +14,7 @@ from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.measures import cdf, histogram
 from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.samples import PERCENTILES, USUAL_WINDOW, Samples
+from tau2tui.analysis.series import check_series
 from tau2tui.analysis.statistics import mean_interval, percentile_interval
 from tau2tui.analysis.terminal_charts import terminal_cdf, terminal_histogram
 from tau2tui.analysis.wanted import Wanted
@@ -91,8 +92,8 @@ def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> 
     known = list(dict.fromkeys(table["series"]))
     if not known:
         raise NothingToRead("no call in these logs: there is no latency to show")
-    if question.series is not None and question.series not in known:
-        raise NothingToRead(f"no series {question.series!r} in these logs", f"there are {', '.join(known[:12])}")
+    if question.series is not None:
+        check_series(question.series, known)
     if question.by:
         samples = _gathered(logs, outcomes, question.metric)
     return table, samples, question.series or known[0]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
+
+from tau2tui.errors import NothingToRead
 
 METRICS = ("duration_ms", "prefill_ms", "decode_ms")
 DERIVED = ("queue_ms", "call_tokens_per_s")
@@ -50,6 +54,12 @@ def series_names(names: pl.DataFrame) -> pl.Series:
         .then(_joined(pl.col("type").cast(pl.String), model))
     )
     return names.select(series.alias("series"))["series"]
+
+
+def check_series(name: str, known: Sequence[str]) -> None:
+    """Raises NothingToRead for a series that there is not, with some that there are."""
+    if name not in known:
+        raise NothingToRead(f"no series {name!r} in these logs", f"there are {', '.join(known[:12])}")
 
 
 def add_derived(events: pl.DataFrame) -> pl.DataFrame:

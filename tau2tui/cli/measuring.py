@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tau2tui.analysis.latency_question import COLUMNS, MOST_BINS, PICTURES, PictureQuestion
 from tau2tui.cli.options import LENGTH, WINDOW, cache_option, json_option
 from tau2tui.cli.session import Session, put, put_json, run_async, say, takes_colours, takes_utf8
 from tau2tui.config import SlaConfig
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from tau2tui.analysis.wanted import Wanted
     from tau2tui.core.window import Window
 
-METRICS = {
-    "total": "duration_ms",
-    "prefill": "prefill_ms",
-    "decode": "decode_ms",
-    "ttft": "prefill_ms",
-    "queue": "queue_ms",
-}
-"""As people call it → the column of the events. The time to the first token is what the logs call prefill."""
 _WIDTHS = (80, 120)
 _HEAT_MAP_HEIGHT = 32
 
@@ -38,9 +31,9 @@ _HEAT_MAP_HEIGHT = 32
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--series", help="The series that is shown in full: orchestrator, expert:MODEL …; the first if not said.")
 @click.option(
-    "--metric", type=click.Choice(tuple(METRICS)), default="total", show_default=True, help="What is measured."
+    "--metric", type=click.Choice(tuple(COLUMNS)), default="total", show_default=True, help="What is measured."
 )
-@click.option("--bins", type=click.IntRange(1, 1000), default=36, show_default=True, help="Of the histogram.")
+@click.option("--bins", type=click.IntRange(1, MOST_BINS), default=36, show_default=True, help="Of the histogram.")
 @click.option("--sla", "sla_ms", type=click.FloatRange(0, min_open=True), help="Threshold in ms, instead of [sla].")
 @click.option(
     "--by", type=click.Choice(("domain", "trial", "turn", "window")), multiple=True, help="Break down; repeatable."
@@ -64,8 +57,8 @@ _HEAT_MAP_HEIGHT = 32
 )
 @click.option(
     "--picture",
-    type=click.Choice(("histogram", "cdf", "heat-map")),
-    default="histogram",
+    type=click.Choice(PICTURES),
+    default=PICTURES[0],
     show_default=True,
     help="What --export draws.",
 )
@@ -104,18 +97,18 @@ def latency(
 
     known = session.known_config()
     sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
-    question = LatencyQuestion(METRICS[metric], metric, sla_ms, bins, series, by, every)
+    question = LatencyQuestion(COLUMNS[metric], metric, sla_ms, bins, series, by, every)
     outcomes = "trial" in by
     if file is not None:
-        from tau2tui.tui.latencies import figures_of
-        from tau2tui.tui.latency_export import export
-        from tau2tui.tui.latency_question import Question
+        from tau2tui.analysis.latency_export import export
+        from tau2tui.analysis.latency_figures import LatencyCalls, figures_of
+        from tau2tui.analysis.series import check_series
 
         side = reading_side(session, paths, use_cache=use_cache, outcomes=outcomes)
-        drawn = Question(
+        drawn = PictureQuestion(
             series=series or "",
             picture=picture,
-            metric=METRICS[metric],
+            metric=COLUMNS[metric],
             domain=domain,
             window=stretch,
             bins=bins,
@@ -123,7 +116,10 @@ def latency(
             width=_WIDTHS[1],
             height=_HEAT_MAP_HEIGHT,
         )
-        say(f"written: {export(figures_of(side.logs.events, drawn), file)}")
+        calls = LatencyCalls(side.logs.events)
+        if series:
+            check_series(series, [row.series for row in calls.rows(drawn)])
+        say(f"written: {export(figures_of(calls, drawn), file)}")
         return
     wanted = question.wanted if not domain and stretch.whole else wanted_narrowed(question.wanted)
     side = reading_side(session, paths, use_cache=use_cache, outcomes=outcomes, wanted=wanted)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Iterator
 
 import click
 
-from tau2tui import errors
-from tau2tui.cli import words
+from tau2tui.cli.described import exit_codes, options, paragraphs, root, shown_words, usage
 from tau2tui.cli.examples import CONFIGURATION, ENVIRONMENT, EXAMPLES
 
 _HEAD = """# Words
@@ -23,36 +21,27 @@ command line itself: it says what `--help` says behind each word.
 
 def page() -> str:
     """The page as Markdown: the options before the word, every word in the order of `--help`, the exit codes."""
-    assert isinstance(words, click.Group)
-    root = click.Context(words, info_name="tau2tui")
-    parts = [_HEAD, "## Before the word\n", _options(words, root), *_surroundings()]
-    for name in words.list_commands(root):
-        word = words.get_command(root, name)
-        if word is not None and not word.hidden:
-            parts += _word(word, click.Context(word, info_name=name, parent=root))
+    parts = [_HEAD, "## Before the word\n", _options(*root()), *_surroundings()]
+    for name, word, context in shown_words():
+        parts += _word(name, word, context)
     return "\n".join([*parts, *_exit_codes()])
 
 
-def _word(word: click.Command, context: click.Context) -> Iterator[str]:
-    assert word.name is not None and word.help is not None
-    yield f"## {word.name}\n"
-    yield "\n".join(["```text", " ".join(["tau2tui", word.name, *word.collect_usage_pieces(context)]), "```", ""])
-    # Cleaned, as Python does itself from 3.13 on: before that a docstring keeps the indentation of its lines.
-    for paragraph in inspect.cleandoc(word.help).split("\n\n"):
-        lines = paragraph.splitlines()
-        if lines[0].strip() == "\b":
-            yield "\n".join(["```text", *lines[1:], "```", ""])
+def _word(name: str, word: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## {name}\n"
+    yield "\n".join(["```text", usage(word, context), "```", ""])
+    for as_it_is, lines in paragraphs(word):
+        if as_it_is:
+            yield "\n".join(["```text", *lines, "```", ""])
         else:
-            yield _plain(" ".join(paragraph.split())) + "\n"
+            yield _plain(" ".join(" ".join(lines).split())) + "\n"
     yield _options(word, context)
-    yield "\n".join(["<!-- commands: parse -->", "```sh", *EXAMPLES[word.name], "```", ""])
+    yield "\n".join(["<!-- commands: parse -->", "```sh", *EXAMPLES[name], "```", ""])
 
 
 def _options(word: click.Command, context: click.Context) -> str:
     pipe = r"\|"  # a table wants it in code as well
-    options = [parameter for parameter in word.get_params(context) if isinstance(parameter, click.Option)]
-    records = filter(None, (option.get_help_record(context) for option in options))
-    rows = [f"| `{names.replace('|', pipe)}` | {_cell(text)} |" for names, text in records if names != "--help"]
+    rows = [f"| `{names.replace('|', pipe)}` | {_cell(text)} |" for names, text in options(word, context)]
     return "\n".join(["| option | what it does |", "|---|---|", *rows, ""]) if rows else ""
 
 
@@ -63,13 +52,10 @@ def _surroundings() -> Iterator[str]:
 
 
 def _exit_codes() -> Iterator[str]:
-    """From the tree of errors; 0, 1 and 130 are those of programs in general."""
     yield "## Exit codes\n"
-    yield "| code | what happened |\n|---|---|\n| 0 | What was asked for was done. |"
-    yield "| 1 | A bug, with its traceback. |"
-    for error in errors.Tau2TuiError.__subclasses__():
-        yield f"| {error.exit_code} | {_cell(' '.join((error.__doc__ or '').split()))} |"
-    yield "| 130 | It was interrupted. |"
+    yield "| code | what happened |\n|---|---|"
+    for code, meaning in exit_codes().items():
+        yield f"| {code} | {_cell(meaning)} |"
     yield "\nAn error is one line on stderr: what happened, where, and what to do next.\n"
 
 

@@ -63,10 +63,6 @@ class Journal:
             for file in (self._full, *self._profile.values(), *self._eval.values()):
                 file.close()
 
-    def flush(self) -> bool:
-        """Wait until everything that was said is in the files; whether it was in good time."""
-        return self._writer.flush()
-
     def heartbeat(self, now: float | None = None) -> None:
         """A sign of life after every half minute in which there was nothing to say. `now`: on the monotonic clock."""
         now = time.monotonic() if now is None else now

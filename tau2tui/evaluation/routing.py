@@ -126,11 +126,6 @@ class Router:
         with self._changed:
             return any(endpoint.replica not in tried for endpoint in self._open(expert))
 
-    def waiting(self, expert: str) -> int:
-        """How many calls wait for a replica of this expert."""
-        with self._changed:
-            return len(self._queues.get(expert, ()))
-
     def forget(self, conversation: str) -> None:
         """The conversation is over."""
         with self._changed:

@@ -11,8 +11,16 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tau2tui.analysis.distribution import (
+    LABEL_WIDTH,
+    LEAST_HEIGHT,
+    LEAST_WIDTH,
+    Axis,
+    HeatMap,
+    Picture,
+    shares_up_to,
+)
 from tau2tui.analysis.drawing import round_ticks
-from tau2tui.tui.distribution import Axis, HeatMap, Picture, shares_up_to
 from tau2tui.tui.format import Tone, threshold
 
 if TYPE_CHECKING:
@@ -27,11 +35,6 @@ SECOND = "×"
 SHADES = "░▒▓█"
 CROSSED = "▸"
 """Marks the stretch of latencies in which the threshold lies."""
-_LEAST_WIDTH, _LEAST_HEIGHT = 30, 5
-_LABEL = 7
-"""Columns for the latencies beside a heat-map."""
-_CALLS_PER_COLUMN = 12
-_FEWEST_COLUMNS = 12
 _TIME_EVERY = 12
 """Columns from one time below a heat-map to the next."""
 _TONES = tuple(Tone)
@@ -44,7 +47,7 @@ def histogram_chart(drawn: Picture, counts: Sequence[int], sla_ms: float, width:
     One sample is drawn in calls; two in per cent of the calls of each, of which there are `counts`: the first filled,
     the outline of the second over it.
     """
-    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return ()
     heights: list[list[float]] = [list(bins.counts) for bins in drawn.bins]
     if len(heights) > 1:
@@ -64,7 +67,7 @@ def histogram_chart(drawn: Picture, counts: Sequence[int], sla_ms: float, width:
 
 def cdf_chart(drawn: Picture, samples: Sequence[pl.Series], sla_ms: float, width: int, height: int) -> tuple[Line, ...]:
     """The share of calls that took at most so long, for one or two samples; values beyond the axis count as well."""
-    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return ()
     axis = drawn.axis
     plot = _plot(width, height)
@@ -88,22 +91,10 @@ def cdf_chart(drawn: Picture, samples: Sequence[pl.Series], sla_ms: float, width
     return _built(plot, axis, width)
 
 
-def heat_size(width: int, height: int, calls: int) -> tuple[int, int]:
-    """How many stretches of time and of latency a heat-map of so many cells has; (0, 0) if that is too small.
-
-    A few calls get wider stretches of time: dots all over a screen show no pattern.
-    """
-    if width < _LEAST_WIDTH or height < _LEAST_HEIGHT:
-        return 0, 0
-    room = width - _LABEL - 1
-    each = max(1, room // max(_FEWEST_COLUMNS, calls // _CALLS_PER_COLUMN))
-    return room // each, height - 2
-
-
 def heat_chart(heat: HeatMap, sla_ms: float, width: int) -> tuple[Line, ...]:
     """Latency upwards, time to the right, a shade for how many calls there were; slower ones have another tone."""
     columns = len(heat.times) - 1
-    each = max(1, (width - _LABEL - 1) // columns)
+    each = max(1, (width - LABEL_WIDTH - 1) // columns)
     steps = shade_steps(heat)
     rows = len(heat.counts)
     lines: list[Line] = []
@@ -116,7 +107,7 @@ def heat_chart(heat: HeatMap, sla_ms: float, width: int) -> tuple[Line, ...]:
         muted = Tone.WARN if crossed else Tone.MUTED
         edge = CROSSED if crossed else "┤" if words else "│"
         body = (cells, Tone.WARN if low >= sla_ms or crossed else Tone.ACCENT)
-        lines.append(((f"{words[:_LABEL]:>{_LABEL}}", muted), (edge, muted), body))
+        lines.append(((f"{words[:LABEL_WIDTH]:>{LABEL_WIDTH}}", muted), (edge, muted), body))
     seconds = (heat.times[-1] - heat.times[0]).total_seconds()
     # Every so many columns the time at which that stretch begins.
     every = -(-_TIME_EVERY // each)
@@ -124,8 +115,8 @@ def heat_chart(heat: HeatMap, sla_ms: float, width: int) -> tuple[Line, ...]:
     axis = "".join(("┬" if column in places else "─") + "─" * (each - 1) for column in range(columns))
     clock = "%H:%M:%S" if seconds < 1200 else "%H:%M" if seconds < 86400 else "%d. %H:%M"
     labels = "".join(f"{heat.times[column].strftime(clock):{every * each}}" for column in places)[: columns * each]
-    lines.append(((" " * _LABEL + "└" + axis, Tone.MUTED),))
-    lines.append(((" " * (_LABEL + 1) + labels, Tone.MUTED),))
+    lines.append(((" " * LABEL_WIDTH + "└" + axis, Tone.MUTED),))
+    lines.append(((" " * (LABEL_WIDTH + 1) + labels, Tone.MUTED),))
     return tuple(lines)
 
 

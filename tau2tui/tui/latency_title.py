@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.console import Group
 from rich.text import Text
 
+from tau2tui.analysis.latency_question import METRICS, PICTURE_NAMES
+from tau2tui.analysis.latency_row import Legend
 from tau2tui.tui.format import Tone, middle_cut, text
-from tau2tui.tui.latencies import Answer, Legend
-from tau2tui.tui.latency_question import METRICS, PICTURE_NAMES
+from tau2tui.tui.latencies import Answer
 
 
 def title_lines(answer: Answer | None, width: int, trouble: str = "") -> Group:

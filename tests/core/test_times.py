@@ -8,7 +8,7 @@ from datetime import datetime
 
 import pytest
 
-from tau2tui.core.times import parse_length, parse_moment
+from tau2tui.core.times import parse_latency, parse_length, parse_moment
 
 LAST = datetime.fromisoformat("2026-01-02 03:12:05")
 
@@ -77,3 +77,23 @@ def test_lengths_have_a_unit_or_that_of_who_asks() -> None:
 def test_a_length_beyond_all_logs_is_none() -> None:
     with pytest.raises(ValueError, match="longer than anything"):
         parse_moment("99999999d")
+
+
+@pytest.mark.parametrize(
+    ("words", "milliseconds"),
+    [("3s", 3000), ("250ms", 250), ("1.5s", 1500), ("2m", 120_000), ("800", 800), (" 1 h ", 3.6e6)],
+)
+def test_a_latency_is_typed_with_its_unit_or_in_milliseconds(words: str, milliseconds: float) -> None:
+    assert parse_latency(words) == milliseconds
+
+
+@pytest.mark.parametrize("words", ["", "fast", "-3s", "3 parsecs", "1e3", "nan", "3s 4s"])
+def test_what_is_no_latency_is_said_to_be_none(words: str) -> None:
+    with pytest.raises(ValueError, match="is no length of time"):
+        parse_latency(words)
+
+
+@pytest.mark.parametrize("words", ["9" * 400, "99999999h"])
+def test_a_latency_that_no_clock_can_hold_is_refused(words: str) -> None:
+    with pytest.raises(ValueError, match="longer than anything"):
+        parse_latency(words)

@@ -25,7 +25,7 @@ TUTORIAL = "docs/tutorial.md"
 RECORDED = ROOT / "tests/data/runs"
 OTHERS = {
     *("cd", "mkdir", "export", "curl", "pip", "pipx", "uv", "ssh", "tmux", "grep", "less", "python", "git"),
-    *(".venv/bin/pytest", ".venv/bin/mkdocs", "pip-audit"),
+    *(".venv/bin/pytest", ".venv/bin/mkdocs"),
 }
 """Programs that are not ours and stand in blocks that are not run."""
 

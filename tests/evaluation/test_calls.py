@@ -74,7 +74,9 @@ class Bench:
         return self.tally.progress(EvalState.RUNNING, 1)
 
     def log(self, name: str = "fullrun.log") -> str:
-        self.journal.flush()
+        """What was said; that is all in the files once the journal is closed."""
+        with self.journal:
+            pass
         return (self.run_dir / "logs" / name).read_text()
 
 

@@ -18,6 +18,7 @@ from tau2tui.core.error_class import ErrorClass
 from tau2tui.core.model import Phase
 from tau2tui.evaluation.faults import Abandoned, CallError
 from tau2tui.evaluation.routing import Endpoint, FleetReader, Router
+from tests.processes import wait_for
 from tests.sample import make_replica
 
 PATIENCE_S = 20.0
@@ -28,8 +29,11 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.asked_by: set[str] = set()
+        """Names of threads."""
 
     def __call__(self) -> float:
+        self.asked_by.add(threading.current_thread().name)
         return self.now
 
 
@@ -187,12 +191,11 @@ def test_who_came_first_goes_on_first(clock: Clock) -> None:
             order.append(name)
             go_on[name].wait(PATIENCE_S)
 
-    threads = [threading.Thread(target=call, args=(name,), daemon=True) for name in go_on]
-    for place, thread in enumerate(threads):
+    threads = [threading.Thread(target=call, args=(name,), name=name, daemon=True) for name in go_on]
+    for thread in threads:
         thread.start()
-        until = time.monotonic() + PATIENCE_S
-        while router.waiting("expert-1") + len(order) < place + 1 and time.monotonic() < until:
-            time.sleep(0.001)
+        # Who has come looks at the clock, to see how long to wait.
+        wait_for(lambda: thread.name in clock.asked_by, f"{thread.name} has come", PATIENCE_S)  # noqa: B023 - at once
     for name, thread in zip(go_on, threads, strict=True):
         go_on[name].set()
         thread.join(PATIENCE_S)

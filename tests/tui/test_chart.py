@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from tau2tui.analysis.distribution import HeatMap, even_edges, heat_map, heat_size, picture
 from tau2tui.tui.chart import (
     CROSSED,
     SECOND,
@@ -16,12 +17,10 @@ from tau2tui.tui.chart import (
     Line,
     cdf_chart,
     heat_chart,
-    heat_size,
     histogram_chart,
     shade_legend,
     shade_steps,
 )
-from tau2tui.tui.distribution import HeatMap, even_edges, heat_map, picture
 from tau2tui.tui.format import Tone, in_ascii
 
 SLA_MS = 5000.0

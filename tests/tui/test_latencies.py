@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from tau2tui.analysis.latency_question import PictureQuestion
+from tau2tui.analysis.latency_row import LatencyRow
 from tau2tui.core.window import Window, parse_window
 from tau2tui.tui.chart import SECOND
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_question import Question
-from tau2tui.tui.latency_source import LatencyRow
 from tau2tui.tui.latency_title import title_lines
 from tests.analysis.made_logs import LogMaker
 
@@ -68,7 +68,7 @@ def test_every_figure_is_exact_for_any_metric_and_domain(
     maker: tuple[LogMaker, Path], metric: str, domain: str
 ) -> None:
     made, directory = maker
-    answer = Latencies().answer(directory, Question(metric=metric, domain=domain))
+    answer = Latencies().answer(directory, PictureQuestion(metric=metric, domain=domain))
     calls = truth(made)
     calls = calls.filter(pl.col("domain").cast(pl.String) == domain) if domain else calls
     assert answer.series == first(answer).series == "orchestrator"
@@ -82,7 +82,7 @@ def test_every_figure_is_exact_for_any_metric_and_domain(
 def test_every_figure_is_exact_in_any_window_of_time(maker: tuple[LogMaker, Path], words: str) -> None:
     made, directory = maker
     window = parse_window(words)
-    answer = Latencies().answer(directory, Question(window=window))
+    answer = Latencies().answer(directory, PictureQuestion(window=window))
     newest = made.truth.event_frame()["at"].max()
     assert isinstance(newest, datetime)
     begin, end = window.bounds(newest)
@@ -96,21 +96,21 @@ def test_every_figure_is_exact_in_any_window_of_time(maker: tuple[LogMaker, Path
 
 def test_the_queue_is_what_prefill_and_decode_leave_of_the_total(maker: tuple[LogMaker, Path]) -> None:
     made, directory = maker
-    answer = Latencies().answer(directory, Question(metric="queue_ms"))
+    answer = Latencies().answer(directory, PictureQuestion(metric="queue_ms"))
     calls = truth(made)
     exact(first(answer), (calls["duration_ms"] - calls["prefill_ms"] - calls["decode_ms"]))
 
 
 def test_another_threshold_changes_the_share_below_it(maker: tuple[LogMaker, Path]) -> None:
     made, directory = maker
-    answer = Latencies().answer(directory, Question(sla_ms=3000.0))
+    answer = Latencies().answer(directory, PictureQuestion(sla_ms=3000.0))
     exact(first(answer), truth(made)["duration_ms"], 3000.0)
     assert "below 3s" in answer.legends[0].says
 
 
 def test_bins_and_shares_in_numbers_add_up(maker: tuple[LogMaker, Path]) -> None:
     made, directory = maker
-    figures = Latencies().figures(directory, Question(bins=33, zoom=(1000.0, 8000.0)))
+    figures = Latencies().figures(directory, PictureQuestion(bins=33, zoom=(1000.0, 8000.0)))
     values = truth(made)["duration_ms"].to_numpy()
     counts, _ = np.histogram(values, 33, (1000.0, 8000.0))
     assert figures.picture is not None
@@ -125,7 +125,7 @@ def test_bins_and_shares_in_numbers_add_up(maker: tuple[LogMaker, Path]) -> None
 
 def test_two_series_lie_over_each_other_each_with_its_numbers(maker: tuple[LogMaker, Path]) -> None:
     made, directory = maker
-    answer = Latencies().answer(directory, Question(other=EXPERT))
+    answer = Latencies().answer(directory, PictureQuestion(other=EXPERT))
     assert [legend.row.series for legend in answer.legends] == ["orchestrator", EXPERT]
     calls = made.truth.event_frame().filter(pl.col("model").cast(pl.String) == "openai/gpt-oss-20b")
     exact(answer.legends[1].row, calls["duration_ms"])
@@ -137,43 +137,45 @@ def test_two_runs_lie_over_each_other(maker: tuple[LogMaker, Path], tmp_path: Pa
     before = LogMaker(77)
     before.write(tmp_path, 500)
     latencies = Latencies()
-    answer = latencies.answer(directory, Question(), Other("before", tmp_path))
+    answer = latencies.answer(directory, PictureQuestion(), Other("before", tmp_path))
     assert [legend.run for legend in answer.legends] == ["", "before"]
     exact(answer.legends[0].row, truth(made)["duration_ms"])
     exact(answer.legends[1].row, truth(before)["duration_ms"])
-    across = latencies.answer(directory, Question(other=EXPERT), Other("before", tmp_path))
+    across = latencies.answer(directory, PictureQuestion(other=EXPERT), Other("before", tmp_path))
     assert [legend.row.series for legend in across.legends] == ["orchestrator", EXPERT]
     exact(
         across.legends[1].row, before.truth.event_frame().filter(pl.col("model") == "openai/gpt-oss-20b")["duration_ms"]
     )
-    assert len(latencies.answer(directory, Question()).legends) == 1
+    assert len(latencies.answer(directory, PictureQuestion()).legends) == 1
 
 
 def test_a_series_that_the_other_run_lacks_says_so(maker: tuple[LogMaker, Path], tmp_path: Path) -> None:
-    answer = Latencies().answer(maker[1], Question(), Other("empty", tmp_path))
+    answer = Latencies().answer(maker[1], PictureQuestion(), Other("empty", tmp_path))
     assert answer.legends[1].says == "no call"
     assert answer.chart
-    nobody = Latencies().answer(maker[1], Question(other="nobody"), Other("itself", maker[1]))
+    nobody = Latencies().answer(maker[1], PictureQuestion(other="nobody"), Other("itself", maker[1]))
     assert (nobody.legends[1].row.count, nobody.legends[1].says) == (0, "no call")
 
 
 def test_a_heat_map_has_every_call_in_sight(maker: tuple[LogMaker, Path]) -> None:
     made, directory = maker
-    question = Question(picture="heat-map", log=True, other=EXPERT)
+    question = PictureQuestion(picture="heat-map", log=True, other=EXPERT)
     figures = Latencies().figures(directory, question)
     assert figures.heat is not None
     assert sum(map(sum, figures.heat.counts)) == len(truth(made))
     answer = Latencies().answer(directory, question)
     assert "a column is" in answer.note
     assert "only the first of the two" in answer.note
-    small = Latencies().answer(directory, Question(picture="heat-map", height=3))
+    small = Latencies().answer(directory, PictureQuestion(picture="heat-map", height=3))
     assert (small.chart, small.note) == ((), "no call here has a time, or there is too little room")
 
 
 def test_a_series_without_the_figure_says_so(logs: Path) -> None:
     latencies = Latencies()
-    user = next(row.series for row in latencies.answer(logs, Question()).rows if row.series.startswith("user_sim"))
-    answer = latencies.answer(logs, Question(series=user, metric="prefill_ms"))
+    user = next(
+        row.series for row in latencies.answer(logs, PictureQuestion()).rows if row.series.startswith("user_sim")
+    )
+    answer = latencies.answer(logs, PictureQuestion(series=user, metric="prefill_ms"))
     assert answer.legends[0].says == "no call has this figure"
     assert answer.note == "nothing to draw"
     row = next(row for row in answer.rows if row.series == user)
@@ -182,46 +184,46 @@ def test_a_series_without_the_figure_says_so(logs: Path) -> None:
 
 def test_series_stay_listed_where_a_domain_or_window_has_none_of_their_calls(logs: Path) -> None:
     latencies = Latencies()
-    every = {row.series for row in latencies.answer(logs, Question()).rows}
-    telecom = latencies.answer(logs, Question(series="tool:retail:get_order_details", domain="telecom"))
+    every = {row.series for row in latencies.answer(logs, PictureQuestion()).rows}
+    telecom = latencies.answer(logs, PictureQuestion(series="tool:retail:get_order_details", domain="telecom"))
     assert {row.series for row in telecom.rows} == every
     assert telecom.legends[0].says == "no call in this domain and window"
-    long_ago = latencies.answer(logs, Question(window=parse_window("2020-01-01 03:00 04:00")))
+    long_ago = latencies.answer(logs, PictureQuestion(window=parse_window("2020-01-01 03:00 04:00")))
     assert {row.series for row in long_ago.rows} == every
     assert all(row.count == 0 for row in long_ago.rows)
 
 
 def test_a_series_that_is_gone_gives_way_to_the_first(logs: Path) -> None:
-    assert Latencies().answer(logs, Question(series="nobody")).series == "orchestrator"
+    assert Latencies().answer(logs, PictureQuestion(series="nobody")).series == "orchestrator"
 
 
 def test_what_is_added_shows_and_nothing_new_costs_nothing(logs: Path) -> None:
     latencies = Latencies()
-    before = latencies.answer(logs, Question())
-    assert latencies.answer(logs, Question()) is before
+    before = latencies.answer(logs, PictureQuestion())
+    assert latencies.answer(logs, PictureQuestion()) is before
     line, _ = LogMaker(6).profile_line("retail")
     while "type=llm_call" not in line:
         line, _ = LogMaker(len(line)).profile_line("retail")
     with (logs / "tau2_retail.log").open("a") as log:
         log.write(line + "\n")
-    assert first(latencies.answer(logs, Question())).count == first(before).count + 1
+    assert first(latencies.answer(logs, PictureQuestion())).count == first(before).count + 1
 
 
 def test_no_logs_are_no_rows(tmp_path: Path) -> None:
     latencies = Latencies()
-    assert latencies.answer(tmp_path, Question()).rows == ()
-    assert latencies.answer(tmp_path / "not-there-yet", Question(window=Window(300.0))).rows == ()
+    assert latencies.answer(tmp_path, PictureQuestion()).rows == ()
+    assert latencies.answer(tmp_path / "not-there-yet", PictureQuestion(window=Window(300.0))).rows == ()
 
 
 def test_two_threads_at_a_time_do_not_count_anything_twice(logs: Path) -> None:
     latencies = Latencies()
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: latencies.answer(logs, Question()), range(8)))
+        answers = list(pool.map(lambda _: latencies.answer(logs, PictureQuestion()), range(8)))
     assert len({answer.rows for answer in answers}) == 1
 
 
 def test_a_log_that_became_shorter_is_told_above_the_picture(logs: Path) -> None:
-    latencies, question = Latencies(), Question()
+    latencies, question = Latencies(), PictureQuestion()
     assert latencies.answer(logs, question).incidents == ()
     log = max(logs.rglob("*.log"), key=lambda file: file.stat().st_size)
     text = log.read_bytes()

@@ -17,7 +17,8 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell, Tone
 from tau2tui.tui.messages import JumpAsked
 from tau2tui.tui.telling import Entry
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 _WEIGHTS = {Weight.BAD: ("✖", Tone.BAD), Weight.WARN: ("▲", Tone.WARN), Weight.GOOD: ("●", Tone.OK)}
 

@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Static
 
+from tau2tui.analysis.latency_question import COLUMNS, LEAST_SPAN_MS, METRICS, MOST_BINS, PICTURES, PictureQuestion
 from tau2tui.config import PollConfig, SlaConfig
 from tau2tui.core.window import Window, parse_window
 from tau2tui.errors import Tau2TuiError
@@ -22,17 +23,7 @@ from tau2tui.remote.logfiles import LogFiles
 from tau2tui.remote.shell import LocalShell
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_question import (
-    LAST_MINUTES,
-    LEAST_SPAN_MS,
-    METRICS,
-    MOST_BINS,
-    PICTURES,
-    Question,
-    next_bins,
-    parse_sla,
-    parse_zoom,
-)
+from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_sla, parse_zoom
 from tau2tui.tui.latency_title import no_calls, title_lines
 from tau2tui.tui.messages import Told
 from tau2tui.tui.other_run import logs_of
@@ -55,7 +46,7 @@ class LatencyScreen(Framed):
         self._logs = logs
         self._poll_s = (ops.config.poll if ops else PollConfig()).logs_s
         self._latencies = Latencies(ops.config.error_patterns if ops else None)
-        self._question = Question(sla_ms=(ops.config.sla if ops else SlaConfig()).threshold_ms)
+        self._question = PictureQuestion(sla_ms=(ops.config.sla if ops else SlaConfig()).threshold_ms)
         self._other: Other | None = None
         self._over = ""
         """The series that is laid over whatever row is under the cursor."""
@@ -111,8 +102,7 @@ class LatencyScreen(Framed):
         self._cycle("picture", PICTURES, words, "picture")
 
     def action_metric(self, words: str | None = None) -> None:
-        names = {"ttft": "prefill_ms"} | {name: column for column, name in METRICS.items()}
-        self._cycle("metric", tuple(METRICS), names.get((words or "").strip().lower(), words), "metric")
+        self._cycle("metric", tuple(METRICS), COLUMNS.get((words or "").strip().lower(), words), "metric")
 
     def action_domain(self, words: str | None = None) -> None:
         domains = self._answer.domains if self._answer else ()
@@ -269,7 +259,7 @@ class LatencyScreen(Framed):
         beside, question, other = self._export_directory(), self._question, self._other
 
         def write() -> Path:
-            from tau2tui.tui.latency_export import export
+            from tau2tui.analysis.latency_export import export
 
             return export(self._latencies.figures(directory, question, other), beside / Path(name).expanduser())
 

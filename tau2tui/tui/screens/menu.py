@@ -14,7 +14,8 @@ from textual.screen import ModalScreen
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell, Tone
 from tau2tui.tui.reach import Reached
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 _KEY_NAMES = {
     "question_mark": "?",

@@ -19,7 +19,8 @@ from tau2tui.tui.format import UNKNOWN, Cell, Tone, text
 from tau2tui.tui.messages import RefreshAsked, Told
 from tau2tui.tui.report_files import Listed, ReportFile, ReportFiles
 from tau2tui.tui.screens.frame import Framed
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.page_view import PageView
 from tau2tui.tui.widgets.tab_line import View
 

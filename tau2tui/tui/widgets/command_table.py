@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from tau2tui.remote.command_log import CommandRecord
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, latency
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("TIME", 8, ALWAYS),

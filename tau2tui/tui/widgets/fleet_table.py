@@ -8,8 +8,9 @@ from typing import ClassVar
 from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, numbers, percent, standing_cell, whole
+from tau2tui.tui.widgets.columns import ALWAYS, Column
 from tau2tui.tui.widgets.kept_cells import KeptCells
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.replica_strip import boot_words
 
 COLUMNS = (
@@ -55,7 +56,7 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
     ends_soon = row.time_left_s is not None and row.time_left_s < _ENDS_SOON_S
     why = "; ".join(filter(None, (boot_words(row), row.why if row.why != row.phase else "")))
     rate = row.errors_per_min
-    cells = (
+    return (
         standing_cell(row.standing, row.phase, old=old),
         Cell(row.replica),
         _quiet(row.node or UNKNOWN),
@@ -73,7 +74,6 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
         _quiet(str(row.attempt) if row.attempt else UNKNOWN, row.attempt or None),
         Cell(why, Tone.BAD if row.standing is Standing.FAILED else Tone.MUTED),
     )
-    return tuple(Cell(cell.text, Tone.MUTED, cell.value) for cell in cells) if old else cells
 
 
 def _seconds(value: float | None) -> str:

@@ -8,7 +8,8 @@ from typing import ClassVar
 from tau2tui.core.gpus import Gpu, GpuProcess, NodeGpus
 from tau2tui.core.model import DirtyNode
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, percent
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("STATE", 10, ALWAYS),

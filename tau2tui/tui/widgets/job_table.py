@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from tau2tui.core.jobs import JobRow
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration
+from tau2tui.tui.widgets.columns import ALWAYS, Column
 from tau2tui.tui.widgets.kept_cells import KeptCells
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("STATE", 13, ALWAYS, flashes=True),
@@ -64,7 +65,7 @@ def state_cell(state: str, *, old: bool = False) -> Cell:
 def _cells(row: JobRow, *, old: bool) -> tuple[Cell, ...]:
     soon = row.time_left_s is not None and row.time_left_s < ENDS_SOON_S
     short = row.ready < row.replicas
-    cells = (
+    return (
         state_cell(row.state, old=old),
         Cell(row.id or UNKNOWN),
         Cell(row.name),
@@ -77,4 +78,3 @@ def _cells(row: JobRow, *, old: bool) -> tuple[Cell, ...]:
         ),
         Cell(row.reason, Tone.MUTED),
     )
-    return tuple(Cell(cell.text, Tone.MUTED, cell.value) for cell in cells) if old else cells

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Generic, Protocol, TypeVar
 
-from tau2tui.tui.format import Cell
+from tau2tui.tui.format import Cell, Tone
 
 R = TypeVar("R")
 R_in = TypeVar("R_in", contravariant=True)
 
 
 class MakeCells(Protocol[R_in]):
-    """What makes the cells of a row; `old` marks them as what was seen last."""
+    """What makes the cells of a row; with `old` their words say that it is what was seen last."""
 
     def __call__(self, row: R_in, /, *, old: bool) -> tuple[Cell, ...]: ...
 
@@ -30,8 +30,13 @@ class KeptCells(Generic[R]):
         """The cells of these rows, by their keys."""
         before, kept = (self._rows, self._cells) if old == self._old else ({}, {})
         self._cells = {
-            key: kept[key] if key in before and before[key] == row else self._make(row, old=old)
+            key: kept[key] if key in before and before[key] == row else self._made(row, old=old)
             for key, row in rows.items()
         }
         self._rows, self._old = rows, old
         return self._cells
+
+    def _made(self, row: R, *, old: bool) -> tuple[Cell, ...]:
+        """What is old is muted."""
+        cells = self._make(row, old=old)
+        return tuple(Cell(cell.text, Tone.MUTED, cell.value) for cell in cells) if old else cells

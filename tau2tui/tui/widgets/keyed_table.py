@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Protocol, runtime_checkable
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -24,33 +24,12 @@ from textual.timer import Timer
 
 from tau2tui.core.filter import Filter, FilterError, parse_filter
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.format import STYLES, UNKNOWN, Cell, Tone, middle_cut, printable
+from tau2tui.tui.format import STYLES, UNKNOWN, Cell, Tone, printable
 from tau2tui.tui.messages import CopyAsked, Told
+from tau2tui.tui.widgets.columns import PADDING, Column, Columns, Layout, column_at
 from tau2tui.tui.widgets.scrolled import Scrolled
 
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column and what happens to it when there is little room."""
-
-    title: str
-    least: int
-    """Width from the start, so that the columns do not move with every value."""
-    keep: int
-    """The column with the lowest rank goes first; ALWAYS never goes."""
-    right: bool = False
-    most: int = 60
-    flexible: bool = False
-    """Counts with `least` when room is shared out, and then takes what is left of it, up to what it needs."""
-    flashes: bool = False
-    """Whether a change is worth a moment's mark: of a state, not of a number that changes all the time."""
-    names: bool = False
-    """Too long ones are cut in the middle: names of models and tasks differ at both ends."""
-
-
-ALWAYS = 1000
 HEADER_LINES = 1
-_PADDING = 1
 _MEASURED_AFTER_S = 0.2
 _FLASH_S = 1.0
 _FLASH = Style(reverse=True)
@@ -104,18 +83,16 @@ class KeyedTable(Scrolled, can_focus=True):
 
     def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
-        self.columns = tuple(columns)
+        self._columns = Columns(columns)
         self.order = Order()
         self.wanted = Filter("")
         self.marks: tuple[str, ...] = ()
         """Keys of the marked rows, in the order in which they were marked; rows that are hidden keep theirs."""
-        self._least = [max(column.least, cell_len(column.title)) for column in self.columns]
-        self._widths = list(self._least)
         self._rows: dict[str, tuple[Cell, ...]] = {}
         self._said: dict[str, str] = {}
         """What rows say, in small letters: of those that a filter has looked through as they are now."""
         self._shown: list[str] = []
-        self._layout: tuple[tuple[int, int], ...] = ()
+        self._layout: Layout = ()
         self._told: str | None = None
         self._measuring: Timer | None = None
         self._flashing = tuple(index for index, column in enumerate(self.columns) if column.flashes)
@@ -126,6 +103,16 @@ class KeyedTable(Scrolled, can_focus=True):
         """Styles that this drawing has needed so far: by tone, whether under the cursor, whether flashed."""
 
     # what it holds
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self._columns.declared
+
+    def retitle(self, index: int, title: str) -> None:
+        """Give a column another title."""
+        if self.columns[index].title != title:
+            self._columns.retitle(index, title)
+            self._show(self._shown)
 
     @property
     def row_count(self) -> int:
@@ -155,7 +142,7 @@ class KeyedTable(Scrolled, can_focus=True):
     def drawn_row(self, row: int) -> list[str]:
         """The cells of a row as they are drawn."""
         cells = self._rows[self._shown[row]]
-        return [self._words(cells, index, width).strip() for index, width in self._layout]
+        return [self._columns.words(cells[index], index, width).strip() for index, width in self._layout]
 
     def cells(self, key: str) -> list[str]:
         """All cells of a row in full, also those that there is no room for."""
@@ -216,7 +203,7 @@ class KeyedTable(Scrolled, can_focus=True):
         self._forget(before, changed)
         if news:
             self._flash(before, changed)
-        self._measure(changed)
+        self._columns.measure(self._rows[key] for key in changed)
         shown = self._arranged()
         if shown == self._shown and self._fits() == self._layout:
             self._redraw(changed, self._different(before, changed))
@@ -301,13 +288,6 @@ class KeyedTable(Scrolled, can_focus=True):
 
     # room
 
-    def _measure(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            for index, cell in enumerate(self._rows[key]):
-                length = len(cell.text) if cell.text.isascii() else cell_len(printable(cell.text))
-                if length > self._widths[index]:
-                    self._widths[index] = min(length, max(self.columns[index].most, self._least[index]))
-
     def on_resize(self, event: events.Resize) -> None:
         """The columns as they are, in the room that there is now; what they need anew when nobody pulls any more."""
         self._show(self._shown)
@@ -317,30 +297,13 @@ class KeyedTable(Scrolled, can_focus=True):
 
     def _measure_anew(self) -> None:
         """Let columns shrink to what their rows need: a look at every cell, too long for each of many sizes."""
-        self._widths = list(self._least)
-        self._measure(self._rows)
+        self._columns.measure_anew(self._rows.values())
         if self._fits() != self._layout:
             self._show(self._shown)
 
-    def _fits(self) -> tuple[tuple[int, int], ...]:
-        """The columns that there is room for, by index, with their widths."""
-        room = self.scrollable_content_region.width
-        shown = list(range(len(self.columns)))
-        widths = [
-            least if column.flexible else width
-            for column, least, width in zip(self.columns, self._least, self._widths, strict=True)
-        ]
-        while (left := room - sum(widths[index] + 2 * _PADDING for index in shown)) < 0:
-            droppable = [index for index in shown if self.columns[index].keep < ALWAYS]
-            if not droppable:
-                break
-            shown.remove(min(droppable, key=lambda index: self.columns[index].keep))
-        for index in shown:
-            if self.columns[index].flexible:
-                grown = min(self._widths[index], widths[index] + max(0, left))
-                left -= grown - widths[index]
-                widths[index] = grown
-        return tuple((index, widths[index]) for index in shown)
+    def _fits(self) -> Layout:
+        """The columns that there is room for."""
+        return self._columns.fitting(self.scrollable_content_region.width)
 
     # drawing
 
@@ -363,8 +326,8 @@ class KeyedTable(Scrolled, can_focus=True):
         for place, (index, column_width) in enumerate(self._layout):
             style = self._style(cells[index].tone, under, flashed=(key, index) in self._flashed)
             gutter = "*" if place == 0 and marked else " "
-            words = f"{gutter}{self._words(cells, index, column_width)} "
-            drawn += column_width + 2 * _PADDING
+            words = f"{gutter}{self._columns.words(cells[index], index, column_width)} "
+            drawn += column_width + 2 * PADDING
             if runs and runs[-1][1] is style:
                 runs[-1][0].append(words)
             else:
@@ -398,22 +361,6 @@ class KeyedTable(Scrolled, can_focus=True):
             segments.append(Segment(f" {words} ", style + Style(color=STYLES[Tone.MUTED].color, bold=bool(arrow))))
         return Strip(segments).adjust_cell_length(width, style)
 
-    def _words(self, cells: Sequence[Cell], index: int, width: int) -> str:
-        """A cell, cut or filled to its width."""
-        column, words = self.columns[index], printable(cells[index].text)
-        if words.isascii() and len(words) <= width:
-            return words.rjust(width) if column.right else words.ljust(width)
-        length = cell_len(words)
-        if length > width:
-            words = (
-                printable(middle_cut(words, width))
-                if column.names and words.isascii()
-                else set_cell_size(words, width - 1) + printable("…")
-            )
-            length = cell_len(words)
-        fill = " " * (width - length)
-        return fill + words if column.right else words + fill
-
     def _different(self, before: Mapping[str, Sequence[Cell]], keys: Iterable[str]) -> set[int]:
         """The columns in which these rows look otherwise than before."""
         return {
@@ -427,7 +374,7 @@ class KeyedTable(Scrolled, can_focus=True):
         """Draw these rows again, as far as they are in sight, from the first of these columns to the last."""
         ends = [0]
         for _, width in self._layout:
-            ends.append(ends[-1] + width + 2 * _PADDING)
+            ends.append(ends[-1] + width + 2 * PADDING)
         places = [place for place, (index, _) in enumerate(self._layout) if index in columns]
         if not places:
             return
@@ -588,13 +535,9 @@ class KeyedTable(Scrolled, can_focus=True):
             self.sort_rows(Order(self.order.column, not self.order.reverse))
 
     def _sort_at(self, x: int) -> None:
-        left = 0
-        for index, width in self._layout:
-            left += width + 2 * _PADDING
-            if x < left:
-                reverse = index == self.order.column and not self.order.reverse
-                self.sort_rows(Order(index, reverse))
-                return
+        index = column_at(self._layout, x)
+        if index is not None:
+            self.sort_rows(Order(index, index == self.order.column and not self.order.reverse))
 
 
 def _sorted(keys: Sequence[str], cell: Callable[[str], Cell], *, reverse: bool) -> list[str]:

@@ -9,9 +9,8 @@ from rich.text import Text
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tau2tui.analysis.latency_row import LatencyRow, Legend
 from tau2tui.tui.format import Tone, latency, percent, text, threshold, whole
-from tau2tui.tui.latencies import Legend
-from tau2tui.tui.latency_source import LatencyRow
 from tau2tui.tui.widgets.latency_table import FIGURES
 
 _FIRST_TO_GO = ("p20", "p30", "p40", "p60", "p70", "p80", "p25", "p75", "std", "p10", "min", "mean", "p95", "p90")

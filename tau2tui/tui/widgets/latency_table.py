@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
+from tau2tui.analysis.latency_row import LatencyRow
 from tau2tui.tui.format import Cell, Tone, latency, percent, threshold, whole
-from tau2tui.tui.latency_source import LatencyRow
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 _FEW_CALLS = 100
 _SLA_POOR = 0.5
@@ -37,9 +37,7 @@ class LatencyTable(KeyedTable):
 
     def show_series(self, rows: Iterable[LatencyRow], sla_ms: float) -> None:
         """Show these, in their order, with the share that is faster than this."""
-        if self.columns[-1].title != _sla_title(sla_ms):
-            self.columns = (*self.columns[:-1], replace(self.columns[-1], title=_sla_title(sla_ms)))
-            self.refresh()
+        self.retitle(len(self.columns) - 1, _sla_title(sla_ms))
         self.show_rows({row.series: _cells(row) for row in rows})
 
 

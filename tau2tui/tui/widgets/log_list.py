@@ -8,7 +8,8 @@ from tau2tui.core.fleet import FleetRow
 from tau2tui.core.model import EvalProgress, Job, JobState
 from tau2tui.tui.format import EVAL_STATES, UNKNOWN, Cell, Tone, duration, size, standing_cell
 from tau2tui.tui.log_catalog import Kind, KnownLog
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("LOG", 14, ALWAYS, most=200, flexible=True, names=True),

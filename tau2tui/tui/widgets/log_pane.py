@@ -51,6 +51,9 @@ class LogPane(Vertical):
     def __init__(self, files: LogFiles, more_errors: Iterable[str] = (), diagnose: Diagnose = nothing) -> None:
         """`more_errors`: expressions of lines that tell of an error, beside the usual words."""
         super().__init__(id="log")
+        self.view = LogView()
+        """Held, and not looked up: answers come also while the screen is being closed, after it was taken away."""
+        self._title = LogTitle()
         self._files, self._more_errors, self._diagnose = files, tuple(more_errors), diagnose
         self._errors = error_pattern(self._more_errors)
         self.logs = OpenLogs(files, (), self._errors)
@@ -67,17 +70,13 @@ class LogPane(Vertical):
         self._extending = False
 
     def compose(self) -> ComposeResult:
-        yield LogTitle()
-        yield LogView()
+        yield self._title
+        yield self.view
         yield Input(id="log-entry", compact=True)
 
     def on_mount(self) -> None:
         self.watch(self.view, "follow", self._followed, init=False)
         self.watch(self.view, "scroll_y", self._tell, init=False)
-
-    @property
-    def view(self) -> LogView:
-        return self.query_one(LogView)
 
     def open(self, names: Sequence[str]) -> None:
         """Open logs at their ends; several are merged by time. Folds and timestamps stay as they are, filters go."""
@@ -141,8 +140,6 @@ class LogPane(Vertical):
         self._find_causes()
 
     def _draw(self) -> None:
-        if not self.query(LogView):
-            return
         view = self.view
         view.at_end, view.bookmarks = self.logs.at_end, self._booked()
         view.show_lines(self.logs.shown.lines)
@@ -198,9 +195,7 @@ class LogPane(Vertical):
 
     def _tell(self) -> None:
         """Bring the title up to date."""
-        if not self.query(LogTitle) or not self.query(LogView):
-            return  # the app is being closed
-        title, view, logs = self.query_one(LogTitle), self.view, self.logs
+        title, view, logs = self._title, self.view, self.logs
         title.said = logs.trouble or self._said
         if not logs.names:
             return
@@ -229,10 +224,14 @@ class LogPane(Vertical):
     def action_fold(self) -> None:
         self._reshape(fold=not self.logs.shape.fold)
 
-    @work(group="log-shape", exclusive=True)
-    async def _reshape(self, **changes: object) -> None:
-        """Show the lines otherwise; where that leaves too few to fill the view, load more of those before."""
+    def _reshape(self, **changes: object) -> None:
+        """Show the lines otherwise. What is wanted is kept at once: the next wish may end the work on this one."""
         self.logs.shape = replace(self.logs.shape, **changes)  # type: ignore[arg-type]
+        self._show_reshaped()
+
+    @work(group="log-shape", exclusive=True)
+    async def _show_reshaped(self) -> None:
+        """Where too few lines are left to fill the view, more of those before are loaded."""
         await self.show()
         await self._fill()
 

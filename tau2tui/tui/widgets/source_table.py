@@ -9,7 +9,8 @@ from typing import ClassVar
 from tau2tui.ops.sight import Poll
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, latency, whole
 from tau2tui.tui.sources import Source
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("STATE", 9, ALWAYS),

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from tau2tui.core.model import RunningUnit
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, whole
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 
 COLUMNS = (
     Column("TASK", 24, ALWAYS, most=90, flexible=True, names=True),

@@ -16,7 +16,8 @@ from textual.pilot import Pilot
 from tau2tui.tui.format import UNKNOWN, Cell, Tone
 from tau2tui.tui.looks import theme_name, themes, wear
 from tau2tui.tui.messages import CopyAsked, Told
-from tau2tui.tui.widgets.keyed_table import ALWAYS, Column, KeyedTable
+from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tests.tui.driving import until
 
 pytestmark = pytest.mark.slow

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tau2tui.analysis.charts import figure_of, in_font, legend_of
+from tau2tui.analysis.distribution import Axis
+from tau2tui.analysis.latency_figures import Figures, Sample
+from tau2tui.analysis.latency_question import METRICS, PICTURE_NAMES
 from tau2tui.analysis.measures import PERCENTILES, cdf
 from tau2tui.analysis.palette import BLUE, DARK, ORANGE, VERMILION
+from tau2tui.core.quantities import threshold
 from tau2tui.errors import CommandFailed, NothingToRead, Refused
 from tau2tui.files import write_atomically
-from tau2tui.tui.distribution import Axis
-from tau2tui.tui.format import threshold
-from tau2tui.tui.latencies import Figures, Sample
-from tau2tui.tui.latency_question import METRICS, PICTURE_NAMES
 
 _COLOURS = (BLUE, ORANGE)
 _STEPS = 2000

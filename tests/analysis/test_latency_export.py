@@ -14,10 +14,11 @@ import polars as pl
 import pytest
 from matplotlib import image
 
+from tau2tui.analysis.latency_export import export
+from tau2tui.analysis.latency_figures import LatencyCalls, figures_of
+from tau2tui.analysis.latency_question import PictureQuestion
+from tau2tui.analysis.scan import find_logs, read_logs
 from tau2tui.errors import CommandFailed, NothingToRead, Refused
-from tau2tui.tui.latencies import Latencies, Other
-from tau2tui.tui.latency_export import export
-from tau2tui.tui.latency_question import Question
 from tests.analysis.made_logs import LogMaker
 
 EXPERT = "expert:openai/gpt-oss-20b"
@@ -30,8 +31,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[LogMaker, Path]:
     return maker, directory
 
 
-def written(directory: Path, path: Path, run: Other | None = None, **question: Any) -> Path:
-    return export(Latencies().figures(directory, Question(**question), run), path)
+def calls_in(directory: Path) -> LatencyCalls:
+    return LatencyCalls(read_logs(find_logs([directory])).events)
+
+
+def written(directory: Path, path: Path, before: Path | None = None, **question: Any) -> Path:
+    over = (calls_in(before), "before") if before else ()
+    return export(figures_of(calls_in(directory), PictureQuestion(**question), *over), path)
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -73,8 +79,7 @@ def test_numbers_as_json_are_exact(made: tuple[LogMaker, Path], tmp_path: Path) 
 
 def test_numbers_as_csv_are_those_of_the_picture(made: tuple[LogMaker, Path], tmp_path: Path) -> None:
     calls = made[0].truth.event_frame().filter(pl.col("type") == "llm_call")["duration_ms"]
-    before = Other("before", made[1])
-    bins = table(written(made[1], tmp_path / "a.csv", before, log=True))
+    bins = table(written(made[1], tmp_path / "a.csv", made[1], log=True))
     assert {row["run"] for row in bins} == {"", "before"}
     assert sum(int(row["count"]) for row in bins) == 2 * len(calls)
     steps = table(written(made[1], tmp_path / "b.csv", picture="cdf"))
@@ -93,4 +98,4 @@ def test_what_cannot_be_written_is_said(made: tuple[LogMaker, Path], tmp_path: P
     with pytest.raises(CommandFailed, match="cannot be written"):
         written(made[1], tmp_path / "missing" / "a.csv")
     with pytest.raises(NothingToRead, match="no call is drawn"):
-        written(tmp_path / "nothing", tmp_path / "b.csv")
+        written(made[1], tmp_path / "b.csv", domain="banking")

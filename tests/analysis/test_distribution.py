@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tau2tui.analysis.distribution import Axis, binned, even_edges, heat_map, picture, shares_up_to
 from tau2tui.analysis.drawing import round_ticks
-from tau2tui.tui.distribution import Axis, binned, even_edges, heat_map, picture, shares_up_to
 
 SLA_MS = 5000.0
 BEGAN = datetime.fromisoformat("2025-12-30 17:00")

@@ -14,10 +14,16 @@ import numpy as np
 import polars as pl
 
 from tau2tui.analysis.drawing import round_ticks
-from tau2tui.tui.latency_question import LEAST_SPAN_MS
+from tau2tui.analysis.latency_question import LEAST_SPAN_MS
 
 _WIDENED = 1.05
 """Room behind the line of the threshold."""
+LEAST_WIDTH, LEAST_HEIGHT = 30, 5
+"""Cells of a terminal; what is smaller has no room for a picture."""
+LABEL_WIDTH = 7
+"""Columns for the latencies beside a heat-map."""
+_CALLS_PER_COLUMN = 12
+_FEWEST_COLUMNS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,18 @@ def shares_up_to(values: pl.Series, places: Sequence[float]) -> list[float]:
     ordered = np.sort(values.drop_nulls().cast(pl.Float64).to_numpy())
     found: list[float] = (np.searchsorted(ordered, np.asarray(places), side="right") / max(1, len(ordered))).tolist()
     return found
+
+
+def heat_size(width: int, height: int, calls: int) -> tuple[int, int]:
+    """How many stretches of time and of latency a heat-map of so many cells has; (0, 0) if that is too small.
+
+    A few calls get wider stretches of time: dots all over a screen show no pattern.
+    """
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        return 0, 0
+    room = width - LABEL_WIDTH - 1
+    each = max(1, room // max(_FEWEST_COLUMNS, calls // _CALLS_PER_COLUMN))
+    return room // each, height - 2
 
 
 def heat_map(
