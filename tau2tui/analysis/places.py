@@ -93,7 +93,7 @@ def _structure(text: NDArray[np.uint8]) -> Positions:
 
 
 def _first_behind(numbers: Positions, first: Positions, ends: Positions) -> Positions:
-    """Which of the ascending `numbers`, from the `first` on, is behind each end; a few steps further at most, mostly."""
+    """Which of the ascending `numbers`, from the `first` on, is behind each end: mostly at most a few steps further."""
     found = first.copy()
     rest = np.arange(first.size)
     numbers = np.append(numbers, np.iinfo(np.int64).max)

@@ -153,7 +153,8 @@ def _heads(places: Places, words: Words) -> _Heads:
     fits[:-1] &= another
     fits &= _ascii(text, places.ends).take(marks.lines)
     kept = np.flatnonzero(fits)
-    line, judge, first, end = (part.take(kept) for part in (marks.lines, marks.judges, marks.equals, marks.end_equals))
+    line, first, end = (part.take(kept) for part in (marks.lines, marks.equals, marks.end_equals))
+    judge = marks.judges.take(kept)
     begin = marks.at.take(kept) + np.where(judge, *reversed(_LEVEL_LENGTHS))
 
     stop = places.ends.take(line)
@@ -172,10 +173,9 @@ def _heads(places: Places, words: Words) -> _Heads:
         & (last > ord(" "))
         & (last <= ord("~"))
     )
-    if fits.all():
-        return _Heads(line, judge, begin, first, end, stop)
     kept = np.flatnonzero(fits)
-    return _Heads(*(part.take(kept) for part in (line, judge, begin, first, end, stop)))
+    line, begin, first, end, stop = (part.take(kept) for part in (line, begin, first, end, stop))
+    return _Heads(line, judge.take(kept), begin, first, end, stop)
 
 
 def _ascii(text: NDArray[np.uint8], ends: Positions) -> Flags:
