@@ -25,11 +25,13 @@ class TerminalDriver(LinuxDriver):
         if not self._has_terminal:
             super().start_application_mode()  # type: ignore[no-untyped-call]
             self._has_terminal = True
-        elif _in_background(self.fileno):
-            os.kill(os.getpid(), signal.SIGSTOP)  # until the shell gives it the terminal, as Textual does after ctrl+z
-        else:
+            return
+        foreground = _foreground(self.fileno)
+        if foreground == os.getpgrp():
             # Not in here: what the signal has interrupted may hold the lock of what is to be drawn.
             asyncio.get_running_loop().call_soon_threadsafe(self._take_again)
+        elif foreground:
+            os.kill(os.getpid(), signal.SIGSTOP)  # until the shell gives it the terminal, as Textual does after ctrl+z
 
     def stop_application_mode(self) -> None:
         """Let go of the terminal, with its modes as they were before."""
@@ -37,14 +39,18 @@ class TerminalDriver(LinuxDriver):
         super().stop_application_mode()
 
     def _take_again(self) -> None:
-        if self._has_terminal:
+        if self._has_terminal and _foreground(self.fileno) == os.getpgrp():  # it may have gone away since
             self.suspend_application_mode()
             self.resume_application_mode()
             self._app.refresh(layout=True)
 
 
-def _in_background(terminal: int) -> bool:
+def _foreground(terminal: int) -> int:
+    """The process group in the foreground; 0 where there is none, as when the terminal goes away.
+
+    The system says that with a SIGHUP and a SIGCONT: whoever stopped for the latter would never end by the former.
+    """
     try:
-        return os.tcgetpgrp(terminal) != os.getpgrp()
-    except OSError:  # it controls no session, so nobody is in its foreground
-        return False
+        return os.tcgetpgrp(terminal)
+    except OSError:
+        return 0
