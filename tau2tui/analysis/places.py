@@ -13,7 +13,6 @@ LEVELS = ("PROFILE", "USER_JUDGE")
 _PROFILE_MARKS = tuple(f"[{level}] ".encode() for level in LEVELS)
 LINE_END, EQUALS, BRACKET = b"\n=["
 _WORD = 8
-_STEPS = 8
 _BLOCK = 512 << 10
 """Bytes that are looked through at once: they stay in a core's cache, and memory for them need not be mapped anew."""
 
@@ -72,7 +71,7 @@ def find_places(data: Buffer) -> Places:
     mark_numbers = bracket_numbers.take(mark_brackets)
     lines = np.cumsum(kinds == LINE_END, dtype=np.int32).take(mark_numbers).astype(np.int64)
     line_ends = end_numbers.take(lines)
-    end_brackets = _first_behind(bracket_numbers, mark_brackets + 1, line_ends)
+    end_brackets = np.searchsorted(bracket_numbers, line_ends)
     # What is neither a line end nor a bracket is an equals sign, so these need not be counted.
     marks = Marks(
         brackets.take(mark_brackets),
@@ -90,20 +89,6 @@ def _structure(text: NDArray[np.uint8]) -> Positions:
     found |= text == EQUALS
     found |= text == BRACKET
     return np.flatnonzero(found)
-
-
-def _first_behind(numbers: Positions, first: Positions, ends: Positions) -> Positions:
-    """Which of the ascending `numbers`, from the `first` on, is behind each end: mostly at most a few steps further."""
-    found = first.copy()
-    rest = np.arange(first.size)
-    numbers = np.append(numbers, np.iinfo(np.int64).max)
-    for _ in range(_STEPS):
-        rest = rest.compress(numbers.take(found.take(rest)) < ends.take(rest))
-        if not rest.size:
-            return found
-        found[rest] += 1
-    found[rest] = np.searchsorted(numbers, ends.take(rest))
-    return found
 
 
 def _read_marks(data: Buffer, brackets: Positions) -> tuple[Positions, Flags]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tau2tui.ops import Ops
 from tau2tui.remote.login import Question
 from tau2tui.tui.plain import plain_lines
 from tau2tui.tui.screens.login import LoginScreen
@@ -18,11 +20,17 @@ pytestmark = pytest.mark.slow
 QUESTION = Question("login1", "Duo two-factor\n [b]1.[/b] push to \x1b[31mphone", "Passcode: ", echoed=False)
 
 
+async def asked(pilot: Pilot[None], ops: Ops, question: Question) -> asyncio.Task[str | None]:
+    """Ask, and wait for the sheet; the task has the answer."""
+    asking = asyncio.create_task(ops.login.ask(question))
+    await until(pilot, lambda: isinstance(pilot.app.screen, LoginScreen))
+    return asking
+
+
 async def test_a_sheet_shows_what_is_asked_and_hides_what_is_typed() -> None:
     ops = make_ops(FakeCluster(seed_config()))
     async with run_on(ops) as (app, pilot):
-        asking = asyncio.create_task(ops.login.ask(QUESTION))
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        asking = await asked(pilot, ops, QUESTION)
         await shows(pilot, "login1 asks")
         await shows(pilot, "[b]1.[/b] push to")
         await pilot.press(*"q123")
@@ -35,8 +43,7 @@ async def test_a_sheet_shows_what_is_asked_and_hides_what_is_typed() -> None:
 async def test_what_the_server_wants_to_be_seen_is_seen() -> None:
     ops = make_ops(FakeCluster(seed_config()))
     async with run_on(ops) as (app, pilot):
-        asking = asyncio.create_task(ops.login.ask(Question("login1", "", "Way: ", echoed=True)))
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        asking = await asked(pilot, ops, Question("login1", "", "Way: ", echoed=True))
         assert not app.screen.query_one(Input).password
         await pilot.press("1", "enter")
         assert await asking == "1"
@@ -45,8 +52,7 @@ async def test_what_the_server_wants_to_be_seen_is_seen() -> None:
 async def test_escape_gives_no_answer_and_a_refresh_lets_it_ask_again() -> None:
     ops = make_ops(FakeCluster(seed_config()))
     async with run_on(ops) as (app, pilot):
-        asking = asyncio.create_task(ops.login.ask(QUESTION))
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        asking = await asked(pilot, ops, QUESTION)
         await pilot.press("escape")
         assert await asking is None
         assert await ops.login.ask(QUESTION) is None
@@ -58,8 +64,7 @@ async def test_escape_gives_no_answer_and_a_refresh_lets_it_ask_again() -> None:
 async def test_a_sheet_goes_when_nobody_waits_for_the_answer() -> None:
     ops = make_ops(FakeCluster(seed_config()))
     async with run_on(ops) as (app, pilot):
-        asking = asyncio.create_task(ops.login.ask(QUESTION))
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+        asking = await asked(pilot, ops, QUESTION)
         asking.cancel()
         await until(pilot, lambda: not isinstance(app.screen, LoginScreen))
         with pytest.raises(asyncio.CancelledError):
@@ -91,9 +96,8 @@ async def test_a_sheet_that_nobody_waits_for_any_more_is_not_shown() -> None:
 @pytest.mark.parametrize("screen", ["3", "6", "7"])
 async def test_a_refresh_on_a_screen_that_reads_by_itself_lets_a_login_ask_again(screen: str) -> None:
     ops = make_ops(FakeCluster(seed_config()))
-    async with run_on(ops) as (app, pilot):
-        asking = asyncio.create_task(ops.login.ask(QUESTION))
-        await until(pilot, lambda: isinstance(app.screen, LoginScreen))
+    async with run_on(ops) as (_, pilot):
+        asking = await asked(pilot, ops, QUESTION)
         await pilot.press("escape")
         assert await asking is None
         await pilot.press(screen, "r")

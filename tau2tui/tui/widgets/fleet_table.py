@@ -9,6 +9,7 @@ from tau2tui.core.fleet import FleetRow
 from tau2tui.core.verdict import Standing
 from tau2tui.tui.format import UNKNOWN, Cell, Tone, duration, numbers, percent, standing_cell, whole
 from tau2tui.tui.widgets.columns import ALWAYS, Column
+from tau2tui.tui.widgets.job_table import ENDS_SOON_S
 from tau2tui.tui.widgets.kept_cells import KeptCells
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.replica_strip import boot_words
@@ -31,7 +32,6 @@ COLUMNS = (
     Column("TRY", 3, 10, right=True),
     Column("WHY", 12, 5, most=200, flexible=True),
 )
-_ENDS_SOON_S = 3600.0
 _KV_FULL = 0.95
 
 
@@ -53,7 +53,7 @@ def _cells(row: FleetRow, *, old: bool) -> tuple[Cell, ...]:
     load = row.load
     waits = load.running is not None or load.waiting is not None
     kv_full = load.kv_cache is not None and load.kv_cache >= _KV_FULL
-    ends_soon = row.time_left_s is not None and row.time_left_s < _ENDS_SOON_S
+    ends_soon = row.time_left_s is not None and row.time_left_s < ENDS_SOON_S
     why = "; ".join(filter(None, (boot_words(row), row.why if row.why != row.phase else "")))
     rate = row.errors_per_min
     return (

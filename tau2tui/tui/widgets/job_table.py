@@ -35,6 +35,7 @@ _STATES: dict[str, tuple[str, Tone]] = {
 }
 _BAD = ("✖", Tone.BAD)
 ENDS_SOON_S = 3600.0
+"""What is left of a time limit when it begins to stand out, here and in the Fleet."""
 
 
 class JobTable(KeyedTable):
