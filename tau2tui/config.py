@@ -26,9 +26,9 @@ from pydantic import (
     model_validator,
 )
 
+from tau2tui import defaults
+from tau2tui.defaults import Domain
 from tau2tui.errors import ConfigError
-
-DEFAULT_CONFIG = Path("config.toml")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -345,10 +345,6 @@ class ExpertConfig(_Section):
         return () if self.port is None else tuple(range(self.port, self.port + self.replicas))
 
 
-Domain = Literal["retail", "telecom", "airline", "mock"]
-DOMAINS: tuple[Domain, ...] = get_args(Domain)
-
-
 class UserConfig(_Section):
     """The user simulator: a model behind any OpenAI-compatible server, or an expert of this fleet with role "user"."""
 
@@ -455,7 +451,7 @@ class EvaluationConfig(_Section):
 class SlaConfig(_Section):
     """What counts as fast enough."""
 
-    threshold_ms: Annotated[float, Field(gt=0)] = 5000.0
+    threshold_ms: Annotated[float, Field(gt=0)] = defaults.SLA_MS
     """A call is within the SLA if it took less."""
 
 
@@ -675,12 +671,7 @@ class Config(_Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     sla: SlaConfig = SlaConfig()
     prices: PricesConfig = PricesConfig()
-    error_patterns: dict[Name, str] = {
-        "harmony": "unexpected tokens remaining in message header",
-        "retry": r"Retrying in 5 seconds|Retry \d+/\d+ in \d+s",
-        "permanent": "LLM call failed permanently",
-        "task_failed": "Task failed",
-    }
+    error_patterns: dict[Name, str] = dict(defaults.ERROR_PATTERNS)
     """Name → regular expression: the class of an error whose line matches, or what became of an attempt."""
     diagnosis: DiagnosisConfig = DiagnosisConfig()
     poll: PollConfig = PollConfig()
@@ -752,7 +743,7 @@ class Config(_Section):
         return next((name for name, expert in self.experts.items() if expert.role == "user"), "")
 
 
-def load(path: Path = DEFAULT_CONFIG, environ: Mapping[str, str] | None = None) -> Config:
+def load(path: Path = defaults.CONFIG_FILE, environ: Mapping[str, str] | None = None) -> Config:
     """Read and check a config file. Raises ConfigError with one line that names the file, the key and a remedy."""
     try:
         raw = path.read_bytes()

@@ -1,23 +1,25 @@
-"""The report of a run, or of logs that lie anywhere: what the run knows joined with what its logs say."""
+"""The report of a run, or of logs that lie anywhere: what the run knows joined with what its logs say.
+
+What only a run needs is imported where one is read: logs are read without.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tau2tui.config import Config, SlaConfig
 from tau2tui.core import layout
+from tau2tui.defaults import ERROR_PATTERNS, SLA_MS
 from tau2tui.errors import CommandFailed
-from tau2tui.remote.shell import READ_LIMIT, LocalShell
 
 if TYPE_CHECKING:
     from tau2tui.analysis.report import ReportContext, ReportFiles
     from tau2tui.analysis.run_files import RunFiles, Side
     from tau2tui.analysis.wanted import Wanted
+    from tau2tui.config import Config
     from tau2tui.ops import Ops
 
 
@@ -28,6 +30,10 @@ async def report_run(
 
     Raises NothingToRead if the evaluation has written nothing yet, CommandFailed if `out` cannot be written.
     """
+    import asyncio
+
+    from tau2tui.remote.shell import LocalShell
+
     if out is None:
         here = isinstance(ops.shell, LocalShell)
         out = Path(str(ops.run.path)) if here else Path(f"report-{ops.run.run_id}")
@@ -102,6 +108,8 @@ async def local_copy(ops: Ops) -> Path:
     For a run elsewhere these are its logs and small files, not the units and results: what its tasks earned stands in
     the logs as well. Raises Unreachable.
     """
+    from tau2tui.remote.shell import LocalShell
+
     if isinstance(ops.shell, LocalShell):
         return Path(str(ops.run.path))
     logs = await ops.logs.local()
@@ -117,6 +125,10 @@ async def local_copy(ops: Ops) -> Path:
 
 async def _fetch(ops: Ops, name: str, target: Path) -> None:
     """Copy one file of the run; one that is not there is left out."""
+    import asyncio
+
+    from tau2tui.remote.shell import READ_LIMIT
+
     parts: list[bytes] = []
     try:
         while not parts or len(parts[-1]) == READ_LIMIT:
@@ -132,13 +144,12 @@ async def _fetch(ops: Ops, name: str, target: Path) -> None:
 
 
 def _side(files: RunFiles, config: Config | None, use_cache: bool, wanted: Wanted | None) -> Side:
-    from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
     from tau2tui.analysis.run_files import Side
     from tau2tui.analysis.scan import read_logs
     from tau2tui.analysis.wanted import ALL
 
     config = files.config or config
-    patterns = DEFAULT_ERROR_PATTERNS if config is None else config.error_patterns
+    patterns = ERROR_PATTERNS if config is None else config.error_patterns
     logs = read_logs(files.logs, patterns, use_cache=use_cache, wanted=wanted or ALL)
     return Side(files if files.config else replace(files, config=config), logs)
 
@@ -148,7 +159,7 @@ def _write(
 ) -> ReportFiles:
     from tau2tui.analysis.report import context_of, write_report
 
-    sla_ms = (config.sla if config else SlaConfig()).threshold_ms
+    sla_ms = config.sla.threshold_ms if config else SLA_MS
     context = context or context_of(side.files)
     try:
         return write_report(side, out, sla_ms=sla_ms, now=datetime.now(), context=context, csv=csv, charts=charts)

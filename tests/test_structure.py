@@ -98,6 +98,23 @@ def test_status_loads_neither_textual_nor_polars(tmp_path: Path) -> None:
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.parametrize("word", ["latency", "progress"])
+def test_words_that_read_logs_load_what_no_log_needs_only_with_a_configuration(tmp_path: Path, word: str) -> None:
+    (tmp_path / "retail.log").write_text(
+        "[PROFILE] 2026-01-02 03:00:00.000 task=1 thread=1 type=llm_call duration_ms=1.00\n"
+    )
+    code = (
+        f"import os, sys; os.chdir({str(tmp_path)!r})\n"
+        "from tau2tui.cli import words\n"
+        f"words.main([{word!r}, 'retail.log', '--no-cache'], standalone_mode=False)\n"
+        "print('loaded', *sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    loaded = set(output.rpartition("loaded")[2].split())
+    assert "polars" in loaded
+    assert not loaded & {"asyncio", "pydantic", "numpy.random", "textual", "tau2tui.config", "tau2tui.node.agent"}
+
+
 def test_every_error_has_an_exit_code_of_its_own_and_the_help_names_it() -> None:
     leaves = errors.Tau2TuiError.__subclasses__()
     codes = [leaf.exit_code for leaf in leaves]

@@ -12,10 +12,6 @@ from tau2tui.analysis.candidates import RareTexts
 from tau2tui.analysis.frames import NO_ERRORS
 from tau2tui.analysis.literals import required_literals
 from tau2tui.analysis.markers import DRESS, parse_errors
-from tau2tui.config import Config
-
-DEFAULT_ERROR_PATTERNS: Mapping[str, str] = Config.model_fields["error_patterns"].default
-
 
 _BOUND = r"\^|\$|\\[AbBZz<>]"
 """What stands for a place in a pattern."""

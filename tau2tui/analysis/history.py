@@ -1,6 +1,6 @@
 """What the node agents sampled of each server, as frames: gaps stay gaps.
 
-A row of metrics/<replica>.jsonl is `{"t": Unix seconds, "v": [numbers of agent.ROW], "T": [bucket, observations,
+A row of metrics/<replica>.jsonl is `{"t": Unix seconds, "v": [numbers of ROW], "T": [bucket, observations,
 bucket, observations …] of the time to the first token, "E": the same end to end, "Q": [sum, count] of the time in the
 queue, "I": [sum, count] of the time between tokens}`, all since the row before; or `{"t", "e": error}` for a scrape
 that failed. The first row of a file, and one in some hundred after it, has in `b` the bounds of the buckets of T and E,
@@ -21,8 +21,12 @@ from pathlib import Path
 import polars as pl
 
 from tau2tui.analysis.sample_files import files_of, newest_bounds, piece, times
-from tau2tui.node.agent import ROW
 
+ROW = (
+    *("attempt", "running", "waiting", "kv_cache", "seconds", "generation_tokens", "prompt_tokens", "finished"),
+    *("preemptions", "prefix_queries", "prefix_hits", "http", "failed"),
+)
+"""The numbers of a row as the node agent writes them; it stands alone, and a test holds the two together."""
 _PAIRS = {"Q": ("queue_sum_s", "queue_count"), "I": ("itl_sum_s", "itl_count")}
 _FIGURES = (*ROW[1:], *_PAIRS["Q"], *_PAIRS["I"])
 _OLD = ("running", "waiting", "kv_cache", "generation_tokens")

@@ -23,6 +23,8 @@ FLAGS = ("has_tool_calls", "error")
 COLUMNS = (*MILLISECONDS, *COUNTS, *NAMES, *FLAGS)
 COLUMN_OF = {key.encode(): column for column in COLUMNS for key in SPELLINGS.get(column, (column,))}
 """Key → the column that it means."""
+_GOLDEN = 0x9E3779B97F4A7C15
+"""2^64 over the golden ratio, whose multiples lie well apart (D. Knuth, The Art of Computer Programming 3, 6.4)."""
 LONGEST_KEY = 32
 """Bytes of a key that are looked at; none of those that mean a column is as long."""
 
@@ -43,10 +45,11 @@ class Keys:
         self.table[slots] = np.arange(1, len(slots) + 1)
 
     def _without_collision(self) -> tuple[np.uint64, NDArray[np.int64]]:
-        for factor in np.random.default_rng(0).integers(1, 2**64 - 1, 1000, np.uint64):
-            slots = self._slots(self.last[1:], self.length[1:], factor | np.uint64(1))
+        for number in range(1000):
+            factor = np.uint64((_GOLDEN * (2 * number + 1)) % 2**64)  # odd
+            slots = self._slots(self.last[1:], self.length[1:], factor)
             if len(set(slots.tolist())) == len(slots):
-                return factor | np.uint64(1), slots
+                return factor, slots
         raise AssertionError("a thousand factors, and each has a collision")
 
     def _slots(self, last: Words, length: Positions, factor: np.uint64) -> NDArray[np.int64]:

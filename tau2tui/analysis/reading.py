@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import polars as pl
@@ -28,6 +30,8 @@ _TOGETHER = 32
 """Stretches whose rare lines are read together: a reading of a few costs as much as one of many."""
 _MUCH_LEFT = 20_000
 """Lines that are kept for that at most."""
+_HANDED_OVER_S = 1e-4
+_USUALLY_HANDED_OVER_S = sys.getswitchinterval()
 _SEPARATOR = b"\x1e"
 
 
@@ -115,7 +119,7 @@ class _Reading:
         if size <= STRETCH or AT_ONCE == 1:
             yield from map(self.stretch, stretches)
             return
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with _handed_over_quickly(), ThreadPoolExecutor(AT_ONCE) as pool:
             waiting: deque[Future[_Stretch]] = deque()
             for stretch in stretches:
                 waiting.append(pool.submit(self.stretch, stretch))
@@ -123,6 +127,16 @@ class _Reading:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+
+
+@contextmanager
+def _handed_over_quickly() -> Iterator[None]:
+    """Let threads wait a shorter time for the interpreter, as all of them leave it again after a fraction of a ms."""
+    sys.setswitchinterval(_HANDED_OVER_S)
+    try:
+        yield
+    finally:  # of two that read at once the later one may go on with the usual time
+        sys.setswitchinterval(_USUALLY_HANDED_OVER_S)
 
 
 def text_lines(data: bytes) -> pl.Series:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 import tomli
@@ -17,11 +17,13 @@ from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.history import SAMPLES, read_history
 from tau2tui.analysis.outcomes import OUTCOMES, read_outcomes
 from tau2tui.analysis.scan import find_logs
-from tau2tui.config import Config, submitted
 from tau2tui.core import layout, wire
 from tau2tui.core.layout import RESULTS, RunLayout
 from tau2tui.core.model import EvalProgress, Phase, Replica
 from tau2tui.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tau2tui.config import Config
 
 T = TypeVar("T")
 
@@ -74,11 +76,7 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
 
     Raises NothingToRead where there is no log.
     """
-    tables, config = _tables(path / layout.RUN_CONFIG), None
-    try:
-        config = submitted(tables, str(path)) if tables else None
-    except ConfigError:  # of another version: its tables can still be compared
-        config = None
+    tables = _tables(path / layout.RUN_CONFIG)
     named = tables.get("run") if isinstance(tables.get("run"), dict) else {}
     names = RunLayout(str((named or {}).get("logs", "logs")), str((named or {}).get("outputs", "outputs")))
     inside = path / names.logs
@@ -89,7 +87,7 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
         name=path.resolve().name,
         logs=logs,
         tables=tables,
-        config=config,
+        config=_config(tables, path) if tables else None,
         progress=progress,
         replicas=replicas,
         outcomes=read_outcomes(path, names.outputs, logs) if outcomes else OUTCOMES.to_frame(),
@@ -97,6 +95,16 @@ def read_run(path: Path, *, outcomes: bool = True) -> RunFiles:
         incidents=tuple(sorted((*_activity(path), *_failures(replicas)), key=lambda what: what.at)),
         versions=_versions(path / names.outputs, tables),
     )
+
+
+def _config(tables: dict[str, Any], path: Path) -> Config | None:
+    """The configuration of a run; None if it is of another version: its tables can still be compared."""
+    from tau2tui.config import submitted  # its models take a tenth of a second, which logs alone do not need
+
+    try:
+        return submitted(tables, str(path))
+    except ConfigError:
+        return None
 
 
 def prices_of(config: Config | None) -> dict[str, Price]:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
+from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Logs, Skipped
 from tau2tui.analysis.kept import Spill
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.wanted import ALL, Wanted
+from tau2tui.defaults import ERROR_PATTERNS
 from tau2tui.errors import NothingToRead
 
 __all__ = ["DRIVER", "ERRORS", "EVENTS", "TASKS", "Logs", "Skipped", "find_logs", "logs_below", "read_logs"]
@@ -47,7 +48,7 @@ def logs_below(directory: Path) -> list[Path]:
 
 def read_logs(
     files: Sequence[Path],
-    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+    error_patterns: Mapping[str, str] = ERROR_PATTERNS,
     *,
     use_cache: bool = False,
     wanted: Wanted = ALL,

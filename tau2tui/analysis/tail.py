@@ -8,11 +8,12 @@ from pathlib import Path
 
 from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
+from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.incidents import Incident
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.scan import logs_below
+from tau2tui.defaults import ERROR_PATTERNS
 from tau2tui.errors import NothingToRead
 
 
@@ -22,7 +23,7 @@ class LogTail:
     def __init__(
         self,
         files: Sequence[Path] | Path,
-        error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+        error_patterns: Mapping[str, str] = ERROR_PATTERNS,
         *,
         use_cache: bool = False,
     ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from tau2tui.cli.examples import ROOT_EPILOG, epilog
-from tau2tui.cli.session import Session, on_screen, require_terminal
-from tau2tui.config import DEFAULT_CONFIG
+from tau2tui.cli.session import Session, on_screen, require_terminal, run_async
 from tau2tui.core.printable import harmless
+from tau2tui.defaults import CONFIG_FILE
 from tau2tui.errors import ConfigError, Tau2TuiError
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
     "-c",
     "--config",
     type=click.Path(path_type=Path),
-    default=DEFAULT_CONFIG,
+    default=CONFIG_FILE,
     show_default=True,
     help="The configuration.",
 )
@@ -125,6 +124,8 @@ def open_screen(session: Session, logs: Path | None) -> None:
     require_terminal("use a word: tau2tui status, tau2tui --help")
     if logs is not None and not logs.is_dir():
         raise ConfigError(f"{logs}: no such directory", "--logs takes a directory of log files")
+    import asyncio
+
     from tau2tui.config import DiagnosisConfig
     from tau2tui.remote.logfiles import DirectoryLogs
 
@@ -144,11 +145,13 @@ def open_screen(session: Session, logs: Path | None) -> None:
             finally:
                 looking.cancel()
 
-    raise click.exceptions.Exit(asyncio.run(show()))
+    raise click.exceptions.Exit(run_async(show))
 
 
 async def _app() -> type[Tau2App]:
     """Load the screens in a thread: they take a third of a second."""
+    import asyncio
+
     module = await asyncio.to_thread(import_module, "tau2tui.tui.app")
     app: type[Tau2App] = module.Tau2App
     return app
@@ -158,7 +161,7 @@ def main() -> None:
     """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
     try:
         status = words.main(standalone_mode=False, complete_var="_TAU2TUI_COMPLETE")
-    except (click.exceptions.Abort, KeyboardInterrupt, asyncio.CancelledError):
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except click.ClickException as error:
         error.show()

@@ -12,9 +12,10 @@ import click
 
 from tau2tui.cli.options import domains_option, dry_run_option, json_option, mode_option, yes_option
 from tau2tui.cli.session import Session, carry_out, put_json, run_async, say
-from tau2tui.config import DOMAINS, EvaluationConfig, Split
+from tau2tui.config import EvaluationConfig, Split
 from tau2tui.core.command import StartEval, SteerEval
 from tau2tui.core.eta import time_left
+from tau2tui.defaults import DOMAINS
 from tau2tui.errors import ConfigError
 
 if TYPE_CHECKING:

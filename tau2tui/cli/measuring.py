@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +14,7 @@ import click
 from tau2tui.analysis.latency_question import COLUMNS, MOST_BINS, PICTURES, PictureQuestion
 from tau2tui.cli.options import LENGTH, WINDOW, cache_option, json_option
 from tau2tui.cli.session import Session, put, put_json, run_async, say, takes_colours, takes_utf8
-from tau2tui.config import SlaConfig
+from tau2tui.defaults import SLA_MS
 from tau2tui.errors import CommandFailed, NothingToRead
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def latency(
     from tau2tui.analysis.narrowing import narrowed, wanted_narrowed
 
     known = session.known_config()
-    sla_ms = sla_ms or (known.sla if known else SlaConfig()).threshold_ms
+    sla_ms = sla_ms or (known.sla.threshold_ms if known else SLA_MS)
     question = LatencyQuestion(COLUMNS[metric], metric, sla_ms, bins, series, by, every)
     outcomes = "trial" in by
     if file is not None:
@@ -183,6 +182,8 @@ def reading_side(
     if paths:
         known = session.known_config()
         return reporting.side_of_paths(paths, known, use_cache=use_cache, outcomes=outcomes, wanted=wanted)
+
+    import asyncio
 
     async def look() -> Side:
         async with session.ops() as ops:

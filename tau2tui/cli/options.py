@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import click
 
-from tau2tui.config import DOMAINS
 from tau2tui.core.times import Moment, parse_length, parse_moment
 from tau2tui.core.window import Window, parse_window
+from tau2tui.defaults import DOMAINS
 
 T = TypeVar("T")
 

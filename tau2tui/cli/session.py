@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import getpass
 import json
@@ -19,15 +18,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tau2tui import config
-from tau2tui.config import Config
 from tau2tui.core.printable import controls_escaped, harmless
+from tau2tui.defaults import CONFIG_FILE
 from tau2tui.errors import ConfigError, Refused
 from tau2tui.remote.login import Login
 
 if TYPE_CHECKING:
     from textual.app import App
 
+    from tau2tui.config import Config
     from tau2tui.core.plan import Plan
     from tau2tui.ops import Ops, Progress
     from tau2tui.remote.login import Question
@@ -49,11 +48,13 @@ class Session:
     read_only: bool
 
     def config(self) -> Config:
+        from tau2tui import config  # its models are a tenth of a second, for which who needs none does not wait
+
         return config.load(self.config_file)
 
     def known_config(self) -> Config | None:
         """The configuration if there is one; logs can be read without, so only one that was named must exist."""
-        named = self.config_file != config.DEFAULT_CONFIG
+        named = self.config_file != CONFIG_FILE
         return self.config() if named or self.config_file.exists() else None
 
     @asynccontextmanager
@@ -67,8 +68,13 @@ class Session:
 
 
 def run_async(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a word's coroutine to its end."""
-    return asyncio.run(main())
+    """Run a word's coroutine to its end. Raises KeyboardInterrupt where it was cancelled."""
+    import asyncio  # a quarter of what a word loads that only reads logs, and needs none
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def say(text: str) -> None:
@@ -122,6 +128,8 @@ def require_terminal(hint: str) -> None:
 
 async def on_screen(app: App[None]) -> int:
     """Show an app until it is closed; 1 if a bug ended it, which has put its traceback on the terminal by then."""
+    import asyncio
+
     settling = asyncio.get_running_loop().call_later(SETTLED_S, settle_garbage)
     await app.run_async()
     settling.cancel()
@@ -201,6 +209,8 @@ async def carry_out(ops: Ops, plan: Plan, *, dry_run: bool = False, yes: bool = 
             say(line)
         if not sys.stdin.isatty():
             raise Refused("this ends something that runs, and there is nobody to ask", "add --yes")
+        import asyncio
+
         if not await asyncio.to_thread(click.confirm, "Do it?", default=False, err=True):
             raise Refused("nothing was changed", "you said no")
     await ops.perform(plan, tell)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
 from tau2tui.analysis.frames import EVENTS
 from tau2tui.analysis.latency_figures import LatencyCalls
 from tau2tui.analysis.tail import LogTail
+from tau2tui.defaults import ERROR_PATTERNS
 
 
 class LatencySource:
@@ -18,7 +18,7 @@ class LatencySource:
     def __init__(self, path: Path, patterns: Mapping[str, str] | None) -> None:
         """`patterns`: of error lines, None for the usual ones."""
         self.path = path
-        self._tail = LogTail(path, DEFAULT_ERROR_PATTERNS if patterns is None else patterns, use_cache=True)
+        self._tail = LogTail(path, ERROR_PATTERNS if patterns is None else patterns, use_cache=True)
         self.calls = LatencyCalls(EVENTS.to_frame())
         self.skipped = 0
         """Lines that look like a record and could not be read."""

@@ -13,10 +13,11 @@ from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import cache
 from tau2tui.analysis.cache import LogCache, Place, cache_directory, prune
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
+from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.scan import read_logs
+from tau2tui.defaults import ERROR_PATTERNS
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, USER_SIM
 
@@ -155,8 +156,8 @@ def test_a_cache_that_cannot_be_written_is_none(tmp_path: Path) -> None:
     path = tmp_path / "fullrun.log"
     path.write_text(f"{STEP}\n")
     (tmp_path / "file").touch()
-    log = LogFile(path, cache=LogCache(DEFAULT_ERROR_PATTERNS, tmp_path / "file" / "below"))
-    log.advance(ErrorPatterns(DEFAULT_ERROR_PATTERNS))
+    log = LogFile(path, cache=LogCache(ERROR_PATTERNS, tmp_path / "file" / "below"))
+    log.advance(ErrorPatterns(ERROR_PATTERNS))
     assert log.records().events.height == 1
 
 

@@ -10,14 +10,19 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.history import read_history, span
+from tau2tui.analysis.history import ROW, read_history, span
 from tau2tui.analysis.sample_files import piece, step
 from tau2tui.analysis.sampled_windows import on_a_grid, read_state, read_windows, state_at, windows
 from tau2tui.analysis.sparkline import ASCII_BLOCKS, BLOCKS, sparkline
+from tau2tui.node import agent
 from tests.analysis.made_samples import MadeServer
 
 BEGIN = datetime.fromisoformat("2026-01-02 03:00:00")
 MINUTE = timedelta(minutes=1)
+
+
+def test_a_row_is_read_as_the_node_agent_writes_it() -> None:
+    assert ROW == agent.ROW
 
 
 def at(seconds: float) -> float:

@@ -11,13 +11,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import copies, logfile, reading, scan, stretches
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS, ErrorPatterns
+from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import EVENTS, Logs, Records
 from tau2tui.analysis.kept import LITTLE, SCHEMAS, Spill
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.samples import Samples
 from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wanted import Wanted
+from tau2tui.defaults import ERROR_PATTERNS
 from tests.analysis.made_logs import LogMaker
 
 pytestmark = pytest.mark.slow
@@ -43,7 +44,7 @@ def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def records(logs: tuple[list[Path], pl.DataFrame]) -> Records:
     log = LogFile(logs[0][0])
-    log.advance(ErrorPatterns(DEFAULT_ERROR_PATTERNS))
+    log.advance(ErrorPatterns(ERROR_PATTERNS))
     return log.records()
 
 

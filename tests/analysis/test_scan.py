@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import stretches
-from tau2tui.analysis.errorlines import DEFAULT_ERROR_PATTERNS
 from tau2tui.analysis.scan import DRIVER, ERRORS, EVENTS, TASKS, Logs, find_logs, read_logs
+from tau2tui.defaults import ERROR_PATTERNS
 from tau2tui.errors import NothingToRead
 from tests.analysis.made_logs import LogMaker
 
@@ -44,7 +44,7 @@ def read(
     directory: Path,
     text: str | bytes,
     name: str = "some.log",
-    error_patterns: Mapping[str, str] = DEFAULT_ERROR_PATTERNS,
+    error_patterns: Mapping[str, str] = ERROR_PATTERNS,
 ) -> Logs:
     path = directory / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from tau2tui.config import Config
 from tau2tui.core.error_class import BUDGET, ErrorClass
+from tau2tui.defaults import ERROR_PATTERNS
 
 UNKNOWN = "unknown"
 TOOL = "tool"
@@ -67,7 +67,7 @@ class Classifier:
 
         Raises `re.error` for what is no regular expression; a configuration has been checked for that.
         """
-        configured = Config.model_fields["error_patterns"].default if configured is None else configured
+        configured = ERROR_PATTERNS if configured is None else configured
         own = {name: text for name, text in configured.items() if name not in SAYINGS and text}
         self._classes = [(name, re.compile(text)) for name, text in (*own.items(), *PATTERNS.items())]
         self._frames = [(name, re.compile(text)) for name, text in FRAMES.items()]
