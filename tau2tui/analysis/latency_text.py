@@ -110,8 +110,9 @@ def _gathered(
 
 
 def _distribution(values: pl.Series, bins: int) -> dict[str, Any]:
+    values = values.drop_nulls().sort()
     binned = histogram(values, bins)
-    known = values.drop_nulls().to_numpy()
+    known = values.to_numpy()
     return {
         "histogram": {"edges": list(binned.edges), "counts": list(binned.counts)},
         "cdf": [list(step) for step in cdf(values)],

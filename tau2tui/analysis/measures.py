@@ -64,7 +64,7 @@ def sla_share(values: pl.Series, threshold_ms: float) -> float | None:
 
 def cdf(values: pl.Series, points: int = 200) -> tuple[tuple[float, float], ...]:
     """The empirical distribution function as (value, share of values ≤ it): all of its steps, or so many of them."""
-    ordered = np.sort(values.drop_nulls().cast(pl.Float64).to_numpy())
+    ordered = values.drop_nulls().cast(pl.Float64).sort().to_numpy()
     last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if ordered.size else np.empty(0, np.int64)
     if last.size > points:
         last = np.unique(np.append(last[:: -(-last.size // (points - 1))], last[-1]))

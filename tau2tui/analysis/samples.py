@@ -45,6 +45,7 @@ class Samples:
         self._metric, self._by, self._every = metric, tuple(by), every
         self._heads: list[pl.DataFrame] = []
         self._values: list[Floats] = []
+        self._named: pl.DataFrame | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -59,6 +60,7 @@ class Samples:
 
         Where these have a column `series`, it counts; else the series are told when all parts are known.
         """
+        self._named = None
         if self._metric in DERIVED:
             events = add_derived(events)
         value = pl.col("value")
@@ -149,6 +151,11 @@ class Samples:
 
     def _pieces(self) -> pl.DataFrame:
         """`series`, what `by` names, the sums, and where the values are: one row for each part and series in it."""
+        if self._named is None:
+            self._named = self._name_pieces()
+        return self._named
+
+    def _name_pieces(self) -> pl.DataFrame:
         if not self._heads:
             self.add(EVENTS.to_frame().with_columns(trial=pl.lit(None, pl.Int64)))  # for the columns
         heads = pl.concat(self._heads, how="diagonal")

@@ -60,6 +60,11 @@ _NAMES = {"import": "import_", "eval": "evaluate"}
 """What a word's function is called, where Python keeps the word for itself."""
 
 
+_GARBAGE_AFTER = 50_000
+"""New objects after which Python looks for garbage: nearly all that a word makes in its first third of a second are
+modules, and stay. A tenth of that time went to looking among them again and again."""
+
+
 class Words(click.Group):
     """The words, each loaded when it is used: the screen needs none of them, and starts a third sooner without."""
 
@@ -159,6 +164,7 @@ async def _app() -> type[Tau2App]:
 
 def main() -> None:
     """The command `tau2tui`: a known error becomes one line on stderr and its exit code; a bug keeps its traceback."""
+    gc.set_threshold(_GARBAGE_AFTER)
     try:
         status = words.main(standalone_mode=False, complete_var="_TAU2TUI_COMPLETE")
     except (click.exceptions.Abort, KeyboardInterrupt):

@@ -48,6 +48,20 @@ def test_many_values_have_the_normal_limit() -> None:
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=half / 5)
 
 
+@pytest.mark.parametrize("shape", ["usual", "one far", "long tail"])
+def test_the_means_of_resamples_of_many_values_are_distributed_as_if_all_had_been_drawn(shape: str) -> None:
+    chance = np.random.default_rng(5)
+    values = {
+        "usual": chance.lognormal(8, 1, 3000),
+        "one far": np.append(chance.normal(1000, 10, 2999), 1e7),
+        "long tail": chance.pareto(1.2, 3000) * 1000,
+    }[shape]
+    made = np.concatenate([values[chance.integers(0, 3000, (1000, 3000))].mean(axis=1) for _ in range(10)])
+    shares = [0.025, 0.25, 0.5, 0.75, 0.975]
+    found = np.quantile(mean_draws(values, resamples=10_000), shares)
+    assert found == pytest.approx(np.quantile(made, shares), abs=made.std() / 8)
+
+
 def test_the_same_values_give_the_same_interval() -> None:
     assert mean_interval(VALUES) == mean_interval(VALUES.tolist())
     assert percentile_interval(VALUES, 95) == percentile_interval(VALUES.tolist(), 95)

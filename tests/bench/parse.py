@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
 import random
-import re
 import shutil
 import statistics
 import subprocess
@@ -41,6 +41,19 @@ _BLOCK_LINES = 46_000
 """About 8 MB: a sample repeats one block, so that its truth is known whatever its size."""
 _JSON = '{"role": "tool", "content": "{\\"order_id\\": \\"#W5744371\\", \\"items\\": [1, 2, 3]}"}'
 _METRICS = {"duration": "duration_ms", "prefill": "prefill_ms", "decode": "decode_ms"}
+
+_ROOT = Path(__file__).parents[2]
+_SAYS_ITS_MEMORY = """
+import atexit, sys
+def say():
+    with open("/proc/self/status") as status:
+        print(*(line.split()[1] for line in status if line.startswith("VmHWM")), file=sys.stderr)
+atexit.register(say)
+"""
+_PROGRAMS = {
+    "seed": "from pathlib import Path; from tests.bench.seed_way import summarize; summarize(Path(sys.argv[1]))",
+    "ours": "from tau2tui.cli import main; sys.argv[1:] = ['latency', sys.argv[1], '--no-cache', '--json']; main()",
+}
 
 Statistics = Mapping[str, Any]
 Summary = Mapping[str, Mapping[str, Statistics]]
@@ -212,7 +225,7 @@ def reopen(sample: Sample, directory: Path, rounds: int) -> str:
 
 
 def compare_commands(sample: Sample, rounds: int) -> str:
-    """The same as whole processes, imports included: each parses, aggregates and ends."""
+    """Whole processes with their imports: `tau2tui latency --no-cache --json`, and the seed's way."""
     took: dict[str, list[float]] = {"seed": [], "ours": []}
     peak_mib = dict.fromkeys(took, 0.0)
     for _ in range(rounds):
@@ -228,21 +241,21 @@ def compare_commands(sample: Sample, rounds: int) -> str:
 
 
 def _run(name: str, path: Path) -> float:
-    """Run one way in a process of its own; its peak memory in MiB, as it says itself.
+    """Run one way in a process of its own, where no configuration lies; its peak memory in MiB, as it says itself.
 
     What the system tells of an ended process counts the memory of the parent that it was forked from.
     """
-    command = [sys.executable, "-m", "tests.bench.parse", name, str(path)]
-    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout) / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", _SAYS_ITS_MEMORY + _PROGRAMS[name], str(path.absolute())],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        cwd=path.parent, env={**os.environ, "PYTHONPATH": str(_ROOT)},
+    )  # fmt: skip
+    return float(done.stderr.split()[-1]) / 1024
 
 
 def _memory_added(path: Path) -> float:
-    """Peak memory of a process that parses and aggregates, above one that reads an empty log, in MiB."""
-    empty = path.with_suffix(".empty")
-    empty.touch()
-    return _run("ours", path) - _run("ours", empty)
-
-
-if __name__ == "__main__":
-    {"ours": ours, "seed": seed_way.summarize}[sys.argv[1]](Path(sys.argv[2]))
-    print(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text()).group(1))  # type: ignore[union-attr]
+    """Peak memory of the command above what it needs for a log of one line, in MiB."""
+    short = path.with_suffix(".short")
+    with path.open("rb") as file:
+        short.write_bytes(next(line for line in file if b"type=llm_call" in line))
+    return _run("ours", path) - _run("ours", short)
