@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from tau2tui.config import ClusterConfig
-from tau2tui.tui.tmux import call_tmux
+from tau2tui.tui.tmux import call_tmux, literal
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _JOB = re.compile(r"\d+(?:[_+]\d+)?")
@@ -48,7 +48,7 @@ async def open_window(title: str, argv: Sequence[str], environ: Mapping[str, str
         return f"this is not in tmux; in another terminal: {command}"
     words = argv if len(argv) > 1 else ("env", *argv)
     try:
-        said = await call_tmux(("new-window", "-n", title.replace("#", "##"), "--", *words), environ, _TIMEOUT_S)
+        said = await call_tmux(("new-window", "-n", literal(title), "--", *words), environ, _TIMEOUT_S)
     except OSError as error:
         return f"tmux cannot be run: {error.strerror}"
     if said is None:
