@@ -108,16 +108,14 @@ class Framed(Screen[None]):
         return not self.too_small
 
     def watch_snapshot(self) -> None:
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def watch_now(self) -> None:
         if self.in_sight:
             self._summarise()
 
     def watch_old(self) -> None:
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def on_screen_resume(self) -> None:
         self.catch_up()
@@ -134,7 +132,9 @@ class Framed(Screen[None]):
             self._summarise()
             self.show()
 
-    def _bring_up_to_date(self) -> None:
+    def _fall_behind(self) -> None:
+        """Something came: it is shown now, or when the screen is looked at."""
+        self._behind = True
         if self.in_sight:
             self.catch_up()
 
@@ -145,8 +145,7 @@ class Framed(Screen[None]):
     def watch_moment(self) -> None:
         self.set_class(self.moment is not None, "-past")
         self.refresh_bindings()
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def watch_recalled(self) -> None:
         self.refresh_bindings()

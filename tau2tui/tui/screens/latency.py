@@ -25,6 +25,7 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.latencies import Answer, Latencies, Other
 from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_sla, parse_zoom
 from tau2tui.tui.latency_title import no_calls, title_lines
+from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Told
 from tau2tui.tui.other_run import logs_of
 from tau2tui.tui.screens.frame import Framed
@@ -53,8 +54,7 @@ class LatencyScreen(Framed):
         self._whole: tuple[float, float] | None = None
         """The axis as it was before it was zoomed."""
         self._answer: Answer | None = None
-        self._looked_at = asyncio.Event()
-        self._asked = asyncio.Event()
+        self._looking = Looking()
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="latency-title", markup=False)
@@ -68,10 +68,10 @@ class LatencyScreen(Framed):
         self._keep_current()
 
     def on_screen_resume(self) -> None:
-        self._looked_at.set()
+        self._looking.begin()
 
     def on_screen_suspend(self) -> None:
-        self._looked_at.clear()
+        self._looking.end()
 
     # what is asked
 
@@ -217,7 +217,7 @@ class LatencyScreen(Framed):
         question = replace(self._question, **changes)  # type: ignore[arg-type]
         if question != self._question:
             self._question = question
-            self._asked.set()
+            self._looking.ask()
 
     def _tell(self, words: str, *, trouble: bool = True) -> None:
         self.post_message(Told(words, trouble))
@@ -227,21 +227,16 @@ class LatencyScreen(Framed):
     @work(group="latency", exclusive=True)
     async def _keep_current(self) -> None:
         """While the screen is looked at: answer at once what is asked, and look for new lines now and then."""
-        while True:
-            await self._looked_at.wait()
-            self._asked.clear()
-            try:
-                directory = await self._logs.local()
-                answer = await asyncio.to_thread(self._latencies.answer, directory, self._question, self._other)
-            except (Tau2TuiError, OSError) as error:
-                self._show_title(str(error))
-            else:
-                self._show_answer(answer)
-            try:
-                async with asyncio.timeout(self._poll_s):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
+        await self._looking.repeat(self._look, self._poll_s)
+
+    async def _look(self) -> None:
+        try:
+            directory = await self._logs.local()
+            answer = await asyncio.to_thread(self._latencies.answer, directory, self._question, self._other)
+        except (Tau2TuiError, OSError) as error:
+            self._show_title(str(error))
+        else:
+            self._show_answer(answer)
 
     @work(group="latency-other", exclusive=True)
     async def _find_other(self, words: str) -> None:
@@ -252,7 +247,7 @@ class LatencyScreen(Framed):
             self._tell(str(error))
             return
         self._other = found
-        self._asked.set()
+        self._looking.ask()
 
     @work(group="latency-export")
     async def _export(self, name: str) -> None:

@@ -430,7 +430,7 @@ class DiagnosedApp(App[None]):
 
     def on_mount(self) -> None:
         pane = self.query_one(LogPane)
-        pane.looked_at.set()
+        pane.looking.begin()
         pane.open([self.path.name])
 
 
