@@ -8,6 +8,7 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tau2tui.tui.acting import do
+from tau2tui.tui.actions import key_names
 from tau2tui.tui.reach import Reached, reachable
 
 
@@ -29,5 +30,5 @@ class ActPalette(Provider):
 
 
 def _title(act: Reached) -> str:
-    keys = f"  ({act.action.keys})" if act.action.keys else ""
+    keys = f"  ({key_names(act.action.keys)})" if act.action.keys else ""
     return f"{act.group}: {act.action.name}{keys}"

@@ -14,7 +14,7 @@ from tau2tui.core.model import Phase
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
-from tests.tui.driving import WatchedApp, run_on, shows, until
+from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
 
 pytestmark = pytest.mark.slow
@@ -121,6 +121,15 @@ async def test_the_palette_finds_an_act_by_a_few_letters() -> None:
         await pilot.press("down", "enter")
         await until(pilot, lambda: not isinstance(app.screen, CommandPalette))
         await until(pilot, lambda: app.screen.query_one("#command", Input).value == "app.theme ")
+
+
+async def test_the_palette_names_keys_by_what_is_typed() -> None:
+    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"everywhere help")
+        await shows(pilot, "Everywhere: Help  (?)")
+        assert "question_mark" not in screen_text(app)
 
 
 async def test_read_only_is_switched_while_it_runs_and_refuses_then() -> None:
