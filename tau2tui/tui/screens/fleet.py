@@ -43,7 +43,7 @@ class FleetScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._rows: dict[str, FleetRow] = {}
         self._samples = KeptSamples(ops)
         self._then: Mapping[str, Sampled] = {}
@@ -70,7 +70,7 @@ class FleetScreen(Framed):
         if self.moment is not None:
             rows = past_rows(rows, self._then, self._ops.config.verdicts)
         self._rows = {row.replica: row for row in rows}
-        old, news = self.old and self.moment is None, self.know_both() and self.moment is None
+        old, news = self.old and self.moment is None, self.changes_are_news() and self.moment is None
         self.query_one(FleetTable).show_fleet(rows, old=old, news=news)
         self._show_strip()
 

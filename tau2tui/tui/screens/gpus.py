@@ -39,7 +39,7 @@ class GpusScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._reports: tuple[NodeGpus, ...] = ()
         self._trouble = ""
         self._looking = Looking()

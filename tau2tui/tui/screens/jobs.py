@@ -29,7 +29,7 @@ class JobsScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._rows: dict[str, JobRow] = {}
 
     def compose_body(self) -> ComposeResult:
@@ -40,7 +40,9 @@ class JobsScreen(Framed):
         rows = self._ops.job_rows()
         self._rows = {job_key(row): row for row in rows}
         jobs = self._ops.snapshot.jobs
-        self.query_one(JobTable).show_jobs(rows, old=bool(jobs.error) and jobs.at is not None, news=self.know_both())
+        self.query_one(JobTable).show_jobs(
+            rows, old=bool(jobs.error) and jobs.at is not None, news=self.changes_are_news()
+        )
         self.query_one(DeadlineLines).deadlines = self._ops.deadlines()
 
     @on(JobTable.RowSelected)

@@ -242,7 +242,7 @@ class LatencyScreen(Framed):
     async def _find_other(self, words: str) -> None:
         """Lay another run over this one, or take it away."""
         try:
-            found = await logs_of(words, self._run) if words else None
+            found = await logs_of(words, self._ops) if words else None
         except (Tau2TuiError, OSError) as error:
             self._tell(str(error))
             return
@@ -268,7 +268,7 @@ class LatencyScreen(Framed):
 
     def _export_directory(self) -> Path:
         """The run's own directory if it is on this machine and may be written, else the current one."""
-        ops = self._run
+        ops = self._ops
         here = ops is not None and ops.launched and isinstance(ops.shell, LocalShell) and not ops.read_only
         return Path(str(ops.run.path)) if here and ops is not None else Path.cwd()
 

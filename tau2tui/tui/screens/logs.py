@@ -57,7 +57,7 @@ class LogsScreen(Framed):
     ) -> None:
         """`diagnose` says what lines show; `environ` is that of this process, unless another is handed in."""
         super().__init__(view, views, title, ops)
-        self._ops, self._files, self._diagnose = ops, logs, diagnose
+        self._files, self._diagnose = logs, diagnose
         self._environ = os.environ if environ is None else environ
         self._more_errors = tuple(ops.config.error_patterns.values()) if ops else ()
         self._logs: tuple[KnownLog, ...] = ()
