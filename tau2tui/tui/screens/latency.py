@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from tau2tui.analysis.latency_question import COLUMNS, LEAST_SPAN_MS, METRICS, MOST_BINS, PICTURES, PictureQuestion
+from tau2tui.analysis.latency_question import COLUMNS, LEAST_SPAN_MS, METRICS, PICTURES, PictureQuestion
 from tau2tui.config import PollConfig, SlaConfig
 from tau2tui.core.window import Window, parse_window
 from tau2tui.errors import Tau2TuiError
@@ -23,12 +23,13 @@ from tau2tui.remote.logfiles import LogFiles
 from tau2tui.remote.shell import LocalShell
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_sla, parse_zoom
+from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_bins, parse_sla, parse_zoom
 from tau2tui.tui.latency_title import no_calls, title_lines
 from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Told
 from tau2tui.tui.other_run import logs_of
 from tau2tui.tui.screens.frame import Framed
+from tau2tui.tui.typed_path import typed_path
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.latency_chart import LatencyChart
 from tau2tui.tui.widgets.latency_numbers import LatencyNumbers
@@ -119,10 +120,8 @@ class LatencyScreen(Framed):
     def action_bins(self, words: str | None = None) -> None:
         if not words:
             self._ask(bins=next_bins(self._question.bins, 1))
-        elif words.strip().isdecimal() and 1 <= int(words) <= MOST_BINS:
-            self._ask(bins=int(words))
         else:
-            self._tell(f"bins are a number from 1 to {MOST_BINS}, not {words!r}")
+            self._ask_parsed("bins", parse_bins, words)
 
     def action_fewer_bins(self) -> None:
         self._ask(bins=next_bins(self._question.bins, -1))
@@ -251,12 +250,17 @@ class LatencyScreen(Framed):
 
     @work(group="latency-export")
     async def _export(self, name: str) -> None:
-        beside, question, other = self._export_directory(), self._question, self._other
+        question, other = self._question, self._other
+        try:
+            path = self._export_directory() / typed_path(name)
+        except OSError as error:
+            self._tell(f"not exported: {error.strerror}")
+            return
 
         def write() -> Path:
             from tau2tui.analysis.latency_export import export
 
-            return export(self._latencies.figures(directory, question, other), beside / Path(name).expanduser())
+            return export(self._latencies.figures(directory, question, other), path)
 
         try:
             directory = await self._logs.local()

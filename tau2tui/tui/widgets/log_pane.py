@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -25,6 +24,7 @@ from tau2tui.tui.log_pattern import BadPattern, LogPattern, parse_pattern
 from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Told
 from tau2tui.tui.open_logs import OpenLogs
+from tau2tui.tui.typed_path import typed_path
 from tau2tui.tui.widgets.log_title import LogState, LogTitle
 from tau2tui.tui.widgets.log_view import LogView
 
@@ -358,13 +358,12 @@ class LogPane(Vertical):
         words = self.logs.written()
         try:
             await asyncio.to_thread(_write_new, path, words)
-        except (OSError, RuntimeError) as error:  # RuntimeError: there is no home for ~
-            reason = getattr(error, "strerror", "") or error
-            self.post_message(Told(f"{path} was not written: {reason}", trouble=True))
+        except OSError as error:
+            self.post_message(Told(f"{path} was not written: {error.strerror or error}", trouble=True))
         else:
             self.post_message(Told(f"{whole(len(words))} lines, as shown, are in {path}"))
 
 
 def _write_new(path: str, lines: Sequence[str]) -> None:
-    with Path(path).expanduser().open("x", encoding="utf-8") as target:
+    with typed_path(path).open("x", encoding="utf-8") as target:
         target.writelines(f"{line}\n" for line in lines)
