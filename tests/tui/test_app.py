@@ -16,7 +16,7 @@ from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.worker import WorkerFailed
 
-import tau2tui.tui
+import tau2tui.tui.screens
 from tau2tui.core.command import Launch, StartEval
 from tau2tui.core.model import Job, Phase
 from tau2tui.remote.shell import Shell
@@ -143,11 +143,13 @@ async def test_r_looks_again_at_the_run_but_not_at_the_queue_before_its_time() -
         assert app.snapshot.jobs.value
 
 
-def test_what_is_heavy_is_not_loaded_before_the_first_screen_is_shown() -> None:
-    program = "import sys, tau2tui.tui.app; print(*sys.modules)"
+def test_what_is_heavy_is_loaded_by_no_screen_before_it_reads() -> None:
+    """Screens are loaded in a thread, but made and drawn in the event loop; that of latencies reads in a thread."""
+    screens = [found.name for found in pkgutil.iter_modules(tau2tui.tui.screens.__path__, "tau2tui.tui.screens.")]
+    program = f"import sys, tau2tui.tui.app, {', '.join(screens)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "textual" in loaded
-    assert not {"polars", "plotext", "textual_plotext", "matplotlib", "openai", "tau2"} & set(loaded)
+    assert {"textual", "tau2tui.tui.screens.latency"} <= set(loaded)
+    assert not {"polars", "numpy", "plotext", "textual_plotext", "matplotlib", "openai", "tau2"} & set(loaded)
 
 
 def widgets_and_screens() -> Iterator[type[DOMNode]]:
