@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
+from textual.keys import format_key
 
 from tau2tui.errors import ConfigError
 
@@ -400,6 +401,16 @@ ACTIONS: Mapping[str, tuple[Action, ...]] = {
 """By the group that does them; the order is that of help and footer."""
 
 BY_ID: Mapping[str, Action] = {action.id: action for group in ACTIONS.values() for action in group}
+
+
+def key_names(keys: str) -> str:
+    """Textual's names of keys as people read them: signs as they are typed, and all others by their names."""
+    return " ".join(_key_name(key) for key in keys.split(",") if key)
+
+
+def _key_name(key: str) -> str:
+    sign = format_key(key)
+    return sign if len(sign) == 1 and sign.isascii() else key  # arrows, too, are known by their names
 
 
 def bindings(group: str) -> list[BindingType]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,7 +13,6 @@ from typing import ClassVar
 
 from platformdirs import user_cache_path
 from textual import events, on, work
-from textual.actions import SkipAction
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
@@ -24,22 +21,21 @@ from textual.notifications import SeverityLevel
 from textual.reactive import reactive
 from textual.widgets import Input
 
-from tau2tui.config import NoticesConfig, ScreenConfig
+from tau2tui.config import ScreenConfig
 from tau2tui.core.command import Command
 from tau2tui.core.model import Snapshot
-from tau2tui.core.notices import Notice
-from tau2tui.core.times import parse_moment
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import LogFiles
-from tau2tui.remote.login import Question
-from tau2tui.tui.actions import bindings, call, keymap
+from tau2tui.tui.acting import do_named, open_command_line, open_menu
+from tau2tui.tui.actions import bindings, keymap
+from tau2tui.tui.appearance import Appearance
 from tau2tui.tui.asking import Asking
 from tau2tui.tui.clipboard import clip_file, copy
-from tau2tui.tui.format import printable, probed_words, use_ascii, uses_ascii
+from tau2tui.tui.closing import Closing
+from tau2tui.tui.following import Following
+from tau2tui.tui.format import printable
 from tau2tui.tui.hang_up import end_with_terminal
-from tau2tui.tui.last_seen import LastSeen
-from tau2tui.tui.looks import LOOKS, MONO, theme_name, themes, wear
 from tau2tui.tui.messages import (
     Asked,
     CopyAsked,
@@ -52,35 +48,25 @@ from tau2tui.tui.messages import (
     ShellAsked,
     Told,
 )
-from tau2tui.tui.palette import ActPalette, do
-from tau2tui.tui.plain import plain_lines
-from tau2tui.tui.reach import Reached, named, reachable
-from tau2tui.tui.remembering import SessionFile, SessionLook, TableLook, write_crash
+from tau2tui.tui.navigation import Navigation
+from tau2tui.tui.news import Inbox, News
+from tau2tui.tui.palette import ActPalette
+from tau2tui.tui.plain import plain_lines, show_outside
+from tau2tui.tui.proving import prove
+from tau2tui.tui.remembering import write_crash
 from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.frame import HEIGHTS, WIDTHS, Framed
 from tau2tui.tui.screens.help import HelpScreen
 from tau2tui.tui.screens.inbox import InboxScreen
-from tau2tui.tui.screens.login import LoginScreen
-from tau2tui.tui.screens.menu import MenuScreen
+from tau2tui.tui.screens.login import answer_on_sheet
 from tau2tui.tui.screens.results import ResultsScreen
-from tau2tui.tui.screens.review import ReviewScreen
+from tau2tui.tui.session import Session
 from tau2tui.tui.style_sheet import StyleSheet
-from tau2tui.tui.summary import window_name
-from tau2tui.tui.telling import Inbox, Watcher, alarming, loud, name_window, post, tell_tmux
-from tau2tui.tui.views import FLEET, LOGS, VIEWS, Screens
+from tau2tui.tui.views import VIEWS, Screens
 from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.windows import open_window
 
 CLOCK_S = 1.0
-PROVE_S, PROVE_TIMEOUT_S = 1.0, 5.0
-"""Between two scrapes of a server that is proved on demand, and for one request to it."""
-KEEP_EVERY_S = 60.0
-"""How often what is seen is kept for the next time."""
-RECALL_AFTER_S = 0.3
-"""A first answer that comes sooner is not preceded by an old one: the screen would only flicker."""
-RECALLED = "being read; this is how it was seen last"
-TWICE_S = 2.0
-"""A second ctrl+c within this closes at once."""
 
 
 class Tau2App(App[None], inherit_bindings=False):
@@ -132,31 +118,24 @@ class Tau2App(App[None], inherit_bindings=False):
         `ends_with_us` says what ends when the app is closed, if anything does: `q` asks first then.
         """
         super().__init__(ansi_color="NO_COLOR" in os.environ or None)
-        screen = ops.config.screen if ops else ScreenConfig()
-        for theme in themes():
-            self.register_theme(theme)
-        self._wear(MONO if self.no_color else screen.theme)
+        self._framed = Screens(ops, logs, title)
+        self._appearance = Appearance(self, self._framed, ops.config.screen if ops else ScreenConfig())
         self.stylesheet = StyleSheet(self.get_css_variables())
-        use_ascii(screen.ascii or screen.reader)
-        self._reader = screen.reader
-        self._mark()
         self.set_keymap(keymap(ops.config.keys if ops else {}))
         self.animation_level = "none"
-        self._ops, self._commands, self._ends_with_us = ops, tuple(commands), ends_with_us
-        self._framed = Screens(ops, logs, title)
-        self._asking = Asking(ops, self.push_screen_wait, self._tell) if ops is not None else None
-        self._interrupted_at = self._ticked_at = self._kept_at = float("-inf")
+        self._ops, self._commands = ops, tuple(commands)
+        self._session = Session(ops.run.run_id if ops else title, self._framed)
+        self._navigation = Navigation(self, self._framed, self._session)
+        self._ending = Closing(self, ends_with_us)
+        self._asking = Asking(self, ops, partial(setattr, self, "activity")) if ops else None
+        self._inbox = Inbox(partial(setattr, self, "news"))
+        self._following: Following | None = None
+        if ops is not None:
+            news = News(ops, self._inbox, self._say, self.bell, self.run_worker)
+            self._following = Following(self, ops, news, self._show)
+        self._ticked_at = float("-inf")
         self.crash_file: Path | None = None
         """Where a bug that ended the app is described."""
-        self._inbox, self._watcher = Inbox(), Watcher()
-        self._window = self._webhook_trouble = ""
-        self._unsubscribe: Callable[[], None] = lambda: None
-        self._session = SessionFile(ops.run.run_id if ops else title)
-        self._last_seen = LastSeen(ops.config.cluster.login, str(ops.run.path)) if ops else None
-        self._kept_looks: dict[str, TableLook] = {}
-        """How screens are to be arranged when they are opened first."""
-        self._views: list[str] = []
-        """The screens that were open, the newest last."""
         self._starts_read_only = ops.read_only if ops else False
         self.set_reactive(Tau2App.read_only, self._starts_read_only)
 
@@ -174,119 +153,18 @@ class Tau2App(App[None], inherit_bindings=False):
             end_with_terminal()
         self._tick()
         self.set_interval(CLOCK_S, self._go_on)
-        await self._restore()
+        await self._navigation.go(self._session.begin())
         if self._ops is not None:
-            self._unsubscribe = self._ops.store.subscribe(self._saw)
-            self._ops.login.answer = self._answer_login
-            if self._ops.snapshot != Snapshot():
-                self._saw(self._ops.snapshot)  # it was looked at before there was a screen
-            if self._ops.snapshot.run.value is None and not self._commands:
-                self._recall(self._ops)
-            self._observe(self._ops)
+            self._ops.login.answer = partial(answer_on_sheet, self)
+        if self._following is not None:
+            self._following.begin(recalls=not self._commands)
         if self._commands:
             self._ask_all(self._commands)
 
-    async def _restore(self) -> None:
-        """The screens as they were when the run was last looked at."""
-        kept = self._session.read()
-        for name, look in kept.tables.items():
-            if name in self._framed:
-                self._kept_looks[name] = look
-        await self.action_view(kept.view if kept.view in self._framed else next(iter(self._framed.views)))
-
-    def _look(self) -> SessionLook:
-        tables = dict(self._kept_looks)  # of screens that were not opened yet
-        tables |= {name: screen.look() for name, screen in self._framed.made.items() if screen.is_mounted}
-        return SessionLook(self.current_mode, tables)
-
-    @work(group="observe", exclusive=True)
-    async def _observe(self, ops: Ops) -> None:
-        """Keep the store current; what goes wrong in there is a bug, and ends the app with its traceback."""
-        await ops.observe()
-
-    async def _answer_login(self, question: Question) -> str | None:
-        """What a person answers on a sheet, which is taken away if nobody waits for the answer any more."""
-        answered = asyncio.get_running_loop().create_future()
-        sheet = LoginScreen(question)
-
-        def answer(text: str | None) -> None:
-            if not answered.done():
-                answered.set_result(text)
-
-        def show() -> None:
-            if not answered.done():  # else whoever asked has gone before it could be shown
-                self.push_screen(sheet, answer)
-
-        self.call_later(show)
-        try:
-            text: str | None = await answered
-        except asyncio.CancelledError:
-            if sheet.is_active:
-                sheet.dismiss(None)
-            raise
-        return text
-
-    @work(group="recall")
-    async def _recall(self, ops: Ops) -> None:
-        """If nothing is known soon, show what was seen last: a login node can take long for its first answer."""
-        assert self._last_seen is not None
-        soon = asyncio.create_task(asyncio.sleep(RECALL_AFTER_S))
-        kept = await asyncio.to_thread(self._last_seen.read)
-        await soon
-        if kept is not None:
-            ops.store.recall(kept.run, kept.at, RECALLED)
-
-    @work(group="keep", exclusive=True)
-    async def _keep(self, ops: Ops) -> None:
-        """For the next time that the run is opened."""
-        seen = ops.store.live.run
-        if self._last_seen is not None and seen.value is not None and seen.at is not None:
-            await asyncio.to_thread(self._last_seen.write, seen.value, seen.at)
-
-    def _saw(self, snapshot: Snapshot) -> None:
-        if not self.is_running:
-            return
+    def _show(self, snapshot: Snapshot) -> None:
         self._tick()
         self.snapshot = snapshot
-        ops = self._ops
-        if ops is None:
-            return
-        self.recalled = ops.awaits_first_answer
-        if ops.store.recalled:
-            return  # what an earlier session saw is no news
-        self._tell_news(ops)
-        if snapshot.run.value is not None and ops.clock() - self._kept_at >= KEEP_EVERY_S:
-            self._kept_at = ops.clock()
-            self._keep(ops)
-
-    def _tell_news(self, ops: Ops) -> None:
-        """Into the inbox, and what is loud also to where the operator may be looking."""
-        news = self._watcher.look(ops, self.now)
-        self._inbox.put(news)
-        self.news = self._inbox.new
-        settings = ops.config.notices
-        for notice in (notice for notice in news if loud(notice, settings)):
-            severity: SeverityLevel = "error" if alarming(notice) else "information"
-            self.notify(printable(notice.words), severity=severity, markup=False)
-            if alarming(notice) and settings.bell:
-                self.bell()
-            self._pass_on(notice, settings, ops.run.run_id)
-        if settings.tmux:
-            self._name_window(window_name(ops))
-
-    @work(group="pass-on")
-    async def _pass_on(self, notice: Notice, settings: NoticesConfig, run: str) -> None:
-        if settings.tmux and alarming(notice):
-            await tell_tmux(f"tau2tui {run}: {notice.words}", os.environ)
-        url = os.environ.get(settings.webhook_env, "") if settings.webhook_env else ""
-        if url and (trouble := await post(url, run, notice)) and trouble != self._webhook_trouble:
-            self.post_message(Told(trouble, trouble=True))
-            self._webhook_trouble = trouble
-
-    def _name_window(self, name: str) -> None:
-        if name != self._window:
-            self._window = name
-            self.run_worker(name_window(name, os.environ), group="name-window")
+        self.recalled = self._ops is not None and self._ops.awaits_first_answer
 
     def _handle_exception(self, error: Exception) -> None:
         """A bug ends the app, with its traceback on the restored terminal, and in a file with the screen as it was."""
@@ -300,31 +178,21 @@ class Tau2App(App[None], inherit_bindings=False):
         return self.read_only or self.moment is not None or self.recalled
 
     async def on_unmount(self) -> None:
-        self._unsubscribe()  # whoever opened the run may go on with it, such as to stop it
         if self._ops is not None:
             self._ops.login.answer = None
-        if self._window:
-            await name_window("", os.environ)
+        if self._following is not None:
+            await self._following.end()
 
     def action_inbox(self) -> None:
         self.push_screen(InboxScreen(self._inbox.all))
         self._inbox.review()
-        self.news = 0
-
-    def _tell(self, activity: tuple[str, ...]) -> None:
-        self.activity = activity
 
     def _go_on(self) -> None:
         """Once a second; a look that came less than a second ago has moved the clock, and two would draw it twice."""
         if time.monotonic() - self._ticked_at >= CLOCK_S:
             self._tick()
-        if self._views and (look := self._look()) != self._session.kept:
-            self._remember(look)
-
-    @work(group="remember", exclusive=True)
-    async def _remember(self, look: SessionLook) -> None:
-        """In a thread: home directories of clusters can hang for seconds."""
-        await asyncio.to_thread(self._session.write, look)
+        if self._navigation.begun and (look := self._session.changed(self.current_mode)) is not None:
+            self.run_worker(self._session.keep(look), group="remember", exclusive=True)
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()
@@ -343,27 +211,10 @@ class Tau2App(App[None], inherit_bindings=False):
         return action != "view" or (bool(parameters) and parameters[0] in self._framed)
 
     async def action_view(self, name: str) -> None:
-        if name not in self._framed.made:
-            await self._framed.load(name)
-        if name != self.current_mode:
-            self._views = [*(view for view in self._views if view != name), name]
-            screen = self._screen(name)
-            await self.switch_mode(name)
-            screen.catch_up()
-            if (look := self._kept_looks.pop(name, None)) is not None:
-                screen.restore(look)
-
-    def _screen(self, name: str) -> Framed:
-        """The screen of that name, made if nobody looked at it yet."""
-        screen = self._framed.made.get(name) or self._framed.make(name)
-        if not self.is_screen_installed(name):
-            self.install_screen(screen, name)
-            self.add_mode(name, name)
-        return screen
+        await self._navigation.go(name)
 
     async def action_last_view(self) -> None:
-        if len(self._views) > 1:
-            await self.action_view(self._views[-2])
+        await self._navigation.back()
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self.screen.active_bindings.values()))
@@ -375,71 +226,34 @@ class Tau2App(App[None], inherit_bindings=False):
         self.screen.toggle_class("-zoomed")
 
     def action_wear(self, look: str) -> None:
-        if look.strip() not in LOOKS:
-            self.post_message(Told(f"no theme {look!r}; there are {', '.join(LOOKS)}", trouble=True))
-            return
-        self._wear(look.strip())
-
-    def _wear(self, look: str) -> None:
-        wear(look)
-        self.theme = theme_name(look)
-        if self.is_running:
-            self.refresh_css()
-            self._redraw()
-
-    def _mark(self) -> None:
-        """Let the style sheet know how all screens are drawn."""
-        self.set_class(uses_ascii(), "-ascii")
-        self.set_class(self._reader, "-reader")
-
-    def action_reader(self) -> None:
-        self._reader = not self._reader
-        use_ascii(self._reader)
-        self._redraw()
+        try:
+            self._appearance.wear(look.strip())
+        except ValueError as error:
+            self._complain(str(error))
 
     def action_ascii(self) -> None:
-        use_ascii(not uses_ascii())
-        self._redraw()
+        self._appearance.turn_ascii()
 
-    def _redraw(self) -> None:
-        self._mark()
-        looked_at = dict.fromkeys((*self.screen_stack, *self._framed.made.values()))
-        for screen in looked_at:  # those that lie behind, too, keep what was drawn of them
-            for widget in screen.query("*"):
-                widget.refresh(layout=True)
+    def action_reader(self) -> None:
+        self._appearance.turn_reader()
 
     def action_read_only(self) -> None:
         if self._ops is None:
             return
         if self._starts_read_only:
-            self.post_message(Told("it was started with --read-only", trouble=True))
+            self._complain("it was started with --read-only")
             return
         self._ops.read_only = self.read_only = not self.read_only
 
     async def action_at(self, words: str) -> None:
-        """The fleet as of a time that was typed, as `tau2tui history --at` takes it."""
-        if self._ops is None:
-            return
-        now = datetime.fromtimestamp(self._ops.clock())
-        try:
-            at = parse_moment(words).at(now)
-        except ValueError as error:
-            self.post_message(Told(str(error), trouble=True))
-            return
-        if at > now:
-            self.post_message(Told(f"{at:%Y-%m-%d %H:%M:%S} is still to come", trouble=True))
-            return
-        await self.action_view(FLEET.name)
-        self._go_to(at)
+        if self._ops is not None:
+            now = datetime.fromtimestamp(self._ops.clock())
+            if trouble := await self._navigation.show_fleet_of(words, now):
+                self._complain(trouble)
 
     def action_to_now(self) -> None:
         if self.moment is not None:
-            self._go_to(None)
-
-    def _go_to(self, moment: datetime | None) -> None:
-        from tau2tui.tui.screens.fleet import FleetScreen
-
-        self.get_screen(FLEET.name, FleetScreen).go_to(moment)
+            self._navigation.go_to(None)
 
     @on(MomentShown)
     def _shown(self, event: MomentShown) -> None:
@@ -453,91 +267,62 @@ class Tau2App(App[None], inherit_bindings=False):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             saved = self.save_screenshot(path=str(directory))
         except OSError as error:
-            self.post_message(Told(f"no screenshot in {directory}: {error.strerror}", trouble=True))
+            self._complain(f"no screenshot in {directory}: {error.strerror}")
         else:
-            self.post_message(Told(f"saved {saved}"))
+            self._say(f"saved {saved}", "information")
 
     def action_plain(self) -> None:
-        """The screen as plain lines, outside the app, for a mouse to select from."""
-        lines = plain_lines(self.screen)
-        with self.suspend():
-            sys.stdout.write("\n".join((*lines, "[Enter goes back]")))
-            sys.stdout.flush()
-            sys.stdin.readline()
+        show_outside(self)
 
     def action_menu(self) -> None:
-        acts = [act for act in reachable(self.screen) if not act.action.moves]
-        self.push_screen(MenuScreen(acts), partial(self._chosen, acts))
-
-    async def _chosen(self, acts: Sequence[Reached], wanted: str | None) -> None:
-        act = next((act for act in acts if act.action.id == wanted), None)
-        if act is not None:
-            await do(self, act)
+        open_menu(self)
 
     def action_command(self, words: str = "") -> None:
-        if isinstance(self.screen, Framed):
-            self.screen.query_one(CommandLine).open(reachable(self.screen), list(self._framed.views), words)
+        open_command_line(self, list(self._framed.views), words)
 
     @on(CommandLine.Entered)
     async def _entered(self, event: CommandLine.Entered) -> None:
         """Go to a screen, or do an act; what is typed behind its name goes to it as it is."""
         name, _, words = event.words.partition(" ")
         if name in self._framed:
-            await self.action_view(name)
-            return
-        act = named(reachable(self.screen), name, argument=bool(words.strip()))
-        if act is None:
-            self.post_message(Told(f"there is nothing here that is called {name!r}; x lists all", trouble=True))
-        elif not act.enabled:
-            self.post_message(Told(f"{act.action.name}: not now", trouble=True))
-        elif words.strip() and not act.action.takes:
-            self.post_message(Told(f"{name} takes nothing behind it", trouble=True))
-        else:
-            await self.run_action(call(act.action, words.strip()), act.node)
+            await self._navigation.go(name)
+        elif trouble := await do_named(self, name, words.strip()):
+            self._complain(trouble)
 
     def action_goto(self, name: str) -> None:
         table = self.screen.main_table if isinstance(self.screen, Framed) else None
         if table is None or not table.goto(name.strip()):
-            self.post_message(Told(f"no row is called {name!r} here", trouble=True))
+            self._complain(f"no row is called {name!r} here")
 
     @on(ShellAsked)
     async def _open_shell(self, event: ShellAsked) -> None:
         if trouble := await open_window(event.title, event.argv, os.environ):
-            self.post_message(Told(trouble, trouble=True))
+            self._complain(trouble)
 
     @on(CopyAsked)
     async def _copy(self, event: CopyAsked) -> None:
         said = await copy(event.words, self.copy_to_clipboard, os.environ, clip_file())
-        self.post_message(Told(said))
+        self._say(said, "information")
 
     @on(Told)
-    def _say(self, event: Told) -> None:
-        self.notify(printable(event.words), severity="warning" if event.trouble else "information", markup=False)
+    def _told(self, event: Told) -> None:
+        self._say(event.words, "warning" if event.trouble else "information")
+
+    def _complain(self, words: str) -> None:
+        self._say(words, "warning")
+
+    def _say(self, words: str, severity: SeverityLevel) -> None:
+        self.notify(printable(words), severity=severity, markup=False)
 
     async def action_quit(self) -> None:
-        unfinished = [f"unfinished, and then given up: {line}" for line in self.activity]
-        ends = [*unfinished, *filter(None, [self._ends_with_us])]
-        if not ends:
-            self.exit()
-            return
-        self.push_screen(
-            ReviewScreen("Close tau2tui?", (), tuple(ends)), lambda agreed: self.exit() if agreed else None
-        )
+        self._ending.ask(self.activity)
 
     def action_interrupt(self) -> None:
-        if self.screen.get_selected_text() is not None:
-            raise SkipAction  # it means: copy
-        if time.monotonic() - self._interrupted_at < TWICE_S:
-            self.exit()
-        self._interrupted_at = time.monotonic()
-        self.notify("ctrl+c once more closes at once; q closes properly", timeout=TWICE_S, markup=False)
+        self._ending.interrupt()
 
     @on(LogAsked)
     async def _show_log(self, event: LogAsked) -> None:
-        await self.action_view(LOGS.name)
-        from tau2tui.tui.screens.logs import LogsScreen
-
-        self.get_screen(LOGS.name, LogsScreen).wanted = event.name
+        await self._navigation.show_log(event.name)
 
     @on(DetailAsked)
     def _show_detail(self, event: DetailAsked) -> None:
@@ -550,43 +335,22 @@ class Tau2App(App[None], inherit_bindings=False):
 
     @work(group="prove")
     async def _prove_now(self, ops: Ops, replicas: tuple[str, ...]) -> None:
-        """A completion of each, and how far that got; nothing of it is kept."""
-        from tau2tui.ops.probing import probe_run
-
-        def tell(said: str) -> None:
-            self.post_message(Told(said))
-
-        tell(f"asking {', '.join(replicas)} for a completion")
         try:
-            found = await probe_run(ops, replicas, "", PROVE_S, PROVE_TIMEOUT_S, probe=True, tell=tell)
+            results = await prove(ops, replicas, lambda said: self._say(said, "information"))
         except Tau2TuiError as error:
-            self.post_message(Told(str(error), trouble=True))
-            return
-        results = tuple((name, probed_words(probed), not probed.ready) for name, probed in found.items())
-        self.push_screen(ResultsScreen("A real completion", results))
+            self._complain(str(error))
+        else:
+            self.push_screen(ResultsScreen("A real completion", results))
 
     @on(JumpAsked)
     async def _jump(self, event: JumpAsked) -> None:
-        """To what belongs to a row. A filter takes the place of the one that is there; `-` goes back."""
-        await self.action_view(event.view)
-        table = self._framed.made[event.view].main_table
-        if table is None:
-            return
-        table.action_filter_by(event.filter)
-        if event.key and not table.goto(event.key):
-            self.post_message(Told(f"{event.key} is not there", trouble=True))
+        if trouble := await self._navigation.jump(event.view, event.key, event.filter):
+            self._complain(trouble)
 
     @on(RefreshAsked)
     def _refresh(self) -> None:
-        if self._ops is not None:
-            self._ops.login.again()
-            self._look_now(self._ops)
-
-    @work(group="look", exclusive=True)
-    async def _look_now(self, ops: Ops) -> None:
-        """Both sources now, but the scheduler no more often than it may be asked."""
-        await ops.refresh("run", 0.0)
-        await ops.refresh("jobs", ops.config.poll.jobs_s)
+        if self._following is not None:
+            self._following.look_now()
 
     # ask, and do
 
@@ -596,17 +360,5 @@ class Tau2App(App[None], inherit_bindings=False):
 
     @work(group="ask")
     async def _ask_all(self, commands: Sequence[Command]) -> None:
-        """Do these in order; one that is refused, fails or is not agreed to ends it."""
-        assert self._asking is not None
-        for command in commands:
-            outcome = await self._asking.ask(command)
-            if outcome is None:
-                return
-            if len(outcome.results) > 1:
-                self.push_screen(ResultsScreen(outcome.words.capitalize(), outcome.results))
-            if outcome.error:
-                self.notify(
-                    printable(outcome.error), title=f"Not done: {outcome.words}", severity="error", markup=False
-                )
-                return
-            self.notify(f"Done: {printable(outcome.words)}", markup=False)
+        if self._asking is not None:
+            await self._asking.ask_all(commands)

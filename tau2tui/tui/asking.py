@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tau2tui.core.command import Command
 from tau2tui.core.plan import Plan
 from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops, Progress
-from tau2tui.tui.format import command_words
+from tau2tui.tui.format import command_words, printable
+from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.sources import sources
 
-Review = Callable[[ReviewScreen], Awaitable[bool | None]]
+if TYPE_CHECKING:
+    from textual.app import App
+
 Tell = Callable[[tuple[str, ...]], None]
 
 
@@ -31,15 +35,29 @@ class Outcome:
 
 
 class Asking:
-    """What was asked for and is being done; `review` shows a sheet, `tell` hears of every change."""
+    """What was asked for and is being done, with its sheets and toasts on an app; `tell` hears of every change."""
 
-    def __init__(self, ops: Ops, review: Review, tell: Tell) -> None:
-        self._ops, self._review, self._tell = ops, review, tell
+    def __init__(self, app: App[Any], ops: Ops, tell: Tell) -> None:
+        self._app, self._ops, self._tell = app, ops, tell
         self._doing: dict[object, str] = {}
         self._reviewing = asyncio.Lock()
         """Held while a sheet is shown: of several that were asked for at once each waits for the one before."""
 
-    async def ask(self, command: Command) -> Outcome | None:
+    async def ask_all(self, commands: Sequence[Command]) -> None:
+        """Do these in order, and say what became of each; one that is refused, fails or is not agreed to ends it."""
+        for command in commands:
+            outcome = await self._ask(command)
+            if outcome is None:
+                return
+            if len(outcome.results) > 1:
+                self._app.push_screen(ResultsScreen(outcome.words.capitalize(), outcome.results))
+            if outcome.error:
+                title = f"Not done: {outcome.words}"
+                self._app.notify(printable(outcome.error), title=title, severity="error", markup=False)
+                return
+            self._app.notify(f"Done: {printable(outcome.words)}", markup=False)
+
+    async def _ask(self, command: Command) -> Outcome | None:
         """Do it; None if it was not agreed to. A refusal and a step that fails are outcomes, not exceptions."""
         words = command_words(command)
         results: list[tuple[str, str, bool]] = []
@@ -68,7 +86,9 @@ class Asking:
             seen = sources(self._ops.config, self._ops.snapshot, self._ops.clock())
             doubts = (*plan.doubts, *(source.trouble for source in seen if source.trouble))
             title = f"{command_words(command).capitalize()}?"
-            if not await self._review(ReviewScreen(title, plan.lines, plan.affects, doubts, plan.challenge)):
+            if not await self._app.push_screen_wait(
+                ReviewScreen(title, plan.lines, plan.affects, doubts, plan.challenge)
+            ):
                 return None
             agreed, plan = plan, self._ops.plan(command)
             if plan.steps == agreed.steps:

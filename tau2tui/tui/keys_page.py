@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tau2tui.tui.actions import ACTIONS, Action
-from tau2tui.tui.screens.menu import key_names
+from tau2tui.tui.actions import ACTIONS, Action, key_names
 from tau2tui.tui.views import VIEWS
 
 _HEAD = """# Keys

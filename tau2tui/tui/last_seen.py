@@ -6,6 +6,7 @@ is called old wherever it is shown, and nothing is decided by it (`core.store`).
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from contextlib import suppress
@@ -15,11 +16,17 @@ from platformdirs import user_cache_path
 
 from tau2tui.core.model import RunState
 from tau2tui.core.wire import progress_to
+from tau2tui.ops import Ops
 from tau2tui.remote.rundir import parse_state
 from tau2tui.tui.remembering import write_privately
 
 VERSION = 1
 _RUNS_KEPT = 20
+KEEP_EVERY_S = 60.0
+"""How often what is seen is kept for the next time."""
+RECALL_AFTER_S = 0.3
+"""A first answer that comes sooner is not preceded by an old one: the screen would only flicker."""
+RECALLED = "being read; this is how it was seen last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +76,31 @@ class LastSeen:
             newest = sorted(self.path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
             for file in newest[:-_RUNS_KEPT]:
                 file.unlink(missing_ok=True)
+
+
+class Recollection:
+    """Shows a run as it was seen last, until it is read, and keeps what is seen of it for the next time."""
+
+    def __init__(self, ops: Ops) -> None:
+        self._ops = ops
+        self._file = LastSeen(ops.config.cluster.login, str(ops.run.path))
+        self._kept_at = float("-inf")
+
+    async def recall(self) -> None:
+        """If nothing is known soon, show what was seen last: a login node can take long for its first answer."""
+        soon = asyncio.create_task(asyncio.sleep(RECALL_AFTER_S))
+        kept = await asyncio.to_thread(self._file.read)
+        await soon
+        if kept is not None:
+            self._ops.store.recall(kept.run, kept.at, RECALLED)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something was seen, and what was kept last is old."""
+        return self._ops.snapshot.run.value is not None and self._ops.clock() - self._kept_at >= KEEP_EVERY_S
+
+    async def keep(self) -> None:
+        """Keep what is seen now."""
+        seen, self._kept_at = self._ops.store.live.run, self._ops.clock()
+        if seen.value is not None and seen.at is not None:
+            await asyncio.to_thread(self._file.write, seen.value, seen.at)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tau2tui.analysis.latency_question import LEAST_SPAN_MS
+from tau2tui.analysis.latency_question import LEAST_SPAN_MS, MOST_BINS
 from tau2tui.core.times import parse_latency
 
 BINS = (10, 20, 40, 80)
 LAST_MINUTES = (None, 5, 15, 60)
 """The windows that a key goes through; None: the whole run."""
+_MOST_SHOWN = 20
+"""Characters of what was typed, in an answer to it."""
 
 
 def parse_sla(words: str) -> float:
@@ -28,6 +30,19 @@ def parse_zoom(words: str) -> tuple[float, float] | None:
     if high - low < LEAST_SPAN_MS:
         raise ValueError(f"{parts[0]} does not lie before {parts[1]}")
     return low, high
+
+
+def parse_bins(words: str) -> int:
+    """A number of bars. Raises ValueError."""
+    digits = words.strip().lstrip("0")
+    # Of thousands of digits `int` makes no number, and says that in words of its own.
+    if digits.isdecimal() and len(digits) <= len(str(MOST_BINS)) and int(digits) <= MOST_BINS:
+        return int(digits)
+    raise ValueError(f"bins are a number from 1 to {MOST_BINS}, not {_cut(words)!r}")
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= _MOST_SHOWN else f"{words[:_MOST_SHOWN]}…"
 
 
 def next_bins(now: int, step: int) -> int:

@@ -121,20 +121,27 @@ class OpenLogs:
                 await tail.to_begin()
 
     async def find_causes(self) -> bool:
-        """Diagnose what is loaded, if its errors are not those of the last time; whether there is something new."""
-        logs = [list(tail.window.lines) for tail in self.tails]
-        errors = tuple(line.offset for lines in logs for line in lines if line.error)
-        if self._diagnose is nothing or self._diagnosing or errors == self._diagnosed:
+        """Diagnose what is loaded, if its errors are not those of the last time; whether there is something new.
+
+        Errors that come meanwhile are diagnosed next: at once, or when this is called for what is new.
+        """
+        if self._diagnose is nothing or self._diagnosing:
             return False
         self._diagnosing = True
         try:
-            notes = [await asyncio.to_thread(found_in, lines, self._diagnose) for lines in logs]
+            while (errors := self._loaded_errors()) != self._diagnosed:
+                logs = [list(tail.window.lines) for tail in self.tails]
+                notes = [await asyncio.to_thread(found_in, lines, self._diagnose) for lines in logs]
+                self._diagnosed = errors
+                if notes != self.notes:
+                    self.notes = list(notes)
+                    return True
         finally:
             self._diagnosing = False
-        self._diagnosed = errors
-        changed = notes != self.notes
-        self.notes = list(notes)
-        return changed
+        return False
+
+    def _loaded_errors(self) -> tuple[int, ...]:
+        return tuple(line.offset for tail in self.tails for line in tail.window.lines if line.error)
 
     async def seek(self, start: int, step: int, pattern: LogPattern | None, tell: Callable[[str], None]) -> Sought:
         """The next hit, or without a pattern the next error: in the lines that are shown, then in the rest of the file.

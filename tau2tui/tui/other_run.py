@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from tau2tui.core import layout
 from tau2tui.errors import NothingToRead
@@ -11,6 +10,7 @@ from tau2tui.ops import Ops
 from tau2tui.remote.logfiles import RunLogs
 from tau2tui.remote.rundir import RunDirectory, run_ids
 from tau2tui.tui.latencies import Other
+from tau2tui.tui.typed_path import typed_path
 
 
 async def logs_of(words: str, ops: Ops | None) -> Other:
@@ -33,8 +33,8 @@ async def logs_of(words: str, ops: Ops | None) -> Other:
 
 def _here(words: str) -> Other | None:
     try:
-        path = Path(words).expanduser()
-    except RuntimeError:  # there is no such home
+        path = typed_path(words)
+    except OSError:
         return None
     if not path.exists():
         return None

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
-from tau2tui.tui.actions import call
+from tau2tui.tui.acting import do
+from tau2tui.tui.actions import key_names
 from tau2tui.tui.reach import Reached, reachable
-
-if TYPE_CHECKING:
-    from textual.app import App
 
 
 class ActPalette(Provider):
@@ -32,14 +29,6 @@ class ActPalette(Provider):
         return (act for act in reachable(self.screen) if act.enabled)
 
 
-async def do(app: App[Any], act: Reached) -> None:
-    """Do an act, or ask for the words that it wants."""
-    if act.action.takes:
-        await app.run_action(f"command({f'{act.action.id} '!r})", app)
-    else:
-        await app.run_action(call(act.action, ""), act.node)
-
-
 def _title(act: Reached) -> str:
-    keys = f"  ({act.action.keys})" if act.action.keys else ""
+    keys = f"  ({key_names(act.action.keys)})" if act.action.keys else ""
     return f"{act.group}: {act.action.name}{keys}"

@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from tau2tui.tui.format import printable
+
 
 async def call_tmux(
     words: tuple[str, ...], environ: Mapping[str, str], timeout_s: float, stdin: bytes = b""
@@ -31,3 +33,8 @@ async def call_tmux(
         return None
     said = complaint.decode(errors="replace").strip()
     return (said or "it refused") if process.returncode else ""
+
+
+def literal(words: str) -> str:
+    """Words in which tmux finds nothing to expand, or to run: it would take `#(…)` for a command."""
+    return printable(words).replace("#", "##")

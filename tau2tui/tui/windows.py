@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from tau2tui.config import ClusterConfig
-from tau2tui.tui.tmux import call_tmux
+from tau2tui.tui.messages import ShellAsked, Told
+from tau2tui.tui.tmux import call_tmux, literal
 
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _JOB = re.compile(r"\d+(?:[_+]\d+)?")
@@ -26,6 +27,20 @@ def job_argv(cluster: ClusterConfig, job_id: str) -> tuple[str, ...] | None:
     if not _JOB.fullmatch(job_id):
         return None
     return through(cluster, ("srun", f"--jobid={job_id}", "--overlap", "--pty", "bash", "-l"))
+
+
+def node_shell(cluster: ClusterConfig, node: str) -> ShellAsked | Told:
+    """What a screen posts when a shell on a node is asked for: that, or why there is none."""
+    argv = node_argv(cluster, node)
+    return ShellAsked(node, argv) if argv is not None else Told("it is on no node that is known", trouble=True)
+
+
+def job_shell(cluster: ClusterConfig, job_id: str) -> ShellAsked | Told:
+    """What a screen posts when a shell in a job is asked for: that, or why there is none."""
+    argv = job_argv(cluster, job_id)
+    if argv is None:
+        return Told("it runs in no job that is known", trouble=True)
+    return ShellAsked(f"job {job_id}", argv)
 
 
 def through(cluster: ClusterConfig, argv: Sequence[str]) -> tuple[str, ...]:
@@ -48,7 +63,7 @@ async def open_window(title: str, argv: Sequence[str], environ: Mapping[str, str
         return f"this is not in tmux; in another terminal: {command}"
     words = argv if len(argv) > 1 else ("env", *argv)
     try:
-        said = await call_tmux(("new-window", "-n", title.replace("#", "##"), "--", *words), environ, _TIMEOUT_S)
+        said = await call_tmux(("new-window", "-n", literal(title), "--", *words), environ, _TIMEOUT_S)
     except OSError as error:
         return f"tmux cannot be run: {error.strerror}"
     if said is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from textual.command import CommandPalette
 from textual.keys import _character_to_key
 from textual.widgets import Input
 
-from tau2tui.config import ScreenConfig
 from tau2tui.core.model import Phase
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
@@ -36,10 +34,6 @@ def fleet() -> FakeCluster:
     cluster.evaluation = running_evaluation()
     cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
     return cluster
-
-
-def wears(app: WatchedApp, look: str) -> bool:
-    return app.theme == f"tau2tui-{look}"
 
 
 def table(app: WatchedApp) -> FleetTable:
@@ -129,12 +123,13 @@ async def test_the_palette_finds_an_act_by_a_few_letters() -> None:
         await until(pilot, lambda: app.screen.query_one("#command", Input).value == "app.theme ")
 
 
-async def test_minus_goes_back_to_the_screen_before() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
-        await pilot.press("5", "6", "minus")
-        assert app.current_mode == "latency"
-        await pilot.press("minus")
-        assert app.current_mode == "logs"
+async def test_the_palette_names_keys_by_what_is_typed() -> None:
+    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"everywhere help")
+        await shows(pilot, "Everywhere: Help  (?)")
+        assert "question_mark" not in screen_text(app)
 
 
 async def test_read_only_is_switched_while_it_runs_and_refuses_then() -> None:
@@ -158,19 +153,6 @@ async def test_what_was_started_read_only_stays_so() -> None:
         await pilot.press("colon", *"read-only", "enter")
         await until(pilot, lambda: "it was started with --read-only" in app.told)
         assert app.read_only
-
-
-async def test_every_look_can_be_worn_and_ascii_draws_nothing_else() -> None:
-    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
-        for look in ("light", "high-contrast", "colour-blind", "mono", "dark"):
-            await pilot.press("colon", *f"theme {look}", "enter")
-            await until(pilot, partial(wears, app, look))
-        await pilot.press("colon", *"ascii", "enter")
-        await until(pilot, lambda: "X failed" in screen_text(app))
-        body = screen_text(app).splitlines()[:20]
-        assert [line for line in body if not line.isascii()] == []
-        await pilot.press("colon", *"ascii", "enter")
-        await until(pilot, lambda: "✖ failed" in screen_text(app))
 
 
 async def test_a_copy_says_where_it_went_and_is_kept_in_a_file(own_cache: Path) -> None:
@@ -221,19 +203,3 @@ async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_ty
         entry = app.screen.query_one(line, Input)
         await until(pilot, lambda: entry.value == "expert xKR")
         assert entry.has_focus and cluster.requests == []
-
-
-@pytest.mark.parametrize("size", [(80, 24), (180, 45)])
-async def test_for_screen_readers_there_is_one_pane_of_plain_lines(size: tuple[int, int]) -> None:
-    cluster = fleet()
-    cluster.config = cluster.config.model_copy(update={"screen": ScreenConfig(reader=True)})
-    async with run_on(make_ops(cluster), size=size) as (app, pilot):
-        await until(pilot, lambda: "X failed" in screen_text(app))
-        shown = screen_text(app)
-        assert shown.isascii(), [line for line in shown.splitlines() if not line.isascii()]
-        assert "affects" not in shown and "1 Fleet" not in shown
-        await pilot.press("enter")
-        await shows(pilot, "endpoint")
-        assert screen_text(app).isascii()
-        await pilot.press("q", "colon", *"reader", "enter")
-        await until(pilot, lambda: "1 Fleet" in screen_text(app))

@@ -16,7 +16,7 @@ from textual.dom import DOMNode
 import tau2tui.tui
 from tau2tui.cli import WORDS
 from tau2tui.errors import ConfigError
-from tau2tui.tui.actions import ACTIONS, BY_ID, call, keymap
+from tau2tui.tui.actions import ACTIONS, BY_ID, call, key_names, keymap
 from tau2tui.tui.keys_page import page
 
 
@@ -80,6 +80,13 @@ def test_keys_are_changed_by_id_and_an_unknown_one_is_refused() -> None:
     assert keymap({"replica.relaunch": "f5"}) == {"replica.relaunch": "f5"}
     with pytest.raises(ConfigError, match=r"there is no act 'replica\.launch'"):
         keymap({"replica.launch": "f5"})
+
+
+def test_keys_are_called_by_what_is_typed_and_those_without_a_sign_by_their_names() -> None:
+    assert key_names("question_mark") == "?"
+    assert key_names("plus,equals_sign,underscore,apostrophe,minus,slash") == "+ = _ ' - /"
+    assert key_names("j,down,ctrl+d,enter,space,escape") == "j down ctrl+d enter space escape"
+    assert key_names("") == ""
 
 
 def test_what_is_typed_behind_an_act_stays_a_string() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tau2tui.tui.latency_input import next_bins, parse_sla, parse_zoom
+from tau2tui.tui.latency_input import next_bins, parse_bins, parse_sla, parse_zoom
 
 
 def test_a_threshold_of_nothing_is_refused() -> None:
@@ -21,6 +21,14 @@ def test_a_zoom_has_two_ends_in_order_or_none() -> None:
         parse_zoom("1000 1000.0000000001")
     with pytest.raises(ValueError, match="where the axis begins"):
         parse_zoom("3s")
+
+
+def test_a_number_of_bins_is_a_number_however_long_it_is() -> None:
+    assert (parse_bins(" 33 "), parse_bins("1000"), parse_bins("0" * 5000 + "7")) == (33, 1000, 7)
+    for words in ("", "0", "1001", "-3", "4.5", "²", "9" * 5000):
+        with pytest.raises(ValueError, match=r"^bins are a number from 1 to 1000, not ") as refused:
+            parse_bins(words)
+        assert len(str(refused.value)) < 80
 
 
 def test_bins_go_up_and_down_also_from_a_number_that_was_typed() -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tau2tui.tui.remembering import SessionFile, SessionLook, TableLook, write_crash
-from tau2tui.tui.widgets.fleet_table import FleetTable
-from tests.tui.driving import run_on, until
+from tests.tui.driving import run_on
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
@@ -19,34 +18,6 @@ def healthy() -> FakeCluster:
     cluster = FakeCluster(seed_config())
     cluster.start_fleet()
     return cluster
-
-
-async def test_filter_order_marks_cursor_and_screen_come_back() -> None:
-    async with run_on(make_ops(healthy())) as (app, pilot):
-        table = app.screen.query_one(FleetTable)
-        await pilot.press("colon", *"filter-by expert-1", "enter")
-        await until(pilot, lambda: table.row_count == 4)
-        await pilot.press("colon", *"sort-by -port", "enter")
-        await pilot.press("k", "k", "space", "z", "8")
-        await until(pilot, lambda: app.current_mode == "sources")
-        app._go_on()
-        file = SessionFile(app._session.path.stem)
-        await until(pilot, lambda: file.read().view == "sources")
-    async with run_on(make_ops(healthy())) as (app, pilot):
-        assert app.current_mode == "sources"
-        await pilot.press("1")
-        table = app.screen.query_one(FleetTable)
-        await until(pilot, lambda: table.row_count == 4 and bool(table.marks))
-        assert [table.drawn_row(row)[1] for row in range(4)] == [f"expert-1-{n}" for n in (3, 2, 1, 0)]
-        assert table.marks == ("expert-1-2",)
-        assert table.cursor_key == "expert-1-1"
-        assert app.screen.has_class("-zoomed")
-
-
-async def test_a_session_of_another_run_is_another_session() -> None:
-    SessionFile("another").write(SessionLook("sources", {}))
-    async with run_on(make_ops(healthy())) as (app, _):
-        assert app.current_mode == "fleet"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"view": 7, "tables": {"fleet": 3}}', '{"tables": {}}', "\x00"])

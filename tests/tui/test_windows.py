@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tau2tui.config import ClusterConfig
-from tau2tui.tui.windows import job_argv, node_argv, open_window
+from tau2tui.tui.messages import ShellAsked, Told
+from tau2tui.tui.windows import job_argv, job_shell, node_argv, node_shell, open_window
 from tests.processes import wait_for
 
 HERE, FAR = ClusterConfig(), ClusterConfig(login="ada@login1", port=2222)
@@ -29,6 +30,14 @@ def test_a_job_is_entered_as_a_step() -> None:
 def test_what_is_no_node_and_no_job_opens_nothing(name: str) -> None:
     assert node_argv(FAR, name) is None
     assert job_argv(FAR, name) is None
+
+
+def test_a_screen_asks_for_a_shell_or_says_why_there_is_none() -> None:
+    assert node_shell(HERE, "gpu07") == ShellAsked("gpu07", ("ssh", "-t", "gpu07"))
+    entered = job_shell(FAR, "481500")
+    assert isinstance(entered, ShellAsked) and entered.title == "job 481500"
+    assert node_shell(HERE, "") == Told("it is on no node that is known", trouble=True)
+    assert job_shell(HERE, "") == Told("it runs in no job that is known", trouble=True)
 
 
 async def test_outside_of_tmux_the_command_is_told() -> None:

@@ -35,7 +35,7 @@ class EvalScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._asked_at_once: int | None = None
 
     def compose_body(self) -> ComposeResult:

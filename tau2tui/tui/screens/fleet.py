@@ -18,7 +18,7 @@ from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.kept_samples import KeptSamples, Trends
-from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, MomentShown, ProbeAsked, ShellAsked, Told
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, MomentShown, ProbeAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.bare import BareHorizontal, BareVertical
 from tau2tui.tui.widgets.fleet_table import FleetTable
@@ -26,7 +26,7 @@ from tau2tui.tui.widgets.replica_pane import SETTLED_S, ReplicaPane
 from tau2tui.tui.widgets.replica_strip import ReplicaStrip, detail
 from tau2tui.tui.widgets.tab_line import View
 from tau2tui.tui.widgets.trend_lines import trend_facts
-from tau2tui.tui.windows import job_argv, node_argv
+from tau2tui.tui.windows import job_shell, node_shell
 
 SHIFT = timedelta(minutes=10)
 TRENDS_S = 30.0
@@ -43,7 +43,7 @@ class FleetScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._rows: dict[str, FleetRow] = {}
         self._samples = KeptSamples(ops)
         self._then: Mapping[str, Sampled] = {}
@@ -70,7 +70,7 @@ class FleetScreen(Framed):
         if self.moment is not None:
             rows = past_rows(rows, self._then, self._ops.config.verdicts)
         self._rows = {row.replica: row for row in rows}
-        old, news = self.old and self.moment is None, self.know_both() and self.moment is None
+        old, news = self.old and self.moment is None, self.changes_are_news() and self.moment is None
         self.query_one(FleetTable).show_fleet(rows, old=old, news=news)
         self._show_strip()
 
@@ -221,20 +221,10 @@ class FleetScreen(Framed):
         self.post_message(Asked(HandOver(now=True)))
 
     def action_node_shell(self) -> None:
-        row = self._row
-        argv = node_argv(self._ops.config.cluster, row.node) if row else None
-        if row is None or argv is None:
-            self.post_message(Told("it is on no node that is known", trouble=True))
-        else:
-            self.post_message(ShellAsked(row.node, argv))
+        self.post_message(node_shell(self._ops.config.cluster, self._row.node if self._row else ""))
 
     def action_job_shell(self) -> None:
-        row = self._row
-        argv = job_argv(self._ops.config.cluster, row.job_id) if row else None
-        if row is None or argv is None:
-            self.post_message(Told("it runs in no job that is known", trouble=True))
-        else:
-            self.post_message(ShellAsked(f"job {row.job_id}", argv))
+        self.post_message(job_shell(self._ops.config.cluster, self._row.job_id if self._row else ""))
 
     def action_jump(self) -> None:
         """To the job that it runs in."""

@@ -59,8 +59,8 @@ class Framed(Screen[None]):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops | None) -> None:
         super().__init__(id=view.name)
-        self.view, self._views, self._run_title, self._run = view, views, title, ops
-        self._was_too_small = self._knew = False
+        self.view, self._views, self._run_title, self._ops = view, views, title, ops
+        self._was_too_small = self._both_read = False
         self._main_table: KeyedTable | None = None
         self._behind = False
         """Whether something came that it does not show yet."""
@@ -108,16 +108,14 @@ class Framed(Screen[None]):
         return not self.too_small
 
     def watch_snapshot(self) -> None:
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def watch_now(self) -> None:
         if self.in_sight:
             self._summarise()
 
     def watch_old(self) -> None:
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def on_screen_resume(self) -> None:
         self.catch_up()
@@ -134,7 +132,9 @@ class Framed(Screen[None]):
             self._summarise()
             self.show()
 
-    def _bring_up_to_date(self) -> None:
+    def _fall_behind(self) -> None:
+        """Something came: it is shown now, or when the screen is looked at."""
+        self._behind = True
         if self.in_sight:
             self.catch_up()
 
@@ -145,8 +145,7 @@ class Framed(Screen[None]):
     def watch_moment(self) -> None:
         self.set_class(self.moment is not None, "-past")
         self.refresh_bindings()
-        self._behind = True
-        self._bring_up_to_date()
+        self._fall_behind()
 
     def watch_recalled(self) -> None:
         self.refresh_bindings()
@@ -197,18 +196,18 @@ class Framed(Screen[None]):
     def show(self) -> None:
         """Bring the body up to date."""
 
-    def know_both(self) -> bool:
+    def changes_are_news(self) -> bool:
         """Whether queue and run directory had been read when this was asked last: only then is what changed news."""
-        read = self._run is None or not self._run.store.recalled
-        knew, self._knew = self._knew, read and None not in (self.snapshot.jobs.at, self.snapshot.run.at)
-        return knew
+        before, recalled = self._both_read, self._ops is not None and self._ops.store.recalled
+        self._both_read = not recalled and None not in (self.snapshot.jobs.at, self.snapshot.run.at)
+        return before
 
     def _summarise(self) -> None:
         self.query_one(StatusLine).summary = summarise(
-            self._run_title, self._run, self.now, self.moment, fleet=self.view.name == "fleet"
+            self._run_title, self._ops, self.now, self.moment, fleet=self.view.name == "fleet"
         )
-        if self._run is not None:
-            seen = sources(self._run.config, self.snapshot, self.now)
+        if self._ops is not None:
+            seen = sources(self._ops.config, self.snapshot, self.now)
             self.query_one(TroubleLines).troubled = tuple(source for source in seen if source.trouble)
             _, run = seen
             self.old = run.old and run.age_s is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from tau2tui.errors import Tau2TuiError
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Tone, duration, text
+from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, RefreshAsked, Told
 from tau2tui.tui.screens.detail import row_facts
 from tau2tui.tui.screens.frame import Framed
@@ -39,11 +39,10 @@ class GpusScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._reports: tuple[NodeGpus, ...] = ()
         self._trouble = ""
-        self._looked_at = asyncio.Event()
-        self._asked = asyncio.Event()
+        self._looking = Looking()
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="gpus-title", markup=False)
@@ -53,10 +52,10 @@ class GpusScreen(Framed):
         self._keep_current()
 
     def on_screen_resume(self) -> None:
-        self._looked_at.set()
+        self._looking.begin()
 
     def on_screen_suspend(self) -> None:
-        self._looked_at.clear()
+        self._looking.end()
 
     def watch_now(self) -> None:
         super().watch_now()
@@ -64,7 +63,7 @@ class GpusScreen(Framed):
 
     def action_look(self) -> None:
         self.post_message(RefreshAsked())
-        self._asked.set()
+        self._looking.ask()
 
     def action_clean(self) -> None:
         """End what is stale on the nodes of the marked rows; without marks on the one under the cursor."""
@@ -102,15 +101,7 @@ class GpusScreen(Framed):
 
     @work(group="gpus", exclusive=True)
     async def _keep_current(self) -> None:
-        while True:
-            await self._looked_at.wait()
-            self._asked.clear()
-            await self._look()
-            try:
-                async with asyncio.timeout(LOOK_S):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
+        await self._looking.repeat(self._look, LOOK_S)
 
     async def _look(self) -> None:
         if not self._ops.nodes():

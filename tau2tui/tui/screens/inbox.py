@@ -16,7 +16,7 @@ from tau2tui.core.notices import Weight
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell, Tone
 from tau2tui.tui.messages import JumpAsked
-from tau2tui.tui.telling import Entry
+from tau2tui.tui.news import Entry
 from tau2tui.tui.widgets.columns import ALWAYS, Column
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 

@@ -13,12 +13,12 @@ from tau2tui.core.command import Command, HandOver, RelaunchJob, Stop
 from tau2tui.core.jobs import JobRow
 from tau2tui.ops import Ops
 from tau2tui.tui.actions import bindings
-from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, ShellAsked, Told
+from tau2tui.tui.messages import Asked, DetailAsked, JumpAsked, LogAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.deadline_lines import DeadlineLines
 from tau2tui.tui.widgets.job_table import JobTable, job_key
 from tau2tui.tui.widgets.tab_line import View
-from tau2tui.tui.windows import job_argv, node_argv
+from tau2tui.tui.windows import job_shell, node_shell
 
 
 class JobsScreen(Framed):
@@ -29,7 +29,7 @@ class JobsScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
         self._rows: dict[str, JobRow] = {}
 
     def compose_body(self) -> ComposeResult:
@@ -40,7 +40,9 @@ class JobsScreen(Framed):
         rows = self._ops.job_rows()
         self._rows = {job_key(row): row for row in rows}
         jobs = self._ops.snapshot.jobs
-        self.query_one(JobTable).show_jobs(rows, old=bool(jobs.error) and jobs.at is not None, news=self.know_both())
+        self.query_one(JobTable).show_jobs(
+            rows, old=bool(jobs.error) and jobs.at is not None, news=self.changes_are_news()
+        )
         self.query_one(DeadlineLines).deadlines = self._ops.deadlines()
 
     @on(JobTable.RowSelected)
@@ -80,20 +82,10 @@ class JobsScreen(Framed):
             self._ask(HandOver(row.name, now=True))
 
     def action_node_shell(self) -> None:
-        row = self._row
-        argv = node_argv(self._ops.config.cluster, row.nodes) if row else None
-        if row is None or argv is None:
-            self.post_message(Told("it is on no node that is known", trouble=True))
-        else:
-            self.post_message(ShellAsked(row.nodes, argv))
+        self.post_message(node_shell(self._ops.config.cluster, self._row.nodes if self._row else ""))
 
     def action_job_shell(self) -> None:
-        row = self._row
-        argv = job_argv(self._ops.config.cluster, row.id) if row else None
-        if row is None or argv is None:
-            self.post_message(Told("it runs in no job that is known", trouble=True))
-        else:
-            self.post_message(ShellAsked(f"job {row.id}", argv))
+        self.post_message(job_shell(self._ops.config.cluster, self._row.id if self._row else ""))
 
     def action_jump(self) -> None:
         """To the GPUs of its node."""

@@ -14,7 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Static
 
-from tau2tui.analysis.latency_question import COLUMNS, LEAST_SPAN_MS, METRICS, MOST_BINS, PICTURES, PictureQuestion
+from tau2tui.analysis.latency_question import COLUMNS, LEAST_SPAN_MS, METRICS, PICTURES, PictureQuestion
 from tau2tui.config import PollConfig, SlaConfig
 from tau2tui.core.window import Window, parse_window
 from tau2tui.errors import Tau2TuiError
@@ -23,11 +23,13 @@ from tau2tui.remote.logfiles import LogFiles
 from tau2tui.remote.shell import LocalShell
 from tau2tui.tui.actions import bindings
 from tau2tui.tui.latencies import Answer, Latencies, Other
-from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_sla, parse_zoom
+from tau2tui.tui.latency_input import LAST_MINUTES, next_bins, parse_bins, parse_sla, parse_zoom
 from tau2tui.tui.latency_title import no_calls, title_lines
+from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Told
 from tau2tui.tui.other_run import logs_of
 from tau2tui.tui.screens.frame import Framed
+from tau2tui.tui.typed_path import typed_path
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.latency_chart import LatencyChart
 from tau2tui.tui.widgets.latency_numbers import LatencyNumbers
@@ -53,8 +55,7 @@ class LatencyScreen(Framed):
         self._whole: tuple[float, float] | None = None
         """The axis as it was before it was zoomed."""
         self._answer: Answer | None = None
-        self._looked_at = asyncio.Event()
-        self._asked = asyncio.Event()
+        self._looking = Looking()
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="latency-title", markup=False)
@@ -68,10 +69,10 @@ class LatencyScreen(Framed):
         self._keep_current()
 
     def on_screen_resume(self) -> None:
-        self._looked_at.set()
+        self._looking.begin()
 
     def on_screen_suspend(self) -> None:
-        self._looked_at.clear()
+        self._looking.end()
 
     # what is asked
 
@@ -119,10 +120,8 @@ class LatencyScreen(Framed):
     def action_bins(self, words: str | None = None) -> None:
         if not words:
             self._ask(bins=next_bins(self._question.bins, 1))
-        elif words.strip().isdecimal() and 1 <= int(words) <= MOST_BINS:
-            self._ask(bins=int(words))
         else:
-            self._tell(f"bins are a number from 1 to {MOST_BINS}, not {words!r}")
+            self._ask_parsed("bins", parse_bins, words)
 
     def action_fewer_bins(self) -> None:
         self._ask(bins=next_bins(self._question.bins, -1))
@@ -217,7 +216,7 @@ class LatencyScreen(Framed):
         question = replace(self._question, **changes)  # type: ignore[arg-type]
         if question != self._question:
             self._question = question
-            self._asked.set()
+            self._looking.ask()
 
     def _tell(self, words: str, *, trouble: bool = True) -> None:
         self.post_message(Told(words, trouble))
@@ -227,41 +226,41 @@ class LatencyScreen(Framed):
     @work(group="latency", exclusive=True)
     async def _keep_current(self) -> None:
         """While the screen is looked at: answer at once what is asked, and look for new lines now and then."""
-        while True:
-            await self._looked_at.wait()
-            self._asked.clear()
-            try:
-                directory = await self._logs.local()
-                answer = await asyncio.to_thread(self._latencies.answer, directory, self._question, self._other)
-            except (Tau2TuiError, OSError) as error:
-                self._show_title(str(error))
-            else:
-                self._show_answer(answer)
-            try:
-                async with asyncio.timeout(self._poll_s):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
+        await self._looking.repeat(self._look, self._poll_s)
+
+    async def _look(self) -> None:
+        try:
+            directory = await self._logs.local()
+            answer = await asyncio.to_thread(self._latencies.answer, directory, self._question, self._other)
+        except (Tau2TuiError, OSError) as error:
+            self._show_title(str(error))
+        else:
+            self._show_answer(answer)
 
     @work(group="latency-other", exclusive=True)
     async def _find_other(self, words: str) -> None:
         """Lay another run over this one, or take it away."""
         try:
-            found = await logs_of(words, self._run) if words else None
+            found = await logs_of(words, self._ops) if words else None
         except (Tau2TuiError, OSError) as error:
             self._tell(str(error))
             return
         self._other = found
-        self._asked.set()
+        self._looking.ask()
 
     @work(group="latency-export")
     async def _export(self, name: str) -> None:
-        beside, question, other = self._export_directory(), self._question, self._other
+        question, other = self._question, self._other
+        try:
+            path = self._export_directory() / typed_path(name)
+        except OSError as error:
+            self._tell(f"not exported: {error.strerror}")
+            return
 
         def write() -> Path:
             from tau2tui.analysis.latency_export import export
 
-            return export(self._latencies.figures(directory, question, other), beside / Path(name).expanduser())
+            return export(self._latencies.figures(directory, question, other), path)
 
         try:
             directory = await self._logs.local()
@@ -273,7 +272,7 @@ class LatencyScreen(Framed):
 
     def _export_directory(self) -> Path:
         """The run's own directory if it is on this machine and may be written, else the current one."""
-        ops = self._run
+        ops = self._ops
         here = ops is not None and ops.launched and isinstance(ops.shell, LocalShell) and not ops.read_only
         return Path(str(ops.run.path)) if here and ops is not None else Path.cwd()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+from typing import Any, ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
@@ -46,3 +47,26 @@ class LoginScreen(ModalScreen[str | None]):
 
     def action_decline(self) -> None:
         self.dismiss(None)
+
+
+async def answer_on_sheet(app: App[Any], question: Question) -> str | None:
+    """What a person answers on a sheet, which is taken away if nobody waits for the answer any more."""
+    answered = asyncio.get_running_loop().create_future()
+    sheet = LoginScreen(question)
+
+    def answer(text: str | None) -> None:
+        if not answered.done():
+            answered.set_result(text)
+
+    def show() -> None:
+        if not answered.done():  # else whoever asked has gone before it could be shown
+            app.push_screen(sheet, answer)
+
+    app.call_later(show)
+    try:
+        text: str | None = await answered
+    except asyncio.CancelledError:
+        if sheet.is_active:
+            sheet.dismiss(None)
+        raise
+    return text

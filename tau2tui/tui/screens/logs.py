@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -21,6 +20,7 @@ from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell
 from tau2tui.tui.log_catalog import KnownLog, catalog, neighbour, other_stream
 from tau2tui.tui.log_findings import Diagnose, nothing
+from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import RefreshAsked, Told
 from tau2tui.tui.screens.frame import Framed
 from tau2tui.tui.widgets.keyed_table import KeyedTable
@@ -57,13 +57,13 @@ class LogsScreen(Framed):
     ) -> None:
         """`diagnose` says what lines show; `environ` is that of this process, unless another is handed in."""
         super().__init__(view, views, title, ops)
-        self._ops, self._files, self._diagnose = ops, logs, diagnose
+        self._files, self._diagnose = logs, diagnose
         self._environ = os.environ if environ is None else environ
         self._more_errors = tuple(ops.config.error_patterns.values()) if ops else ()
         self._logs: tuple[KnownLog, ...] = ()
         self._states: dict[str, Cell] = {}
         self._fleet: dict[str, FleetRow] = {}
-        self._looked_at = asyncio.Event()
+        self._looking = Looking()
         self._list_said = ""
         """What is wrong with the list, as of the last look."""
 
@@ -82,21 +82,21 @@ class LogsScreen(Framed):
         return self.query_one(LogList)
 
     def on_screen_resume(self) -> None:
-        self._looked_at.set()
-        self.pane.looked_at.set()
+        self._looking.begin()
+        self.pane.looking.begin()
         self.show()
         self._list()
 
     def on_screen_suspend(self) -> None:
-        self._looked_at.clear()
-        self.pane.looked_at.clear()
+        self._looking.end()
+        self.pane.looking.end()
 
     async def on_resize(self) -> None:
         self._show_facts()
 
     def show(self) -> None:
         """How the writers of the logs fare; as long as nobody looks, that can wait."""
-        if self._ops is None or not self._looked_at.is_set():
+        if self._ops is None or not self._looking.goes_on:
             return
         run, jobs = self.snapshot.run.value, self.snapshot.jobs.value
         rows = self._ops.fleet()
@@ -213,10 +213,7 @@ class LogsScreen(Framed):
     @work(group="log-list", exclusive=True)
     async def _list(self) -> None:
         """Look now, and then again and again: logs that were begun meanwhile show up by themselves."""
-        while True:
-            await self._looked_at.wait()
-            await self._look_for_logs()
-            await asyncio.sleep(LIST_S)
+        await self._looking.repeat(self._look_for_logs, LIST_S)
 
     async def _look_for_logs(self) -> None:
         try:

@@ -11,36 +11,11 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from tau2tui.tui.actions import bindings
+from tau2tui.tui.actions import bindings, key_names
 from tau2tui.tui.format import Cell, Tone
 from tau2tui.tui.reach import Reached
 from tau2tui.tui.widgets.columns import ALWAYS, Column
 from tau2tui.tui.widgets.keyed_table import KeyedTable
-
-_KEY_NAMES = {
-    "question_mark": "?",
-    "colon": ":",
-    "slash": "/",
-    "minus": "-",
-    "plus": "+",
-    "equals_sign": "=",
-    "underscore": "_",
-    "asterisk": "*",
-    "exclamation_mark": "!",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
-    "left_parenthesis": "(",
-    "right_parenthesis": ")",
-    "full_stop": ".",
-    "ampersand": "&",
-}
-
-
-def key_names(keys: str) -> str:
-    """Textual's names of keys as people read them."""
-    return " ".join(_KEY_NAMES.get(key, key) for key in keys.split(",") if key)
 
 
 class MenuScreen(ModalScreen[str | None]):

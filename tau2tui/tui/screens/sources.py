@@ -31,7 +31,7 @@ class SourcesScreen(Framed):
 
     def __init__(self, view: View, views: Sequence[View], title: str, ops: Ops) -> None:
         super().__init__(view, views, title, ops)
-        self._ops = ops
+        self._ops: Ops = ops
 
     def compose_body(self) -> ComposeResult:
         yield SourceTable()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on, work
@@ -22,8 +21,10 @@ from tau2tui.tui.format import whole
 from tau2tui.tui.log_findings import Diagnose, nothing
 from tau2tui.tui.log_lines import error_pattern
 from tau2tui.tui.log_pattern import BadPattern, LogPattern, parse_pattern
+from tau2tui.tui.looking import Looking
 from tau2tui.tui.messages import Told
 from tau2tui.tui.open_logs import OpenLogs
+from tau2tui.tui.typed_path import typed_path
 from tau2tui.tui.widgets.log_title import LogState, LogTitle
 from tau2tui.tui.widgets.log_view import LogView
 
@@ -58,12 +59,11 @@ class LogPane(Vertical):
         self._errors = error_pattern(self._more_errors)
         self.logs = OpenLogs(files, (), self._errors)
         """What is open."""
-        self.looked_at = asyncio.Event()
-        """Set while the screen is: else nothing is read."""
+        self.looking = Looking()
+        """Goes on while the screen is looked at: else nothing is read."""
         self._asking = "search"
         self._bookmarks: dict[str, set[int]] = {}
         self._said = ""
-        self._poke = asyncio.Event()
         self._showing = asyncio.Lock()
         self._reading = asyncio.Lock()
         """Held while other lines are loaded: a look at the end must not load that instead."""
@@ -115,22 +115,17 @@ class LogPane(Vertical):
     @work(group="log", exclusive=True)
     async def _follow(self) -> None:
         """While it is looked at: what is new; what a paused view would lose is only counted."""
-        while True:
-            await self.looked_at.wait()
-            self._poke.clear()
-            opens = not self.view.lines
-            async with self._reading:
-                changed = await self.logs.look(following=self.view.follow)
-            if changed:
-                await self.show()
-                if opens:
-                    await self._fill(_PIECES_TO_FILL)
-            self._tell()
-            try:
-                async with asyncio.timeout(FOLLOW_S):
-                    await self._poke.wait()
-            except TimeoutError:
-                continue
+        await self.looking.repeat(self._look, FOLLOW_S)
+
+    async def _look(self) -> None:
+        opens = not self.view.lines
+        async with self._reading:
+            changed = await self.logs.look(following=self.view.follow)
+        if changed:
+            await self.show()
+            if opens:
+                await self._fill(_PIECES_TO_FILL)
+        self._tell()
 
     async def show(self) -> None:
         """Bring what is loaded into the view."""
@@ -190,7 +185,7 @@ class LogPane(Vertical):
 
     def _followed(self, follow: bool) -> None:
         if follow:
-            self._poke.set()
+            self.looking.ask()
         self._tell()
 
     def _tell(self) -> None:
@@ -363,13 +358,12 @@ class LogPane(Vertical):
         words = self.logs.written()
         try:
             await asyncio.to_thread(_write_new, path, words)
-        except (OSError, RuntimeError) as error:  # RuntimeError: there is no home for ~
-            reason = getattr(error, "strerror", "") or error
-            self.post_message(Told(f"{path} was not written: {reason}", trouble=True))
+        except OSError as error:
+            self.post_message(Told(f"{path} was not written: {error.strerror or error}", trouble=True))
         else:
             self.post_message(Told(f"{whole(len(words))} lines, as shown, are in {path}"))
 
 
 def _write_new(path: str, lines: Sequence[str]) -> None:
-    with Path(path).expanduser().open("x", encoding="utf-8") as target:
+    with typed_path(path).open("x", encoding="utf-8") as target:
         target.writelines(f"{line}\n" for line in lines)

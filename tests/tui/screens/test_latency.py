@@ -166,6 +166,9 @@ async def test_what_makes_no_sense_is_said_and_changes_nothing(logs: Path) -> No
             ("with [/nobody]", "no series is called so"),
             ("compare-with /no/such/path", "no such file or directory"),
             ("export a.pdf", "one of .png, .svg, .csv, .json"),
+            ("export ~nobody-of-that-name/a.png", "not exported: no such home directory"),
+            ("export a\0b.png", "not exported: no path has a NUL"),
+            (f"bins {'9' * 5000}", "bins are a number from 1 to 1000, not '99999999999999999999…'"),
         ):
             await type_command(pilot, words)
             await until(pilot, lambda said=said: any(said in told for told in app.told))  # type: ignore[misc]

@@ -15,6 +15,7 @@ from tau2tui.core.model import Phase
 from tau2tui.remote.logfiles import DirectoryLogs
 from tau2tui.remote.loglist import LogEntry
 from tau2tui.tui.app import Tau2App
+from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.log_list import LogList
 from tau2tui.tui.widgets.log_pane import LogPane
@@ -335,6 +336,9 @@ async def test_what_is_shown_is_exported_and_nothing_is_overwritten(
         assert target.read_text().splitlines() == ["line 19", *(f"line {number}" for number in range(190, 200))]
         await pilot.press("colon", *"export shown", "enter")
         await until(pilot, lambda: any("was not written: File exists" in said for said in app.told))
+        for path, why in (("~nobody-of-that-name/shown", "no such home directory"), ("a\0b", "no path has a NUL")):
+            app.screen.query_one(CommandLine).post_message(CommandLine.Entered(f"export {path}"))
+            await until(pilot, lambda why=why: any(f"was not written: {why}" in said for said in app.told))  # type: ignore[misc]
 
 
 async def test_marked_logs_are_merged_by_time_with_their_names(tmp_path: Path) -> None:
@@ -430,7 +434,7 @@ class DiagnosedApp(App[None]):
 
     def on_mount(self) -> None:
         pane = self.query_one(LogPane)
-        pane.looked_at.set()
+        pane.looking.begin()
         pane.open([self.path.name])
 
 

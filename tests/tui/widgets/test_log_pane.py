@@ -39,7 +39,7 @@ class PaneApp(App[None]):
         yield self.pane
 
     def on_mount(self) -> None:
-        self.pane.looked_at.set()
+        self.pane.looking.begin()
         self.pane.open(("large.log",))
 
 
