@@ -279,9 +279,12 @@ class Tau2App(App[None], inherit_bindings=False):
         if settings.tmux and alarming(notice):
             await tell_tmux(f"tau2tui {run}: {notice.words}", os.environ)
         url = os.environ.get(settings.webhook_env, "") if settings.webhook_env else ""
-        if url and (trouble := await post(url, run, notice)) and trouble != self._webhook_trouble:
+        if not url:
+            return
+        trouble, before = await post(url, run, notice), self._webhook_trouble
+        self._webhook_trouble = trouble  # empty once it was reached: the next trouble is news again
+        if trouble and trouble != before:
             self.post_message(Told(trouble, trouble=True))
-            self._webhook_trouble = trouble
 
     def _name_window(self, name: str) -> None:
         if name != self._window:

@@ -142,6 +142,33 @@ async def test_a_webhook_gets_the_notice_and_its_trouble_never_names_the_url(
         assert await post(wrong, "one", NEWS) != ""
 
 
+async def test_a_webhook_that_fails_anew_after_it_recovered_is_told_anew(
+    receiver: tuple[str, type[_Receiver]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, handler = receiver
+    monkeypatch.setenv("NOTICE_URL", url)
+    cluster = healthy()
+    cluster.config = cluster.config.model_copy(update={"notices": NoticesConfig(webhook_env="NOTICE_URL", tmux=False)})
+    ops = make_ops(cluster)
+    told = "the webhook answered with 500"
+    async with run_on(ops) as (app, pilot):
+
+        async def fail(name: str, status: int) -> int:
+            """A replica fails while the webhook answers with this; how often its trouble was told until then."""
+            handler.status, before = status, len(handler.received)
+            cluster.change(name, phase=Phase.FAILED, why="out of memory")
+            await look(ops, pilot)
+            await until(pilot, lambda: len(handler.received) > before)
+            await until(pilot, lambda: all(each.group != "pass-on" for each in app.workers))
+            await pilot.pause()
+            return sum(told in words for words in app.told)
+
+        assert await fail("expert-1-2", 500) == 1
+        assert await fail("expert-1-3", 500) == 1
+        assert await fail("expert-2-1", 200) == 1
+        assert await fail("expert-2-2", 500) == 2
+
+
 async def test_in_a_real_tmux_the_window_is_named_and_named_by_tmux_again_afterwards(tmp_path: Path) -> None:
     tmux = shutil.which("tmux")
     assert tmux, "tmux is one of the packages that scripts/test installs"
