@@ -55,5 +55,5 @@ def exit_codes() -> dict[int, str]:
         1: "A bug, with its traceback.",
         **said,
         130: "It was interrupted.",
-        141: "Whoever read the output has closed it, as `tau2tui … | head` does.",
+        141: "Whoever read the output has closed it, as `head` does.",
     }
