@@ -9,7 +9,8 @@
     ├── GaveUp (6)           waited for a state that did not come in time
     └── NothingToRead (7)    no log, no run, or nothing readable in it
 
-A usage error of the command line is 2 as well (click's own); 130 is an interrupt; 1 without a line of ours is a bug.
+A usage error of the command line is 2 as well (click's own); 130 is an interrupt; 141 that nobody reads the output any
+more; 1 without a line of ours is a bug.
 """
 
 from __future__ import annotations

@@ -1,17 +1,34 @@
-"""Login nodes that ask a person something: real SSH servers in the same process."""
+"""Login nodes that ask a person something: real SSH servers in the same process, and OpenSSH."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import shutil
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
 
 from tau2tui.config import ClusterConfig
+from tau2tui.remote.login import Question
+from tests.processes import free_port, wait_for
 
 CODE = "123456"
+
+
+@dataclass
+class Person:
+    """Answers what it is asked, one after the other; None: would rather not."""
+
+    answers: list[str | None]
+    asked: list[Question] = field(default_factory=list)
+
+    async def answer(self, question: Question) -> str | None:
+        self.asked.append(question)
+        return self.answers.pop(0)
 
 
 class Asking(asyncssh.SSHServer):
@@ -81,3 +98,32 @@ def cluster(directory: Path, port: int, host_key: str) -> ClusterConfig:
         f" UserKnownHostsFile {directory}/known_hosts\n"
     )
     return ClusterConfig(login="login", ssh_config=str(directory / "config"))
+
+
+@contextmanager
+def openssh(directory: Path, settings: str, pam: str = "auth required pam_deny.so\n") -> Iterator[ClusterConfig]:
+    """The sshd of OpenSSH, with a host key of its own, these settings and this file of PAM; its log is beside them."""
+    program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+    assert program, "openssh-server is needed, see scripts/debian-packages"
+    keygen(directory / "host", "")
+    (directory / "pam").write_text(pam)
+    port = free_port()
+    (directory / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\nStrictModes no\n"
+        f"AuthorizedKeysFile {directory}/authorized\nPermitRootLogin yes\nPasswordAuthentication no\n{settings}"
+    )
+    start = 'mkdir -p /run/sshd; mount --bind "$1" /etc/pam.d/sshd && exec "$2" -D -e -f "$3"'
+    argv = ["unshare", "--mount", "sh", "-c", start, "sh", str(directory / "pam"), program]
+    log = directory / "log"
+    with log.open("wb") as said, subprocess.Popen([*argv, str(directory / "sshd_config")], stderr=said) as sshd:
+        try:
+            wait_for(lambda: "Server listening" in log.read_text(), "sshd")
+            yield cluster(directory, port, (directory / "host.pub").read_text())
+        finally:
+            sshd.terminate()
+
+
+def keygen(path: Path, passphrase: str, *options: str) -> None:
+    """A private key as OpenSSH makes it, and its public half beside it."""
+    kind = options or ("-t", "ed25519")
+    subprocess.run(["ssh-keygen", "-q", *kind, "-N", passphrase, "-f", str(path)], check=True)

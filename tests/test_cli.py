@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,16 @@ def tau2tui(tmp_path: Path) -> CommandLine:
     config = tmp_path / "config.toml"
     config.write_text(LOCAL.replace('"runs"', f'"{tmp_path}/runs"'))
     return CommandLine(config, tmp_path)
+
+
+@pytest.mark.parametrize("said", ["--help", "completion bash", "diagnose --signatures"])
+def test_output_that_nobody_reads_any_more_ends_with_141_and_no_word(said: str, tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    argv = [sys.executable, "-m", "tau2tui", *said.split()]
+    ended = subprocess.run(argv, cwd=tmp_path, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 RUNNING = {

@@ -48,11 +48,12 @@ def options(word: click.Command, context: click.Context) -> list[tuple[str, str]
 
 
 def exit_codes() -> dict[int, str]:
-    """What each means; from the tree of errors, and 0, 1 and 130 are those of programs in general."""
+    """What each means; from the tree of errors, and 0, 1, 130 and 141 are those of programs in general."""
     said = {error.exit_code: " ".join((error.__doc__ or "").split()) for error in errors.Tau2TuiError.__subclasses__()}
     return {
         0: "What was asked for was done.",
         1: "A bug, with its traceback.",
         **said,
         130: "It was interrupted.",
+        141: "Whoever read the output has closed it, as `head` does.",
     }

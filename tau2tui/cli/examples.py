@@ -54,6 +54,7 @@ Exit codes: 0 done · 1 a bug, with a traceback · 2 configuration or usage
 · 3 a machine or the scheduler did not answer · 4 a command or the
 evaluation failed · 5 refused, nothing was changed · 6 waited in vain
 · 7 nothing to read · 130 interrupted
+· 141 nobody reads the output any more, as with `| head`
 """
 
 

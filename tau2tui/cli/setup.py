@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from importlib import resources
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 
 from tau2tui import config as settings
 from tau2tui.cli.evaluate import progress_line
-from tau2tui.cli.session import Session, on_screen, put, require_terminal, say, tell
+from tau2tui.cli.session import Session, on_screen, put, require_terminal, run_async, say, tell
 from tau2tui.errors import ConfigError, NothingToRead, Refused
 
 
@@ -78,10 +77,10 @@ def demo(session: Session, headless: bool, directory: Path, num_tasks: int, max_
     config = rehearsed(config, directory.absolute(), num_tasks=num_tasks, max_concurrency=max_concurrency)
     report: Path | None
     if headless:
-        report = asyncio.run(without_screen(config, tell, say, lambda progress: say(progress_line(progress))))
+        report = run_async(lambda: without_screen(config, tell, say, lambda progress: say(progress_line(progress))))
     else:
         require_terminal("add --headless")
-        report = asyncio.run(_on_screen(config))
+        report = run_async(lambda: _on_screen(config))
     if report is not None:
         put(f"report: {report}")
 

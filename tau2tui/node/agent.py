@@ -18,7 +18,6 @@ import collections
 import contextlib
 import errno
 import fcntl
-import http.client
 import json
 import math
 import os
@@ -32,9 +31,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, TextIO, Tuple
+from typing import TYPE_CHECKING, Any, BinaryIO, Deque, Dict, Iterable, List, Optional, Set, TextIO, Tuple
+
+if TYPE_CHECKING:  # each takes long to load, and `state`, which is called every few seconds, needs neither
+    import http.client
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 TOLD_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 """How the job script tells of the end. They wait while the agent starts: by default each of them would end it."""
@@ -264,6 +266,8 @@ class ProbeFailed(Exception):
 
 def fetch(address: str, port: int, path: str, body: Any = None, timeout_s: float = PROBE_TIMEOUT_S) -> bytes:
     """One request on a fresh connection. Raises ProbeFailed for anything but a 200."""
+    import http.client
+
     headers = {"Content-Type": "application/json", "Connection": "close"}
     if os.environ.get("VLLM_API_KEY"):
         headers["Authorization"] = "Bearer " + os.environ["VLLM_API_KEY"]
@@ -1262,6 +1266,8 @@ class Agent:
     """
 
     def __init__(self, spec: Dict[str, Any]) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self.spec = spec
         self.run_dir = Path(spec["run_dir"])
         self.logs: Path = self.run_dir / spec["logs"]

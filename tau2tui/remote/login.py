@@ -1,4 +1,4 @@
-"""What an SSH login asks of a person, such as a one-time password, and who answers it."""
+"""What an SSH login asks of a person, such as a one-time password or a passphrase, and who answers it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question of a login; all of its words are the server's, so they may hold anything."""
+    """One question of a login; its words are the server's, or name the file of a key, so they may hold anything."""
 
     login: str
     """Who asks, as the configuration names it."""
@@ -35,6 +35,8 @@ class Login:
         self.answer = answer
         self.declined = False
         """Whether a question was not answered, or not rightly."""
+        self.passphrases: dict[str, str] = {}
+        """Those that opened a private key, by its file: each is asked for once, and kept in memory alone."""
 
     @property
     def asks(self) -> bool:

@@ -20,6 +20,7 @@ from tau2tui.config import ClusterConfig
 from tau2tui.errors import CommandFailed, ConfigError, Tau2TuiError, Unreachable
 from tau2tui.remote.command_log import CommandLog
 from tau2tui.remote.login import Login, Question
+from tau2tui.remote.passphrase import Passphrases
 from tau2tui.remote.shell import READ_LIMIT, Completed
 
 SESSIONS = 4
@@ -173,14 +174,19 @@ class SshShell:
         host, options = _connect_options(self._cluster)
         limit = asyncio.timeout(None)
         person = _Person(self.name, self._login, limit)
+        passphrases = Passphrases(self.name, self._login, person.ask)
+        if self._login.asks:
+            options["passphrase"] = passphrases
         try:
             async with limit:
                 person.hurry()
                 return await asyncssh.connect(host, client_factory=lambda: person, **options)
         except (OSError, asyncssh.Error, ValueError) as error:
             # ValueError: ssh_config or a key file is not as it should be; asyncssh has no class of its own for it.
-            self._login.declined = person.was_asked
+            self._login.declined = person.was_asked or bool(passphrases.unanswered)
             raise _login_error(self.name, error) from None
+        finally:
+            passphrases.close()
 
 
 class _Person(asyncssh.SSHClient):
@@ -189,6 +195,7 @@ class _Person(asyncssh.SSHClient):
     def __init__(self, name: str, login: Login, limit: asyncio.Timeout) -> None:
         self._name, self._login, self._limit = name, login, limit
         self.was_asked = False
+        """For something that only the server knows to be right."""
 
     def hurry(self) -> None:
         """What is not the person's has a limit from now on."""
@@ -204,7 +211,8 @@ class _Person(asyncssh.SSHClient):
         answers: list[str] = []
         words = " ".join(filter(None, (name.strip(), instructions.strip())))
         for prompt, echoed in prompts:
-            answer = await self._ask(Question(self._name, words, prompt, echoed))
+            self.was_asked = True
+            answer = await self.ask(Question(self._name, words, prompt, echoed))
             if answer is None:
                 return None
             answers.append(answer)
@@ -213,10 +221,10 @@ class _Person(asyncssh.SSHClient):
     async def password_auth_requested(self) -> str | None:
         if not self._login.asks:
             return None
-        return await self._ask(Question(self._name, "", "Password: ", echoed=False))
-
-    async def _ask(self, question: Question) -> str | None:
         self.was_asked = True
+        return await self.ask(Question(self._name, "", "Password: ", echoed=False))
+
+    async def ask(self, question: Question) -> str | None:
         self._limit.reschedule(None)
         try:
             return await self._login.ask(question)

@@ -19,6 +19,7 @@ from tau2tui.core.metrics.scrape import Scrape, parse
 from tau2tui.core.model import Level
 from tau2tui.errors import ConfigError
 from tau2tui.node.agent import PROBE_TOOL
+from tau2tui.remote.patience import Patience
 
 TIMEOUT_S = 5.0
 COMPLETION_TIMEOUT_S = 120.0
@@ -100,7 +101,7 @@ class Vllm:
     client: httpx2.AsyncClient
     url: str
     timeout_s: float = TIMEOUT_S
-    """For one request, from its beginning to the end of its answer."""
+    """For one request, from its beginning to the end of its answer, in the time in which this process ran."""
 
     async def health(self) -> Probed:
         """Whether it answers /health: the cheapest question."""
@@ -195,13 +196,15 @@ class Vllm:
     ) -> bytes:
         """One request within its time. Raises _Failed for anything but a 200, in words for a person."""
         limit_s = timeout_s or self.timeout_s
+        # The connection has half of the time: so a black hole is told from a server that accepts and is silent.
+        patience = Patience(limit_s, limit_s / 2)
         try:
-            async with asyncio.timeout(limit_s):
-                return await self._read(method, path, body, fresh=fresh, timeout_s=limit_s)
-        except (TimeoutError, httpx2.ReadTimeout, httpx2.WriteTimeout):
-            said = f"{path}: it accepts connections, and says nothing for {limit_s:g} s"
-            raise _Failed(said, answered=False) from None
-        except (httpx2.ConnectTimeout, httpx2.PoolTimeout):
+            async with patience:
+                return await self._read(method, path, body, fresh=fresh, patience=patience)
+        except TimeoutError:
+            if not patience.is_in_first:
+                said = f"{path}: it accepts connections, and says nothing for {limit_s:g} s"
+                raise _Failed(said, answered=False) from None
             said = (
                 f"no answer within {limit_s / 2:g} s, not even to a connection: is the address right, the network open?"
             )
@@ -215,14 +218,24 @@ class Vllm:
         except httpx2.InvalidURL as error:
             raise _Failed(f"not a URL: {error}", answered=False, connected=False) from None
 
-    async def _read(self, method: str, path: str, body: Any, *, fresh: bool, timeout_s: float) -> bytes:
+    async def _read(self, method: str, path: str, body: Any, *, fresh: bool, patience: Patience) -> bytes:
         headers = {"Connection": "close"} if fresh else {}
         sent = None if body is None else json.dumps(body).encode()
         if sent is not None:
             headers["Content-Type"] = "application/json"
-        # The connection has half of the time: so a black hole is told from a server that accepts and is silent.
-        timeout = httpx2.Timeout(timeout_s, connect=timeout_s / 2)
-        request = self.client.build_request(method, self.url + path, content=sent, headers=headers, timeout=timeout)
+
+        async def trace(event: str, _: object) -> None:
+            if event.startswith("http11."):  # the request is being sent, over a new connection or one that was there
+                patience.got_on()
+
+        request = self.client.build_request(
+            method,
+            self.url + path,
+            content=sent,
+            headers=headers,
+            timeout=None,  # the library's would go on while we are stopped
+            extensions={"trace": trace},
+        )
         response = await self.client.send(request, stream=True)
         try:
             payload = b""

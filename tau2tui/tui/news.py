@@ -145,8 +145,11 @@ class News:
         if settings.tmux and alarming(notice):
             await tell_tmux(f"tau2tui {run}: {notice.words}", self._environ)
         url = self._environ.get(settings.webhook_env, "") if settings.webhook_env else ""
-        if url and (trouble := await post(url, run, notice)) and trouble != self._webhook_trouble:
-            self._webhook_trouble = trouble
+        if not url:
+            return
+        trouble, before = await post(url, run, notice), self._webhook_trouble
+        self._webhook_trouble = trouble  # empty once it was reached: the next trouble is news again
+        if trouble and trouble != before:
             self._say(trouble, "warning")
 
     def _name_window(self, name: str) -> None:

@@ -40,6 +40,15 @@ def test_the_agent_is_python_3_8_and_imports_only_the_standard_library() -> None
     assert modules <= set(sys.stdlib_module_names)
 
 
+def test_the_word_that_is_called_every_few_seconds_loads_neither_http_nor_thread_pools(tmp_path: Path) -> None:
+    argv = [sys.executable, "-X", "importtime", str(AGENT), "state", str(tmp_path)]
+    said = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert json.loads(said.stdout)["replicas"] == []
+    loaded = {line.rpartition("|")[2].strip() for line in said.stderr.splitlines()}
+    assert "json" in loaded
+    assert not loaded & {"http.client", "ssl", "concurrent.futures"}
+
+
 def test_metrics_are_summed_over_engines_and_what_is_not_reported_is_not_there() -> None:
     text = """
 # TYPE vllm:num_requests_running gauge

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,23 +14,10 @@ from tau2tui.errors import Unreachable
 from tau2tui.remote import ssh
 from tau2tui.remote.login import Login, Question
 from tau2tui.remote.ssh import SshShell
-from tests.logins import CODE, Asking, AskingForPassword, cluster, server
-from tests.processes import free_port, wait_for
+from tests.logins import CODE, Asking, AskingForPassword, Person, keygen, openssh, server
 from tests.terminal import Terminal
 
 EXPERT = {"orchestrator": {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}}
-
-
-@dataclass
-class Person:
-    """Answers what it is asked, one after the other; None: would rather not."""
-
-    answers: list[str | None]
-    asked: list[Question] = field(default_factory=list)
-
-    async def answer(self, question: Question) -> str | None:
-        self.asked.append(question)
-        return self.answers.pop(0)
 
 
 async def test_what_a_login_asks_is_asked_once_for_all_readers(tmp_path: Path) -> None:
@@ -166,44 +150,18 @@ session required pam_permit.so
 @pytest.mark.lab
 async def test_openssh_with_a_key_and_a_one_time_password_of_pam(tmp_path: Path) -> None:
     """As on clusters: the key first, and then a question of a PAM module."""
-    program = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
-    assert program, "openssh-server is needed, see scripts/debian-packages"
-    for name in ("host", "id"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True)
+    keygen(tmp_path / "id", "")
     (tmp_path / "authorized").write_text((tmp_path / "id.pub").read_text())
     check = tmp_path / "check"
     check.write_text(f'#!/bin/sh\n[ "$(tr -d "\\0")" = {CODE} ]\n')
     check.chmod(0o755)
-    (tmp_path / "pam").write_text(PAM.format(check=check))
-    port = free_port()
-    (tmp_path / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nPidFile none\nUsePAM yes\nStrictModes no\n"
-        f"AuthorizedKeysFile {tmp_path}/authorized\nPermitRootLogin yes\nKbdInteractiveAuthentication yes\n"
-        "PasswordAuthentication no\nAuthenticationMethods publickey,keyboard-interactive\n"
-    )
-    start = 'mkdir -p /run/sshd; mount --bind "$1" /etc/pam.d/sshd && exec "$2" -D -e -f "$3"'
-    argv = [
-        "unshare",
-        "--mount",
-        "sh",
-        "-c",
-        start,
-        "sh",
-        str(tmp_path / "pam"),
-        program,
-        str(tmp_path / "sshd_config"),
-    ]
-    with (tmp_path / "log").open("wb") as log, subprocess.Popen(argv, stderr=log) as sshd:
-        try:
-            wait_for(lambda: "Server listening" in (tmp_path / "log").read_text(), "sshd")
-            person = Person(["000000", CODE])
-            login = Login(person.answer)
-            shell = SshShell(cluster(tmp_path, port, (tmp_path / "host.pub").read_text()), login)
-            assert (await shell.run(["echo", "in"])).stdout == "in\n", (tmp_path / "log").read_text()
-            await shell.close()
-            assert [question.prompt for question in person.asked] == ["Password: ", "Password: "]
-        finally:
-            sshd.terminate()
+    settings = "UsePAM yes\nKbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive\n"
+    with openssh(tmp_path, settings, PAM.format(check=check)) as there:
+        person = Person(["000000", CODE])
+        shell = SshShell(there, Login(person.answer))
+        assert (await shell.run(["echo", "in"])).stdout == "in\n", (tmp_path / "log").read_text()
+        await shell.close()
+    assert [question.prompt for question in person.asked] == ["Password: ", "Password: "]
 
 
 @pytest.mark.slow

@@ -13,9 +13,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from tau2tui.config import NoticesConfig
+from tau2tui.core.model import Phase
 from tau2tui.core.notices import Notice, Weight
 from tau2tui.tui.telling import name_window, post, tell_tmux
 from tau2tui.tui.tmux import literal
+from tests.tui.driving import look, run_on, until
+from tests.tui.fakes import make_ops
+from tests.tui.test_news import healthy
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +66,33 @@ async def test_a_webhook_gets_the_notice_and_its_trouble_never_names_the_url(
     for wrong in ("http://127.0.0.1:1/secret-path", "not a url", "ftp://secret"):
         assert "secret" not in await post(wrong, "one", NEWS)
         assert await post(wrong, "one", NEWS) != ""
+
+
+async def test_a_webhook_that_fails_anew_after_it_recovered_is_told_anew(
+    receiver: tuple[str, type[_Receiver]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, handler = receiver
+    monkeypatch.setenv("NOTICE_URL", url)
+    cluster = healthy()
+    cluster.config = cluster.config.model_copy(update={"notices": NoticesConfig(webhook_env="NOTICE_URL", tmux=False)})
+    ops = make_ops(cluster)
+    told = "the webhook answered with 500"
+    async with run_on(ops) as (app, pilot):
+
+        async def fail(name: str, status: int) -> int:
+            """A replica fails while the webhook answers with this; how often its trouble was told until then."""
+            handler.status, before = status, len(handler.received)
+            cluster.change(name, phase=Phase.FAILED, why="out of memory")
+            await look(ops, pilot)
+            await until(pilot, lambda: len(handler.received) > before)
+            await until(pilot, lambda: all(each.group != "pass-on" for each in app.workers))
+            await pilot.pause()
+            return sum(told in words for words in app.told)
+
+        assert await fail("expert-1-2", 500) == 1
+        assert await fail("expert-1-3", 500) == 1
+        assert await fail("expert-2-1", 200) == 1
+        assert await fail("expert-2-2", 500) == 2
 
 
 async def test_in_a_real_tmux_the_window_is_named_and_named_by_tmux_again_afterwards(tmp_path: Path) -> None:
