@@ -67,28 +67,23 @@ class LineSearch:
             yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)
 
     def _in_stretch(self, lines: pl.Series, offset: int, folding: Folding, clock: _Clock) -> Iterator[Line]:
-        notable = self._notable(lines).to_list()
-        clock.lines, at, nth = lines, 0, 0
-        while True:
-            if not folding.open:
-                while nth < len(notable) and notable[nth] < at:
-                    nth += 1
-                if nth == len(notable):
-                    break
-                at = notable[nth]
-            elif at >= lines.len():
+        clock.lines = texts = _Texts(lines)
+        at = 0
+        for place in (*self._notable(lines).to_list(), lines.len()):
+            while folding.open and at < place:  # else what says nothing is not looked at
+                for traceback in folding.feed(offset + at, texts[at])[1]:
+                    yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)
+                at += 1
+            if place == lines.len():
                 break
-            while nth < len(notable) and notable[nth] < at:
-                nth += 1
-            text, says = (lines[at] or "")[:_LONGEST], nth < len(notable) and notable[nth] == at
-            taken, ended = folding.feed(offset + at, text, notable=says)
+            taken, ended = folding.feed(offset + place, texts[place], notable=True)
             for traceback in ended:
                 yield Line(traceback.first_line, traceback.prefix, clock.of_head, traceback)
-            if folding.begun_at == offset + at:
-                clock.of_head = clock.before(at)
-            if says and not taken:
-                yield Line(offset + at, text, clock.before(at))
-            at += 1
+            if folding.begun_at == offset + place:
+                clock.of_head = clock.before(place)
+            if not taken:
+                yield Line(offset + place, texts[place], clock.before(place))
+            at = place + 1
         clock.end()
 
     def _notable(self, lines: pl.Series) -> pl.Series:
@@ -99,27 +94,57 @@ class LineSearch:
         )
 
 
+class _Texts:
+    """Lines as Python's texts, of which no more are made at once than are likely to be looked at."""
+
+    _AT_ONCE = 64
+
+    def __init__(self, lines: pl.Series) -> None:
+        self._lines = lines
+        self._begin = 0
+        self._made: list[str | None] = []
+
+    def __len__(self) -> int:
+        return self._lines.len()
+
+    def __getitem__(self, at: int) -> str:
+        """One line; "" for one that is empty."""
+        place = at - self._begin
+        if not 0 <= place < len(self._made):
+            self._begin, place = at, 0
+            self._made = self._lines.slice(at, self._AT_ONCE).to_list()
+        return (self._made[place] or "")[:_LONGEST]
+
+    def before(self, at: int, most: int) -> Iterator[str]:
+        """So many lines up to this one, the last one first, without those that are empty."""
+        step = 4
+        while most > 0 and at >= 0:
+            begin = max(at + 1 - min(step, most), 0)
+            yield from filter(None, reversed(self._lines.slice(begin, at + 1 - begin).to_list()))
+            most, at, step = most - (at + 1 - begin), begin - 1, step * 4
+
+
 class _Clock:
     """What time it is at a line."""
 
     def __init__(self) -> None:
-        self.lines = pl.Series([], dtype=pl.String)
+        self.lines = _Texts(pl.Series([], dtype=pl.String))
         self.of_head: datetime | None = None
         """At the head of the traceback that is open."""
         self.last: datetime | None = None
 
     def before(self, at: int) -> datetime | None:
         """The time of a line, or of the last one before it."""
-        for text in reversed(self.lines.slice(max(at - _LOOK_BACK, 0), min(at, _LOOK_BACK) + 1).to_list()):
-            if text and (found := stamp(text)):
+        for text in self.lines.before(at, _LOOK_BACK + 1):
+            if found := stamp(text):
                 self.last = found
                 return found
         return self.last
 
     def end(self) -> None:
         """The stretch is over; what it says last holds until something else is said."""
-        if self.lines.len():
-            self.before(self.lines.len() - 1)
+        if len(self.lines):
+            self.before(len(self.lines) - 1)
 
 
 def stamp(text: str) -> datetime | None:

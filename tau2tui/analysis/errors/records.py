@@ -178,10 +178,11 @@ class _Reader:
         return False
 
     def _traceback(self, line: Line, traceback: Traceback) -> None:
-        headline = traceback.headline
-        causes = " ".join(traceback.causes)
+        headline, text = traceback.headline, traceback.text
         kind = (
-            self._classifier.of(headline) or self._classifier.of_frames(traceback.text) or self._classifier.of(causes)
+            self._classifier.of(headline)
+            or self._classifier.of_frames(text)
+            or self._classifier.of(" ".join(traceback.causes))
         )
         head = HEAD.fullmatch(undressed(traceback.prefix))
         domain, task_id = task_of(head["task"] if head else "", self._log.domain)
@@ -190,10 +191,10 @@ class _Reader:
             line.at,
             kind or UNKNOWN,
             headline[:_MOST_TEXT],
-            identity=traceback.text,
+            identity=text,
             exception=traceback.name,
             place=traceback.place,
-            example=traceback.text,
+            example=text,
             domain=domain,
             task_id=task_id,
         )

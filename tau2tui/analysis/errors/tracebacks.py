@@ -17,6 +17,7 @@ _CHAIN = re.compile(
     r"During handling of the above exception, another exception occurred:"
     r"|The above exception was the direct cause of the following exception:"
 )
+_CHAINS = "above exception"
 _RECORD = re.compile(
     r"\[[A-Z_]+\] \d{4}-\d\d-\d\d |\[\d{4}-\d\d-\d\d \d\d:|\[tau2/cli\.py |\[TAU2_TASK_COMPLETE\]|\[OVERALL_ETA\]"
     r"|(?:\([^()]*\) )?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)[: ]|\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d"
@@ -159,7 +160,8 @@ class Folding:
 
     def _behind_exception(self, number: int, text: str, *, notable: bool) -> tuple[bool, list[Traceback]]:
         self._behind += 1
-        chains = self._state != "chained" and _CHAIN.fullmatch(text.strip()) is not None
+        # Most lines are told by less than an expression: dozens stand behind each exception.
+        chains = _CHAINS in text and self._state != "chained" and _CHAIN.fullmatch(text.strip()) is not None
         if notable or self._behind > _MOST_BEHIND:
             return False, self.end()
         if chains:
