@@ -8,7 +8,6 @@ from functools import partial
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tau2tui.tui.acting import do
-from tau2tui.tui.actions import key_names
 from tau2tui.tui.reach import Reached, reachable
 
 
@@ -30,5 +29,5 @@ class ActPalette(Provider):
 
 
 def _title(act: Reached) -> str:
-    keys = f"  ({key_names(act.action.keys)})" if act.action.keys else ""
+    keys = f"  ({act.keys})" if act.keys else ""
     return f"{act.group}: {act.action.name}{keys}"

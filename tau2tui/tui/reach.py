@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from textual.actions import parse as parse_action
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from tau2tui.tui.actions import ACTIONS, Action
+from tau2tui.tui.actions import ACTIONS, Action, key_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,16 @@ class Reached:
     node: DOMNode
     enabled: bool
     """False: it is there, but not now; keys show it greyed."""
+    keys: str = ""
+    """Those that do it here, as people read them: of a configuration, if it names others, and none that is hidden."""
 
 
 def reachable(screen: Screen[Any]) -> tuple[Reached, ...]:
     """The acts of the screen, then those of the part that has the focus, then those that apply everywhere."""
-    return tuple(found for node in _nodes(screen) for found in _acts(node))
+    keys: dict[str | None, list[str]] = {}
+    for key, bound in screen.active_bindings.items():
+        keys.setdefault(bound.binding.id, []).append(key)
+    return tuple(found for node in _nodes(screen) for found in _acts(node, keys))
 
 
 def named(acts: Sequence[Reached], name: str, *, argument: bool) -> Reached | None:
@@ -42,7 +47,7 @@ def _nodes(screen: Screen[Any]) -> Iterator[DOMNode]:
     yield screen.app
 
 
-def _acts(node: DOMNode) -> Iterator[Reached]:
+def _acts(node: DOMNode, keys: Mapping[str | None, Sequence[str]]) -> Iterator[Reached]:
     group = getattr(node, "BINDING_GROUP_TITLE", None) or ""
     for action in ACTIONS.get(group, ()):
         _, name, parameters = parse_action(action.does)
@@ -50,4 +55,5 @@ def _acts(node: DOMNode) -> Iterator[Reached]:
         if allowed is not False:
             app = node.app
             refused = action.changes and getattr(app, "acts_are_off", False)
-            yield Reached(action, group, node, allowed is True and not refused)
+            named = key_names(",".join(keys.get(action.id, ())))
+            yield Reached(action, group, node, allowed is True and not refused, named)

@@ -11,6 +11,7 @@ from textual.keys import _character_to_key
 from textual.widgets import Input
 
 from tau2tui.core.model import Phase
+from tau2tui.tui.reach import reachable
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
@@ -203,3 +204,17 @@ async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_ty
         entry = app.screen.query_one(line, Input)
         await until(pilot, lambda: entry.value == "expert xKR")
         assert entry.has_focus and cluster.requests == []
+
+
+async def test_the_menu_and_the_palette_name_the_keys_that_the_configuration_gives() -> None:
+    cluster = fleet()
+    cluster.config = cluster.config.model_copy(update={"keys": {"replica.relaunch": "f5,question_mark"}})
+    async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
+        (relaunch,) = (act for act in reachable(app.screen) if act.action.id == "replica.relaunch")
+        assert relaunch.keys == "f5 ?"
+        await pilot.press("x")
+        await shows(pilot, "f5 ?")
+        await pilot.press("escape", "ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"relaunch")
+        await shows(pilot, "(f5 ?)")

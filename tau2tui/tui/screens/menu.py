@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
-from tau2tui.tui.actions import bindings, key_names
+from tau2tui.tui.actions import bindings
 from tau2tui.tui.format import Cell, Tone
 from tau2tui.tui.reach import Reached
 from tau2tui.tui.widgets.columns import ALWAYS, Column
@@ -59,7 +59,7 @@ def _cells(act: Reached) -> tuple[Cell, ...]:
     action = act.action
     return (
         Cell(action.name, tone),
-        Cell(key_names(action.keys), Tone.ACCENT),
+        Cell(act.keys, Tone.ACCENT),
         Cell(action.about if act.enabled else f"{action.about} (not now)", Tone.MUTED),
         Cell(f"tau2tui {action.word}" if action.word else "", Tone.MUTED),
     )
