@@ -39,7 +39,7 @@ async def run_on(
 ) -> AsyncIterator[tuple[WatchedApp, Pilot[None]]]:
     """The app, once it has looked at the cluster."""
     app = WatchedApp(ops, logs or ops.logs, commands=commands)
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         await until(pilot, lambda: all(seen.at or seen.error for seen in (app.snapshot.run, app.snapshot.jobs)))
         await pilot.pause()
         yield app, pilot
@@ -51,8 +51,18 @@ async def run_on_logs(
 ) -> AsyncIterator[tuple[WatchedApp, Pilot[None]]]:
     """The app as it looks at somebody's logs."""
     app = WatchedApp(None, DirectoryLogs(directory))
-    async with app.run_test(size=size) as pilot:
+    async with running(app, size) as pilot:
         yield app, pilot
+
+
+@asynccontextmanager
+async def running(app: Tau2App, size: tuple[int, int]) -> AsyncIterator[Pilot[None]]:
+    """The app to the end of the block; its workers end before its screens, which `run_test` leaves out."""
+    async with app.run_test(size=size) as pilot:
+        try:
+            yield pilot
+        finally:
+            app.workers.cancel_all()
 
 
 async def until(pilot: Pilot[Any], come: Callable[[], bool]) -> None:

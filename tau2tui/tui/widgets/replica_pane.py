@@ -47,10 +47,13 @@ class ReplicaPane(Vertical):
         self._logs = logs
         self._looked_at = asyncio.Event()
         self._shown = ("", False)
+        # What is read in the background may come before these are on the screen, or when they have gone from it.
+        self._facts = Static(id="replica-facts")
+        self._log_end = LogEnd()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="replica-facts")
-        yield LogEnd()
+        yield self._facts
+        yield self._log_end
 
     @property
     def looked_at(self) -> bool:
@@ -69,7 +72,7 @@ class ReplicaPane(Vertical):
         name, past = (row.log, row.past) if row else ("", False)
         if (name, past) != self._shown:
             self._shown = name, past
-            end = self.query_one(LogEnd)
+            end = self._log_end
             said = "how it ends now is not of that time" if past else "" if name else "no log yet"
             end.lines, end.name_shown, end.said = (), name, said
             self._follow("" if past else name)
@@ -83,11 +86,11 @@ class ReplicaPane(Vertical):
     def _show_facts(self) -> None:
         row = self.row
         if row is None:
-            self.query_one("#replica-facts", Static).update("")
+            self._facts.update("")
             return
         trends = self.trends if self.trends is not None and self.trends.replica == row.replica else None
         lines = trend_rows(trends, max(0, self.size.width - _EDGES)) if trends else []
-        self.query_one("#replica-facts", Static).update(Group(*_facts(row, old=self.old), *lines))
+        self._facts.update(Group(*_facts(row, old=self.old), *lines))
 
     @work(group="replica-log", exclusive=True)
     async def _follow(self, name: str) -> None:
@@ -95,7 +98,7 @@ class ReplicaPane(Vertical):
         if not name:
             return
         await asyncio.sleep(SETTLED_S)
-        end = self.query_one(LogEnd)
+        end = self._log_end
         seen = -1
         while True:
             await self._looked_at.wait()
