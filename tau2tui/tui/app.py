@@ -31,6 +31,7 @@ from tau2tui.tui.acting import do_named, open_command_line, open_menu
 from tau2tui.tui.actions import bindings, keymap
 from tau2tui.tui.appearance import Appearance
 from tau2tui.tui.asking import Asking
+from tau2tui.tui.background import start
 from tau2tui.tui.clipboard import clip_file, copy
 from tau2tui.tui.closing import Closing
 from tau2tui.tui.following import Following
@@ -131,7 +132,7 @@ class Tau2App(App[None], inherit_bindings=False):
         self._inbox = Inbox(partial(setattr, self, "news"))
         self._following: Following | None = None
         if ops is not None:
-            news = News(ops, self._inbox, self._say, self.bell, self.run_worker)
+            news = News(ops, self._inbox, self._say, self.bell, partial(start, self))
             self._following = Following(self, ops, news, self._show)
         self._ticked_at = float("-inf")
         self.crash_file: Path | None = None
@@ -192,7 +193,7 @@ class Tau2App(App[None], inherit_bindings=False):
         if time.monotonic() - self._ticked_at >= CLOCK_S:
             self._tick()
         if self._navigation.begun and (look := self._session.changed(self.current_mode)) is not None:
-            self.run_worker(self._session.keep(look), group="remember", exclusive=True)
+            start(self, partial(self._session.keep, look), group="remember", exclusive=True)
 
     def _tick(self) -> None:
         self._ticked_at = time.monotonic()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tau2tui.core.model import Snapshot
 from tau2tui.ops import Ops
+from tau2tui.tui.background import start
 from tau2tui.tui.last_seen import Recollection
 from tau2tui.tui.news import News
 
@@ -31,8 +32,8 @@ class Following:
         if self._ops.snapshot != Snapshot():
             self._saw(self._ops.snapshot)  # it was looked at before there was a screen
         if recalls and self._ops.snapshot.run.value is None:
-            self._app.run_worker(self._recollection.recall(), group="recall")
-        self._app.run_worker(self._ops.observe(), group="observe", exclusive=True)
+            start(self._app, self._recollection.recall, group="recall")
+        start(self._app, self._ops.observe, group="observe", exclusive=True)
 
     async def end(self) -> None:
         """Hear no more: whoever opened the run may go on with it, such as to stop it."""
@@ -42,7 +43,7 @@ class Following:
     def look_now(self) -> None:
         """Ask both sources now, but the scheduler no more often than it may be; a login may ask a person again."""
         self._ops.login.again()
-        self._app.run_worker(self._ask_both(), group="look", exclusive=True)
+        start(self._app, self._ask_both, group="look", exclusive=True)
 
     async def _ask_both(self) -> None:
         await self._ops.refresh("run", 0.0)
@@ -56,4 +57,4 @@ class Following:
             return  # what an earlier session saw is no news
         self._news.look()
         if self._recollection.is_due:
-            self._app.run_worker(self._recollection.keep(), group="keep", exclusive=True)
+            start(self._app, self._recollection.keep, group="keep", exclusive=True)

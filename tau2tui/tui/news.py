@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from textual.notifications import SeverityLevel
@@ -32,9 +33,9 @@ Say = Callable[[str, SeverityLevel], None]
 
 
 class Start(Protocol):
-    """Lets something go on beside all else, as `App.run_worker` does."""
+    """Lets something go on beside all else, as `background.start` does."""
 
-    def __call__(self, work: Coroutine[Any, Any, None], *, group: str) -> object: ...
+    def __call__(self, work: Callable[[], Coroutine[Any, Any, None]], *, group: str) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class News:
             self._say(notice.words, "error" if alarming(notice) else "information")
             if alarming(notice) and settings.bell:
                 self._ring()
-            self._start(self._pass_on(notice, settings), group="pass-on")
+            self._start(partial(self._pass_on, notice, settings), group="pass-on")
         if settings.tmux:
             self._name_window(window_name(self._ops))
 
@@ -155,7 +156,7 @@ class News:
     def _name_window(self, name: str) -> None:
         if name != self._window:
             self._window = name
-            self._start(name_window(name, self._environ), group="name-window")
+            self._start(partial(name_window, name, self._environ), group="name-window")
 
 
 def loud(notice: Notice, config: NoticesConfig) -> bool:

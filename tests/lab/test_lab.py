@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncssh
@@ -160,8 +161,9 @@ def test_down_leaves_no_process_namespace_mount_route_or_file() -> None:
     assert len(inside) == 4  # switch, ctl, login, node1
     assert len(namespaces) == len(inside) * len(kinds)
     assert f"metric {(lab.directory / 'run/switch.pid').read_text().strip()}" in routes()
+    began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     lab.down()
-    assert not namespaces & namespaces_in_use()
+    assert not namespaces & namespaces_in_use(began_s)
     assert str(lab.directory) not in everything_in_proc()
     assert not any(f"metric {pid}" in routes() for pid in inside)
     assert not lab.directory.exists()
@@ -197,12 +199,17 @@ def routes() -> str:
     return subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
 
 
-def namespaces_in_use() -> set[str]:
-    """Every namespace that some process is in."""
+def namespaces_in_use(began_s: float) -> set[str]:
+    """Every namespace with a process that was there before a moment, in seconds since the machine started.
+
+    A lab that begins later, beside this one, may get the number of a namespace that has ended.
+    """
     found = set()
     for link in Path("/proc").glob("[0-9]*/ns/*"):
         try:
-            found.add(str(link.readlink()))
+            ticks = (link.parents[1] / "stat").read_text().rpartition(")")[2].split()[19]
+            if int(ticks) / os.sysconf("SC_CLK_TCK") <= began_s:
+                found.add(str(link.readlink()))
         except OSError:  # the process ended meanwhile
             continue
     return found
