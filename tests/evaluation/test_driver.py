@@ -313,8 +313,9 @@ def test_a_stuck_unit_is_named_and_can_be_skipped_and_is_run_again(run: Practice
     )
     name = "mock/create_task_1#0"
     assert name in {unit.name for unit in stalled.running}
-    wait_until(lambda: run.log().count(" stalled: no event for ") >= 2, "the log names them")
-    assert re.search(rf"{name} stalled: no event for \d+ s, it waits for orchestrator at orchestrator-\d ", run.log())
+    # On a busy machine a unit may have stalled before, at the user simulator.
+    named = re.compile(rf"{name} stalled: no event for \d+ s, it waits for orchestrator at orchestrator-\d ")
+    wait_until(lambda: named.search(run.log()) is not None, "the log names it")
 
     assert not run.request("skip")["ok"]
     assert "no unit mock/nothing#0" in run.request("skip", "mock/nothing#0")["message"]
