@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncssh
+import tomlkit
 
 from tau2tui.config import ClusterConfig
-from tau2tui.remote.login import Question
+from tau2tui.remote.login import Login, Question
+from tau2tui.remote.ssh import SshShell
 from tests.processes import free_port, wait_for
+from tests.terminal import Terminal
 
 CODE = "123456"
 
@@ -29,6 +34,49 @@ class Person:
     async def answer(self, question: Question) -> str | None:
         self.asked.append(question)
         return self.answers.pop(0)
+
+
+@dataclass
+class Silent:
+    """Is asked, and does not answer."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    left_alone: asyncio.Event = field(default_factory=asyncio.Event)
+    """The question was taken back."""
+
+    async def answer(self, _: Question) -> str | None:
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left_alone.set()
+        return ""
+
+
+async def ends_its_question(there: ClusterConfig) -> None:
+    """A login that asks is given up with its shell, and nobody is asked any more."""
+    silent = Silent()
+    shell = SshShell(there, Login(silent.answer))
+    reader = asyncio.create_task(shell.run(["true"]))
+    await silent.asked.wait()
+    await shell.close()
+    assert isinstance((await asyncio.gather(reader, return_exceptions=True))[0], asyncio.CancelledError)
+    await asyncio.wait_for(silent.left_alone.wait(), 20)
+
+
+@contextmanager
+def two_terminals(there: ClusterConfig, directory: Path, width: int) -> Iterator[tuple[Terminal, Terminal]]:
+    """The same word, which must log in, in two terminals of their own."""
+    expert = {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}
+    settings = {"cluster": there.model_dump(exclude_defaults=True), "run": {"directory": str(directory / "runs")}}
+    (directory / "config.toml").write_text(tomlkit.dumps(settings | {"experts": {"orchestrator": expert}}))
+    command = [sys.executable, "-m", "tau2tui", "--config", str(directory / "config.toml"), "runs"]
+    terminals = [Terminal(f"tau2tui-{os.getpid()}-{name}", command, width, 30, directory) for name in ("one", "two")]
+    try:
+        yield terminals[0], terminals[1]
+    finally:
+        for terminal in terminals:
+            terminal.close()
 
 
 class Asking(asyncssh.SSHServer):

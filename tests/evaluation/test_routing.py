@@ -191,11 +191,14 @@ def test_who_came_first_goes_on_first(clock: Clock) -> None:
             order.append(name)
             go_on[name].wait(PATIENCE_S)
 
-    threads = [threading.Thread(target=call, args=(name,), name=name, daemon=True) for name in go_on]
-    for thread in threads:
+    def begin(name: str) -> threading.Thread:
+        thread = threading.Thread(target=call, args=(name,), name=name, daemon=True)
         thread.start()
         # Who has come looks at the clock, to see how long to wait.
-        wait_for(lambda: thread.name in clock.asked_by, f"{thread.name} has come", PATIENCE_S)  # noqa: B023 - at once
+        wait_for(lambda: name in clock.asked_by, f"{name} has come", PATIENCE_S)
+        return thread
+
+    threads = [begin(name) for name in go_on]
     for name, thread in zip(go_on, threads, strict=True):
         go_on[name].set()
         thread.join(PATIENCE_S)

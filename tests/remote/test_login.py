@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from pathlib import Path
 
 import pytest
-import tomlkit
 
 from tau2tui.errors import Unreachable
 from tau2tui.remote import ssh
 from tau2tui.remote.login import Login, Question
 from tau2tui.remote.ssh import SshShell
-from tests.logins import CODE, Asking, AskingForPassword, Person, keygen, openssh, server
-from tests.terminal import Terminal
-
-EXPERT = {"orchestrator": {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}}
+from tests.logins import (
+    CODE,
+    Asking,
+    AskingForPassword,
+    Person,
+    ends_its_question,
+    keygen,
+    openssh,
+    server,
+    two_terminals,
+)
 
 
 async def test_what_a_login_asks_is_asked_once_for_all_readers(tmp_path: Path) -> None:
@@ -119,23 +123,8 @@ async def test_a_reader_that_waits_no_longer_does_not_end_the_login(tmp_path: Pa
 
 
 async def test_a_question_ends_with_the_shell(tmp_path: Path) -> None:
-    asked, ended = asyncio.Event(), asyncio.Event()
-
-    async def never(question: Question) -> str:
-        asked.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return ""
-
     async with server(tmp_path) as there:
-        shell = SshShell(there, Login(never))
-        reader = asyncio.create_task(shell.run(["true"]))
-        await asked.wait()
-        await shell.close()
-        assert isinstance((await asyncio.gather(reader, return_exceptions=True))[0], asyncio.CancelledError)
-        await asyncio.wait_for(ended.wait(), 20)
+        await ends_its_question(there)
 
 
 # pam_exec does not say whether credentials may be set, so that somebody else has to.
@@ -168,12 +157,7 @@ async def test_openssh_with_a_key_and_a_one_time_password_of_pam(tmp_path: Path)
 async def test_a_word_asks_on_the_terminal(tmp_path: Path) -> None:
     """Once with an answer, and once with ctrl+c, which ends it at once."""
     async with server(tmp_path) as there:
-        settings = {"cluster": there.model_dump(exclude_defaults=True), "run": {"directory": str(tmp_path / "runs")}}
-        (tmp_path / "config.toml").write_text(tomlkit.dumps(settings | {"experts": EXPERT}))
-        command = [sys.executable, "-m", "tau2tui", "--config", str(tmp_path / "config.toml"), "runs"]
-        answering = Terminal(f"tau2tui-{os.getpid()}-answer", command, 100, 30, tmp_path)
-        leaving = Terminal(f"tau2tui-{os.getpid()}-leave", command, 100, 30, tmp_path)
-        try:
+        with two_terminals(there, tmp_path, 100) as (answering, leaving):
             await asyncio.to_thread(leaving.wait_for, "login: Way:")
             leaving.press("C-c")
             await asyncio.to_thread(leaving.wait_for, "ended with 130")
@@ -185,6 +169,3 @@ async def test_a_word_asks_on_the_terminal(tmp_path: Path) -> None:
             answering.press(CODE, "Enter")
             shown = await asyncio.to_thread(answering.wait_for, "ended with 0")
             assert CODE not in shown
-        finally:
-            answering.close()
-            leaving.close()

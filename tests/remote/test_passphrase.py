@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncssh
 import pytest
-import tomlkit
 
 from tau2tui.config import ClusterConfig
 from tau2tui.errors import Unreachable
 from tau2tui.remote import ssh
 from tau2tui.remote.login import Login, Question
 from tau2tui.remote.ssh import SshShell
-from tests.logins import Person, keygen, openssh, server
-from tests.terminal import Terminal
+from tests.logins import Person, ends_its_question, keygen, openssh, server, two_terminals
 
 PASSPHRASE = "correct horse 7#%{}"
-EXPERT = {"orchestrator": {"model": "org/Agent", "role": "agent", "node": 1, "gpus": [0], "port": 1900}}
 
 
 class TakingKeys(asyncssh.SSHServer):
@@ -172,23 +167,8 @@ async def test_a_person_may_think_about_a_passphrase(tmp_path: Path, monkeypatch
 
 
 async def test_the_question_for_a_passphrase_ends_with_the_shell(tmp_path: Path) -> None:
-    asked, ended = asyncio.Event(), asyncio.Event()
-
-    async def never(_: Question) -> str:
-        asked.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.set()
-        return ""
-
     async with login_node(tmp_path) as there:
-        shell = SshShell(there, Login(never))
-        reader = asyncio.create_task(shell.run(["true"]))
-        await asked.wait()
-        await shell.close()
-        assert isinstance((await asyncio.gather(reader, return_exceptions=True))[0], asyncio.CancelledError)
-        await asyncio.wait_for(ended.wait(), 20)
+        await ends_its_question(there)
 
 
 @pytest.mark.lab
@@ -230,12 +210,7 @@ async def test_openssh_takes_a_key_with_a_passphrase_which_is_written_nowhere(
 async def test_a_word_asks_for_a_passphrase_on_the_terminal(tmp_path: Path) -> None:
     """Once with an answer, and once with ctrl+c, which ends it at once."""
     async with login_node(tmp_path) as there:
-        settings = {"cluster": there.model_dump(exclude_defaults=True), "run": {"directory": str(tmp_path / "runs")}}
-        (tmp_path / "config.toml").write_text(tomlkit.dumps(settings | {"experts": EXPERT}))
-        command = [sys.executable, "-m", "tau2tui", "--config", str(tmp_path / "config.toml"), "runs"]
-        answering = Terminal(f"tau2tui-{os.getpid()}-open", command, 200, 30, tmp_path)
-        leaving = Terminal(f"tau2tui-{os.getpid()}-shut", command, 200, 30, tmp_path)
-        try:
+        with two_terminals(there, tmp_path, 200) as (answering, leaving):
             await asyncio.to_thread(leaving.wait_for, "Passphrase of the key")
             leaving.press("C-c")
             await asyncio.to_thread(leaving.wait_for, "ended with 130")
@@ -244,6 +219,3 @@ async def test_a_word_asks_for_a_passphrase_on_the_terminal(tmp_path: Path) -> N
             answering.press(PASSPHRASE, "Enter")
             shown = await asyncio.to_thread(answering.wait_for, "ended with 0")
             assert PASSPHRASE not in shown
-        finally:
-            answering.close()
-            leaving.close()

@@ -81,6 +81,11 @@ async def shows(pilot: Pilot[Any], *words: str) -> None:
     await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))
 
 
+async def tells(pilot: Pilot[Any], app: WatchedApp, words: str) -> None:
+    """Wait until a notice has these words."""
+    await until(pilot, lambda: any(words in said for said in app.told))
+
+
 async def look(ops: Ops, pilot: Pilot[Any]) -> None:
     """Let the app see the cluster as it is now."""
     await ops.look()

@@ -347,3 +347,18 @@ def running_evaluation(now: float = NOW) -> EvalProgress:
         pid=7710,
         host="login1",
     )
+
+
+def busy_cluster(*, time_runs: bool = False) -> FakeCluster:
+    """The seed's fleet, all ready, in the middle of its evaluation."""
+    cluster = FakeCluster(seed_config(), FakeClock(runs=time_runs))
+    cluster.start_fleet()
+    cluster.evaluation = running_evaluation()
+    return cluster
+
+
+def ailing_cluster() -> FakeCluster:
+    """The same while time runs, with one replica that has failed."""
+    cluster = busy_cluster(time_runs=True)
+    cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
+    return cluster

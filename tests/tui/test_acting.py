@@ -10,13 +10,12 @@ from textual.command import CommandPalette
 from textual.keys import _character_to_key
 from textual.widgets import Input
 
-from tau2tui.core.model import Phase
 from tau2tui.tui.reach import reachable
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
-from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import ailing_cluster, make_ops
 
 pytestmark = pytest.mark.slow
 
@@ -29,20 +28,12 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "tau2tui"
 
 
-def fleet() -> FakeCluster:
-    cluster = FakeCluster(seed_config(), FakeClock(runs=True))
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
-    return cluster
-
-
 def table(app: WatchedApp) -> FleetTable:
     return app.screen.query_one(FleetTable)
 
 
 async def test_a_filter_is_typed_below_the_table_and_enter_keeps_it() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("slash", *"state:!ready")
         assert [row[1] for row in map(table(app).drawn_row, range(table(app).row_count))] == ["expert-1-2"]
         await pilot.press("enter")
@@ -53,7 +44,7 @@ async def test_a_filter_is_typed_below_the_table_and_enter_keeps_it() -> None:
 
 
 async def test_a_filter_that_says_nothing_is_answered_while_it_is_typed() -> None:
-    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(140, 36)) as (app, pilot):
         await pilot.press("slash", *"colour:red")
         await shows(pilot, "no column 'colour' here")
         await pilot.press("enter")
@@ -63,7 +54,7 @@ async def test_a_filter_that_says_nothing_is_answered_while_it_is_typed() -> Non
 
 
 async def test_the_command_line_goes_to_screens_and_does_acts() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("colon", *"eval", "enter")
         assert app.current_mode == "eval"
         await pilot.press("colon", *"fleet", "enter")
@@ -76,7 +67,7 @@ async def test_the_command_line_goes_to_screens_and_does_acts() -> None:
 
 
 async def test_the_command_line_completes_and_explains(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(140, 36)) as (app, pilot):
         await pilot.press("colon", *"filter-b")
         entry = app.screen.query_one("#command", Input)
         await until(pilot, lambda: entry._suggestion == "filter-by")
@@ -99,13 +90,13 @@ async def test_the_command_line_completes_and_explains(monkeypatch: pytest.Monke
     ],
 )
 async def test_a_command_that_cannot_be_done_says_why(typed: str, said: str) -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("colon", *typed, "enter")
         await until(pilot, lambda: any(said in words for words in app.told))
 
 
 async def test_the_menu_offers_what_can_be_done_here_and_does_it() -> None:
-    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(120, 40)) as (app, pilot):
         await pilot.press("colon", *"goto expert-1-2", "enter", "x")
         await until(pilot, lambda: isinstance(app.screen, MenuScreen))
         await shows(pilot, "Relaunch", "tau2tui relaunch", "Start it again in its job")
@@ -114,7 +105,7 @@ async def test_the_menu_offers_what_can_be_done_here_and_does_it() -> None:
 
 
 async def test_the_palette_finds_an_act_by_a_few_letters() -> None:
-    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(120, 40)) as (app, pilot):
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"high-contr")
@@ -125,7 +116,7 @@ async def test_the_palette_finds_an_act_by_a_few_letters() -> None:
 
 
 async def test_the_palette_names_keys_by_what_is_typed() -> None:
-    async with run_on(make_ops(fleet()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(120, 40)) as (app, pilot):
         await pilot.press("ctrl+p")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"everywhere help")
@@ -134,7 +125,7 @@ async def test_the_palette_names_keys_by_what_is_typed() -> None:
 
 
 async def test_read_only_is_switched_while_it_runs_and_refuses_then() -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     ops = make_ops(cluster)
     async with run_on(ops) as (app, pilot):
         await pilot.press("colon", *"read-only", "enter")
@@ -150,14 +141,14 @@ async def test_read_only_is_switched_while_it_runs_and_refuses_then() -> None:
 
 
 async def test_what_was_started_read_only_stays_so() -> None:
-    async with run_on(make_ops(fleet(), read_only=True)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster(), read_only=True)) as (app, pilot):
         await pilot.press("colon", *"read-only", "enter")
         await until(pilot, lambda: "it was started with --read-only" in app.told)
         assert app.read_only
 
 
 async def test_a_copy_says_where_it_went_and_is_kept_in_a_file(own_cache: Path) -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("y")
         await until(pilot, lambda: any("sent to the terminal's clipboard" in words for words in app.told))
         assert app.clipboard == "orchestrator-0"
@@ -166,7 +157,7 @@ async def test_a_copy_says_where_it_went_and_is_kept_in_a_file(own_cache: Path) 
 
 
 async def test_the_contested_key_says_which_keys_are_meant() -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     async with run_on(make_ops(cluster)) as (app, pilot):
         await pilot.press("c")
         await until(pilot, lambda: any("y copies, K stops" in words for words in app.told))
@@ -174,7 +165,7 @@ async def test_the_contested_key_says_which_keys_are_meant() -> None:
 
 
 async def test_a_picture_of_the_screen_is_saved(own_cache: Path) -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("ctrl+s")
         await until(pilot, lambda: any(words.startswith("saved ") for words in app.told))
         (picture,) = (own_cache / "screenshots").glob("*.svg")
@@ -182,7 +173,7 @@ async def test_a_picture_of_the_screen_is_saved(own_cache: Path) -> None:
 
 
 async def test_a_key_that_the_configuration_changes_does_the_act() -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     cluster.config = cluster.config.model_copy(update={"keys": {"replica.relaunch": "f5"}})
     async with run_on(make_ops(cluster)) as (app, pilot):
         await pilot.press("colon", *"goto expert-1-2", "enter")
@@ -197,7 +188,7 @@ async def test_a_key_that_the_configuration_changes_does_the_act() -> None:
 async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_typed_and_do_nothing(
     opens: str, line: str
 ) -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     async with run_on(make_ops(cluster)) as (app, pilot):
         for mark in f"{opens}expert xKR":
             app.post_message(events.Key(_character_to_key(mark), mark))
@@ -207,7 +198,7 @@ async def test_keys_that_come_in_one_burst_with_the_one_that_opens_a_line_are_ty
 
 
 async def test_the_menu_and_the_palette_name_the_keys_that_the_configuration_gives() -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     cluster.config = cluster.config.model_copy(update={"keys": {"replica.relaunch": "f5,question_mark"}})
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
         (relaunch,) = (act for act in reachable(app.screen) if act.action.id == "replica.relaunch")

@@ -27,20 +27,13 @@ from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tests.sample import small_config
 from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, until
-from tests.tui.fakes import FakeClock, FakeCluster, FakeQueue, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import FakeClock, FakeCluster, FakeQueue, busy_cluster, make_ops
 
 pytestmark = pytest.mark.slow
 
 
-def fleet() -> FakeCluster:
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    return cluster
-
-
 async def test_numbers_change_the_screen_and_the_tabs_say_which_it_is() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         for key, name in (("4", "eval"), ("5", "latency"), ("6", "logs"), ("7", "reports"), ("1", "fleet")):
             await pilot.press(key)
             assert app.current_mode == name
@@ -57,7 +50,7 @@ async def test_without_a_run_there_are_only_the_logs_with_their_latencies_and_re
 
 
 async def test_a_small_terminal_gets_one_plain_sentence_and_does_nothing_unseen() -> None:
-    cluster = fleet()
+    cluster = busy_cluster()
     async with run_on(make_ops(cluster), size=(59, 19)) as (app, pilot):
         words = " ".join(screen_text(app).split())
         assert "needs a terminal of at least 60 columns and 20 lines" in words
@@ -74,7 +67,7 @@ async def test_a_small_terminal_gets_one_plain_sentence_and_does_nothing_unseen(
 
 
 async def test_help_names_the_keys_that_apply_here_and_closes_with_the_same_key() -> None:
-    async with run_on(make_ops(fleet()), size=(120, 50)) as (app, pilot):
+    async with run_on(make_ops(busy_cluster()), size=(120, 50)) as (app, pilot):
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         shown = screen_text(app)
@@ -105,7 +98,7 @@ async def test_commands_given_at_the_start_are_performed_in_order() -> None:
 
 
 async def test_a_command_that_is_refused_at_the_start_ends_the_series() -> None:
-    cluster = fleet()
+    cluster = busy_cluster()
     ops = make_ops(cluster)
     async with run_on(ops, commands=(StartEval(cluster.config.evaluation), Launch())) as (app, pilot):
         await until(pilot, lambda: len(app.told) == 1)
@@ -121,7 +114,7 @@ class BrokenQueue(FakeQueue):
 
 
 async def test_a_bug_in_a_source_ends_the_app_with_its_traceback() -> None:
-    cluster = fleet()
+    cluster = busy_cluster()
     ops = make_ops(cluster)
     ops.scheduler = BrokenQueue(cluster)
     app = WatchedApp(ops, ops.logs)
@@ -134,7 +127,7 @@ async def test_a_bug_in_a_source_ends_the_app_with_its_traceback() -> None:
 
 
 async def test_r_looks_again_at_the_run_but_not_at_the_queue_before_its_time() -> None:
-    cluster = fleet()
+    cluster = busy_cluster()
     async with run_on(make_ops(cluster)) as (app, pilot):
         cluster.change("orchestrator-0", phase=Phase.DEGRADED)
         cluster.jobs = ()
@@ -192,7 +185,7 @@ def test_no_widget_has_a_timer_that_goes_on_and_only_screens_that_read_have_work
 
 
 async def test_the_table_keeps_the_focus_when_another_screen_was_looked_at() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         await pilot.press("j", "j", "4", "1")
         await pilot.pause()
         assert app.screen.query_one(FleetTable).has_focus
@@ -204,7 +197,7 @@ async def test_a_screenshot_that_cannot_be_saved_is_said_and_ends_nothing(
 ) -> None:
     file = tmp_path / "no-directory"
     file.write_text("")
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         monkeypatch.setenv("XDG_CACHE_HOME", str(file))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: any(told.startswith("no screenshot in ") for told in app.told))

@@ -7,19 +7,10 @@ from functools import partial
 import pytest
 
 from tau2tui.config import ScreenConfig
-from tau2tui.core.model import Phase
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
-from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import ailing_cluster, make_ops
 
 pytestmark = pytest.mark.slow
-
-
-def fleet() -> FakeCluster:
-    cluster = FakeCluster(seed_config(), FakeClock(runs=True))
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
-    return cluster
 
 
 def wears(app: WatchedApp, look: str) -> bool:
@@ -27,7 +18,7 @@ def wears(app: WatchedApp, look: str) -> bool:
 
 
 async def test_every_look_can_be_worn_and_ascii_draws_nothing_else() -> None:
-    async with run_on(make_ops(fleet()), size=(140, 36)) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster()), size=(140, 36)) as (app, pilot):
         for look in ("light", "high-contrast", "colour-blind", "mono", "dark"):
             await pilot.press("colon", *f"theme {look}", "enter")
             await until(pilot, partial(wears, app, look))
@@ -41,7 +32,7 @@ async def test_every_look_can_be_worn_and_ascii_draws_nothing_else() -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (180, 45)])
 async def test_for_screen_readers_there_is_one_pane_of_plain_lines(size: tuple[int, int]) -> None:
-    cluster = fleet()
+    cluster = ailing_cluster()
     cluster.config = cluster.config.model_copy(update={"screen": ScreenConfig(reader=True)})
     async with run_on(make_ops(cluster), size=size) as (app, pilot):
         await until(pilot, lambda: "X failed" in screen_text(app))
@@ -56,7 +47,7 @@ async def test_for_screen_readers_there_is_one_pane_of_plain_lines(size: tuple[i
 
 
 async def test_screens_that_lie_behind_are_drawn_in_ascii_too() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("2")
         await until(pilot, lambda: "● running" in screen_text(app))
         await pilot.press("1", "colon", *"ascii", "enter", "2")

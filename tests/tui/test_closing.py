@@ -8,16 +8,9 @@ from tau2tui.core.model import Phase
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.activity_line import ActivityLine
 from tests.tui.driving import WatchedApp, run_on, screen_text, until
-from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import FakeClock, FakeCluster, busy_cluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
-
-
-def fleet() -> FakeCluster:
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    return cluster
 
 
 def stuck_fleet() -> FakeCluster:
@@ -29,7 +22,7 @@ def stuck_fleet() -> FakeCluster:
 
 
 async def test_q_closes_at_once_when_nothing_of_ours_would_end() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         await pilot.press("q")
         await until(pilot, lambda: app.return_code is not None)
         assert app.return_code == 0
@@ -53,7 +46,7 @@ async def test_q_asks_while_a_plan_is_being_performed() -> None:
 
 
 async def test_q_asks_when_the_caller_says_that_something_ends_with_the_app() -> None:
-    ops = make_ops(fleet())
+    ops = make_ops(busy_cluster())
     app = WatchedApp(ops, ops.logs, ends_with_us="the rehearsal fleet and its evaluation")
     async with app.run_test() as pilot:
         await pilot.press("q")
@@ -62,7 +55,7 @@ async def test_q_asks_when_the_caller_says_that_something_ends_with_the_app() ->
 
 
 async def test_ctrl_c_closes_at_the_second_time_even_from_a_sheet() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         await pilot.press("K")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
         await pilot.press("ctrl+c")
@@ -73,7 +66,7 @@ async def test_ctrl_c_closes_at_the_second_time_even_from_a_sheet() -> None:
 
 
 async def test_ctrl_q_does_nothing() -> None:
-    async with run_on(make_ops(fleet())) as (app, pilot):
+    async with run_on(make_ops(busy_cluster())) as (app, pilot):
         await pilot.press("ctrl+q")
         await pilot.pause()
         assert app.return_code is None

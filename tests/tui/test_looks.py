@@ -25,7 +25,7 @@ from tau2tui.tui.widgets.replica_pane import LogEnd
 from tests.analysis.made_logs import LogMaker
 from tests.sample import NOW
 from tests.tui.driving import screen_text, until
-from tests.tui.fakes import RUN, FakeCluster, keep_samples, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import RUN, FakeCluster, busy_cluster, keep_samples, make_ops
 
 pytestmark = pytest.mark.slow
 
@@ -59,9 +59,7 @@ LOG = b"".join(
 
 def troubled_cluster() -> FakeCluster:
     """In the middle of an evaluation: one replica out of memory, one overloaded, three still starting."""
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
+    cluster = busy_cluster()
     oom = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.74 GiB."
     log = "logs/expert-1-2.2.log"
     cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1", last_error=oom, attempt=2, log=log)

@@ -13,22 +13,15 @@ from tau2tui.tui.news import Inbox
 from tau2tui.tui.screens.inbox import InboxScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.tui.driving import look, run_on, shows, until
-from tests.tui.fakes import FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import busy_cluster, make_ops, running_evaluation
 
 pytestmark = pytest.mark.slow
 
 NEWS = Notice(7.0, "failed", ("expert-1-2",), "expert-1-2 failed: out of memory", Weight.BAD, "fleet")
 
 
-def healthy() -> FakeCluster:
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    return cluster
-
-
 async def test_a_replica_that_fails_is_told_once_and_leads_there() -> None:
-    cluster = healthy()
+    cluster = busy_cluster()
     ops = make_ops(cluster)
     async with run_on(ops, size=(120, 36)) as (app, pilot):
         cluster.change("expert-1-2", phase=Phase.FAILED, why="out of memory")
@@ -46,7 +39,7 @@ async def test_a_replica_that_fails_is_told_once_and_leads_there() -> None:
 
 
 async def test_a_scheduler_that_is_silent_tells_of_no_end() -> None:
-    cluster = healthy()
+    cluster = busy_cluster()
     cluster.evaluation = None
     ops = make_ops(cluster)
     async with run_on(ops) as (app, pilot):
@@ -59,7 +52,7 @@ async def test_a_scheduler_that_is_silent_tells_of_no_end() -> None:
 
 
 async def test_what_was_so_already_and_what_is_quiet_is_only_in_the_inbox() -> None:
-    cluster = healthy()
+    cluster = busy_cluster()
     cluster.config = cluster.config.model_copy(update={"notices": NoticesConfig(quiet=("failed",))})
     cluster.change("expert-1-2", phase=Phase.FAILED, why="out of memory")
     ops = make_ops(cluster)
@@ -72,7 +65,7 @@ async def test_what_was_so_already_and_what_is_quiet_is_only_in_the_inbox() -> N
 
 
 async def test_the_end_of_an_evaluation_is_told() -> None:
-    cluster = healthy()
+    cluster = busy_cluster()
     ops = make_ops(cluster)
     async with run_on(ops) as (app, pilot):
         cluster.evaluation = replace(running_evaluation(), state=EvalState.FAILED, why="the budget is spent")

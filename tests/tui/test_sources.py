@@ -11,7 +11,7 @@ from tau2tui.tui.format import duration
 from tau2tui.tui.sources import Source, sources
 from tau2tui.tui.summary import summarise
 from tests.sample import NOW, make_snapshot, small_config
-from tests.tui.fakes import FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import busy_cluster, make_ops, running_evaluation
 
 
 def seen(snapshot: Snapshot, now: float = NOW) -> tuple[Source, Source]:
@@ -57,9 +57,7 @@ def test_the_local_scheduler_has_its_own_name() -> None:
 
 
 async def test_a_run_is_summed_up_in_one_line() -> None:
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
+    cluster = busy_cluster()
     ops = make_ops(cluster)
     assert summarise("", ops, NOW).standings == ((Standing.UNKNOWN, 16),)
     await ops.look()
@@ -67,7 +65,7 @@ async def test_a_run_is_summed_up_in_one_line() -> None:
     summary = summarise("rehearsal", ops, NOW + 3)
     assert summary.title == "rehearsal 20251230-0900"
     assert summary.standings == ((Standing.READY, 16),)
-    left = time_left(cluster.evaluation)
+    left = time_left(running_evaluation())
     assert left is not None
     assert summary.evaluation.startswith(f"eval 58% ETA {duration(left.middle_s)}±")
     assert summary.ages == "jobs 3s run 3s"

@@ -19,8 +19,7 @@ from tau2tui.core.notices import Notice, Weight
 from tau2tui.tui.telling import name_window, post, tell_tmux
 from tau2tui.tui.tmux import literal
 from tests.tui.driving import look, run_on, until
-from tests.tui.fakes import make_ops
-from tests.tui.test_news import healthy
+from tests.tui.fakes import busy_cluster, make_ops
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +72,7 @@ async def test_a_webhook_that_fails_anew_after_it_recovered_is_told_anew(
 ) -> None:
     url, handler = receiver
     monkeypatch.setenv("NOTICE_URL", url)
-    cluster = healthy()
+    cluster = busy_cluster()
     cluster.config = cluster.config.model_copy(update={"notices": NoticesConfig(webhook_env="NOTICE_URL", tmux=False)})
     ops = make_ops(cluster)
     told = "the webhook answered with 500"

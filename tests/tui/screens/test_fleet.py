@@ -17,18 +17,11 @@ from tau2tui.tui.widgets.log_title import LogTitle
 from tau2tui.tui.widgets.replica_pane import ReplicaPane
 from tests.processes import free_port
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, until
-from tests.tui.fakes import RUN, FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import RUN, FakeCluster, busy_cluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
 
 OOM = "torch.OutOfMemoryError: CUDA out of memory"
-
-
-def busy_cluster(*, time_runs: bool = False) -> FakeCluster:
-    cluster = FakeCluster(seed_config(), FakeClock(runs=time_runs))
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    return cluster
 
 
 def with_a_failure(*, time_runs: bool = False) -> FakeCluster:

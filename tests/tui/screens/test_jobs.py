@@ -14,16 +14,9 @@ from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.job_table import JobTable
 from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, until
-from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import FakeCluster, busy_cluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
-
-
-def cluster_with_jobs() -> FakeCluster:
-    cluster = FakeCluster(seed_config(), FakeClock(runs=True))
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
-    return cluster
 
 
 def table(app: WatchedApp) -> JobTable:
@@ -35,7 +28,7 @@ def rows(app: WatchedApp) -> list[list[str]]:
 
 
 async def test_a_job_is_joined_with_its_replicas_and_says_why_it_waits() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     cluster.change("expert-1-2", phase=Phase.FAILED, why="exited with status 1")
     waiting = replace(cluster.jobs[2], state=JobState.PENDING, raw_state="PENDING", reason="Resources", nodes="")
     cluster.jobs = (*cluster.jobs[:2], waiting)
@@ -48,7 +41,7 @@ async def test_a_job_is_joined_with_its_replicas_and_says_why_it_waits() -> None
 
 
 async def test_a_queue_that_does_not_answer_shows_what_was_seen_last_and_ends_nothing() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     ops = make_ops(cluster)
     async with run_on(ops, size=(120, 30)) as (app, pilot):
         await pilot.press("2")
@@ -65,7 +58,7 @@ async def test_before_anything_was_submitted_jobs_are_absent_and_not_ended() -> 
 
 
 async def test_a_job_that_ends_before_the_evaluation_is_named_above_the_table() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     cluster.jobs = (replace(cluster.jobs[0], time_left_s=1200.0), *cluster.jobs[1:])
     async with run_on(make_ops(cluster), size=(140, 30)) as (_, pilot):
         await pilot.press("2")
@@ -73,7 +66,7 @@ async def test_a_job_that_ends_before_the_evaluation_is_named_above_the_table() 
 
 
 async def test_stopping_marked_jobs_shows_exactly_these_and_asks_for_the_word() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
         await pilot.press("2", "j", "space", "space", "K")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
@@ -93,7 +86,7 @@ async def test_stopping_marked_jobs_shows_exactly_these_and_asks_for_the_word() 
 
 
 async def test_what_cannot_be_stopped_is_left_out_and_named() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     over = replace(cluster.jobs[1], state=JobState.ENDED, raw_state="CANCELLED")
     cluster.jobs = (cluster.jobs[0], over, cluster.jobs[2])
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
@@ -103,7 +96,7 @@ async def test_what_cannot_be_stopped_is_left_out_and_named() -> None:
 
 
 async def test_a_job_leads_to_its_replicas_and_a_replica_to_its_job() -> None:
-    async with run_on(make_ops(cluster_with_jobs()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(busy_cluster(time_runs=True)), size=(120, 40)) as (app, pilot):
         await pilot.press("2", "j", "U")
         await until(pilot, lambda: app.current_mode == "fleet")
         fleet = app.screen.query_one(FleetTable)
@@ -114,7 +107,7 @@ async def test_a_job_leads_to_its_replicas_and_a_replica_to_its_job() -> None:
 
 
 async def test_everything_about_a_job_is_shown_in_full() -> None:
-    async with run_on(make_ops(cluster_with_jobs()), size=(120, 40)) as (app, pilot):
+    async with run_on(make_ops(busy_cluster(time_runs=True)), size=(120, 40)) as (app, pilot):
         await pilot.press("2", "enter")
         await until(pilot, lambda: isinstance(app.screen, DetailScreen))
         await shows(pilot, "jobs/oss_eval_node1.out", "orchestrator-3")
@@ -123,7 +116,7 @@ async def test_everything_about_a_job_is_shown_in_full() -> None:
 
 
 async def test_each_target_of_several_has_a_result_of_its_own() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
         await pilot.press("1", "space", "space", "K")
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
@@ -133,7 +126,7 @@ async def test_each_target_of_several_has_a_result_of_its_own() -> None:
 
 
 async def test_the_evaluations_own_job_is_a_row_too() -> None:
-    cluster = cluster_with_jobs()
+    cluster = busy_cluster(time_runs=True)
     cluster.jobs += (Job("481600", "tau2_eval", JobState.RUNNING, "RUNNING", nodes="cpu01", time_left_s=900.0),)
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
         await pilot.press("2")

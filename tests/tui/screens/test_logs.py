@@ -21,8 +21,8 @@ from tau2tui.tui.widgets.log_list import LogList
 from tau2tui.tui.widgets.log_pane import LogPane
 from tau2tui.tui.widgets.log_title import LogTitle
 from tau2tui.tui.widgets.log_view import LogView
-from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, until
-from tests.tui.fakes import RUN, FakeCluster, make_ops, running_evaluation, seed_config
+from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, tells, until
+from tests.tui.fakes import RUN, busy_cluster, make_ops
 
 pytestmark = pytest.mark.slow
 
@@ -332,13 +332,13 @@ async def test_what_is_shown_is_exported_and_nothing_is_overwritten(
         await pilot.press("ampersand", *"line 19", "enter")
         await until(pilot, lambda: "189 hidden" in screen_text(app))
         await pilot.press("colon", *"export shown", "enter")
-        await until(pilot, lambda: any("11 lines" in said for said in app.told))
+        await tells(pilot, app, "11 lines")
         assert target.read_text().splitlines() == ["line 19", *(f"line {number}" for number in range(190, 200))]
         await pilot.press("colon", *"export shown", "enter")
-        await until(pilot, lambda: any("was not written: File exists" in said for said in app.told))
+        await tells(pilot, app, "was not written: File exists")
         for path, why in (("~nobody-of-that-name/shown", "no such home directory"), ("a\0b", "no path has a NUL")):
             app.screen.query_one(CommandLine).post_message(CommandLine.Entered(f"export {path}"))
-            await until(pilot, lambda why=why: any(f"was not written: {why}" in said for said in app.told))  # type: ignore[misc]
+            await tells(pilot, app, f"was not written: {why}")
 
 
 async def test_marked_logs_are_merged_by_time_with_their_names(tmp_path: Path) -> None:
@@ -471,9 +471,7 @@ async def test_the_list_is_filtered_and_sorted_and_tells_size_and_age(log: Path)
 
 
 async def test_the_list_says_how_the_writer_of_each_log_fares() -> None:
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
+    cluster = busy_cluster()
     cluster.change("expert-1-2", phase=Phase.FAILED, attempt=2, why="exited with status 1")
     for name in ("logs/fullrun.log", "logs/expert-1-2.1.log", "logs/expert-1-2.2.log", "jobs/oss_eval_node1.out"):
         cluster.files[f"{RUN}/{name}"] = b"INFO\n"

@@ -13,16 +13,14 @@ from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.sample import NOW
 from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
-from tests.tui.fakes import FakeCluster, keep_samples, make_ops, running_evaluation, seed_config
+from tests.tui.fakes import FakeCluster, busy_cluster, keep_samples, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
 
 
 def sampled_cluster() -> FakeCluster:
     """The seed's fleet in the middle of an evaluation, two replicas of which were sampled for two hours."""
-    cluster = FakeCluster(seed_config())
-    cluster.start_fleet()
-    cluster.evaluation = running_evaluation()
+    cluster = busy_cluster()
     keep_samples(cluster)
     return cluster
 
