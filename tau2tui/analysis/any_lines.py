@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
-from tau2tui.analysis.frames import CALL_TYPES
-from tau2tui.analysis.line_keys import COLUMNS, COUNTS, MILLISECONDS, NAMES, SPELLINGS
+from tau2tui.analysis.line_keys import CALL_TYPES, COLUMNS, COUNTS, MILLISECONDS, NAMES, SPELLINGS
 
 MARK = r"\[(?P<level>PROFILE|USER_JUDGE)\] "
 ANSI = r"\x1b\[[0-9;]*[A-Za-z]"

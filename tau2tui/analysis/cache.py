@@ -20,19 +20,17 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from platformdirs import user_cache_path
 
 from tau2tui import __version__
+from tau2tui.analysis.cache_places import cache_directory, entries_of
 from tau2tui.analysis.frames import Records, concat
 from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Content, Kept, OpenFile, as_parquet, in_memory
-from tau2tui.core import layout
 from tau2tui.files import write_atomically
 
 WORTH_BYTES = 1 << 20
 """Growth of a log that is worth to be written; less is read again."""
 MOST_BYTES = 4 << 30
 """Of all entries in a directory; those that were not used for longest go."""
-IN_RUN = ".cache/logs"
 _PARSER = 4
 """To be raised when the same bytes would become other records."""
 _PROBE = 4096
@@ -131,9 +129,7 @@ class LogCache:
             prune(state.parent)
 
     def _state_file(self, log: Path) -> Path:
-        log = log.resolve()
-        directory = self._directory or cache_directory(log)
-        return directory / f"{hashlib.sha256(f'{log}{self._reader}'.encode()).hexdigest()[:32]}.json"
+        return (self._directory or cache_directory(log.resolve())) / f"{entries_of(log)}-{self._reader[:16]}.json"
 
 
 class CacheWriter:
@@ -167,14 +163,6 @@ class CacheWriter:
         self._ends[name] = offset + len(data)
         said = {"name": file_name, "offset": offset, "size": len(data), "rows": frame.height, "crc32": zlib.crc32(data)}
         return Content.placed(frame.height, data, file, offset), said
-
-
-def cache_directory(log: Path) -> Path:
-    """Where the entry of a log belongs: into its run, else among the user's caches; never beside foreign logs."""
-    for directory in list(log.parents)[:3]:
-        if (directory / layout.RUN_CONFIG).is_file() and os.access(directory, os.W_OK):
-            return directory / IN_RUN
-    return user_cache_path("tau2tui") / "logs"
 
 
 def prune(directory: Path, most_bytes: int = MOST_BYTES) -> None:

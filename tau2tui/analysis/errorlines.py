@@ -8,37 +8,43 @@ from collections.abc import Mapping
 import polars as pl
 
 from tau2tui.analysis.any_lines import ANSI
-from tau2tui.analysis.candidates import RareTexts
+from tau2tui.analysis.candidates import RareTexts, text_lines
 from tau2tui.analysis.frames import NO_ERRORS
 from tau2tui.analysis.literals import required_literals
-from tau2tui.analysis.markers import DRESS, parse_errors
+from tau2tui.analysis.markers import DRESS, MARKS, parse_errors
+from tau2tui.analysis.places import Places
 
 _BOUND = r"\^|\$|\\[AbBZz<>]"
 """What stands for a place in a pattern."""
 
 
 class ErrorPatterns:
-    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`.
-
-    `rare` finds the lines that are worth it among bytes; `texts_known` says that no other line can match, because
-    every pattern needs some plain text.
-    """
+    """Compiled error patterns, by name: all lines are filtered in bulk, the few that are left go through `re`."""
 
     def __init__(self, patterns: Mapping[str, str]) -> None:
+        self.expressions = tuple(patterns.items())
         self._compiled = {name: re.compile(pattern) for name, pattern in patterns.items()}
         self._any = "|".join(f"(?:{pattern})" for pattern in patterns.values())
         self._in_bulk = bulk_engine_knows(self._any)
         self._bound = re.search(_BOUND, self._any) is not None
         texts = [required_literals(pattern) for pattern in patterns.values()]
         try:
-            self.rare = RareTexts([text for each in texts for text in each or ()])
-            self.texts_known = all(each is not None for each in texts)
+            self._rare = RareTexts([text for each in texts for text in each or ()])
+            self._texts_known = all(each is not None for each in texts)
         except ValueError:
-            self.rare, self.texts_known = RareTexts(), False
+            self._rare, self._texts_known = RareTexts(), False
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._compiled)
+
+    def rare_lines(self, places: Places) -> tuple[list[str], list[str]]:
+        """The lines of a stretch with markers, and those that may match."""
+        others = places.texts(self._rare.lines(places))
+        markers = [line for line in others if any(mark in line for mark in MARKS)]
+        if self._texts_known:
+            return markers, others
+        return markers, self.candidates(text_lines(bytes(places.data))).to_list()
 
     def parse(self, lines: pl.Series, file_domain: str) -> pl.DataFrame:
         """The rows of ERRORS in these lines, with IDENTITY."""

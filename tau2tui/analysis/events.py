@@ -7,7 +7,6 @@ a value. It may stand behind a child's prefix, inside colour codes, or behind th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -15,8 +14,8 @@ import polars as pl
 from tau2tui.analysis.any_lines import read_any_lines
 from tau2tui.analysis.frames import EVENTS, IDENTITY, NO_EVENTS, NO_SKIPPED, SKIPPED, with_identity
 from tau2tui.analysis.line_keys import COUNTS, MILLISECONDS, NAMES
-from tau2tui.analysis.places import Places
-from tau2tui.analysis.usual_lines import WHOLE, UsualLines, joined, read_usual_lines
+from tau2tui.analysis.profile_lines import ProfileLines
+from tau2tui.analysis.usual_lines import UsualLines
 from tau2tui.analysis.wanted import ALL
 from tau2tui.analysis.words import hashes
 
@@ -27,39 +26,6 @@ _ANY_LINES = pl.Schema(
 )
 SHOWN = 160
 """Characters of a line that are kept to show it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileLines:
-    """What stands in a stretch of a log's profile lines, as far as it can be read fast."""
-
-    usual: UsualLines
-    left: Sequence[str]
-    """The lines that are laid out in another way."""
-    left_begin: Sequence[int]
-    """Where they begin."""
-    length: int
-    """Bytes of the stretch."""
-
-
-def read_profile_lines(places: Places, file_domain: str, columns: Sequence[str] = ALL.columns) -> ProfileLines:
-    """Read the lines with a mark of profile lines, and only the usual ones."""
-    usual = read_usual_lines(places, _of_lines(columns, file_domain))
-    others = np.zeros(places.ends.size, np.bool_)
-    others[places.marks.lines] = True
-    others[usual.line] = False
-    left = np.flatnonzero(others)
-    return ProfileLines(usual, places.texts(left), places.begins(left).tolist(), len(places.data))
-
-
-def _of_lines(columns: Sequence[str], file_domain: str) -> frozenset[str]:
-    """What must be read of usual lines to know these columns of the events."""
-    wanted = set(columns) & WHOLE
-    if "task_id" in columns or ("domain" in columns and not file_domain):
-        wanted.add("task")
-    if "timed" in columns:
-        wanted.add("at")
-    return frozenset(wanted)
 
 
 def join_profile_lines(
@@ -75,7 +41,7 @@ def join_profile_lines(
     found = [(part.usual, begin) for part, begin in zip(parts, begins, strict=False) if part.usual.line.size]
     if not found:
         return others[list(columns)], unread
-    events = _events(*joined(*zip(*found, strict=True)), file_domain, columns)
+    events = _events(*_joined(*zip(*found, strict=True)), file_domain, columns)
     if others.height:
         events = pl.concat([events, others.select(*columns, "line")]).sort("line")
     return events[list(columns)], unread
@@ -96,6 +62,26 @@ def parse_any_events(
     )
     unread = pl.Series("text", found.unread, dtype=pl.String)
     return rows.select(*with_identity(EVENTS).names(), "line"), skipped_lines(unread, "profile")
+
+
+def _joined(parts: Sequence[UsualLines], begins: Sequence[int]) -> tuple[pl.DataFrame, list[str | None]]:
+    """The columns of lines that were read for the same wanted ones, and the texts whose numbers stand in some.
+
+    Besides those `judge`, and `line`: where a line begins, its part beginning where `begins` says.
+    """
+    texts: dict[str | None, int] = {None: 0}
+    numbers = [np.array([0, *(texts.setdefault(text, len(texts)) for text in part.texts)], np.uint32) for part in parts]
+
+    def column(name: str) -> pl.Series:
+        values = [part.columns[name] for part in parts]
+        if name == "task" or name in NAMES:
+            values = [number.take(code) for number, code in zip(numbers, values, strict=True)]
+        return pl.Series(name, np.concatenate(values))
+
+    line = np.concatenate([part.begin + begin for part, begin in zip(parts, begins, strict=True)])
+    judge = np.concatenate([part.judge for part in parts])
+    frame = pl.DataFrame([pl.Series("line", line), pl.Series("judge", judge), *map(column, parts[0].columns)])
+    return frame, list(texts)
 
 
 def _events(rows: pl.DataFrame, texts: Sequence[str | None], file_domain: str, columns: Sequence[str]) -> pl.DataFrame:

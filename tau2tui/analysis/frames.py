@@ -12,8 +12,7 @@ from typing import Protocol
 
 import polars as pl
 
-CALL_TYPES = ("llm_call", "expert_call", "tool_call", "step_complete", "user_sim", "evaluator")
-"""The values of `type` in a profile line."""
+from tau2tui.analysis.line_keys import CALL_TYPES
 
 # Few different names stand in many rows: Categorical keeps a number for each, so that no row holds on to a log's text.
 _AT = pl.Datetime("ms")

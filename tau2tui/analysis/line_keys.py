@@ -1,4 +1,4 @@
-"""Which column a key of a profile line means."""
+"""The types of profile lines, and which column a key of them means."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tau2tui.analysis.words import FIRST, LAST, Positions, Words, word
+
+CALL_TYPES = ("llm_call", "expert_call", "tool_call", "step_complete", "user_sim", "evaluator")
+"""The values of `type`."""
 
 SPELLINGS = {
     "duration_ms": ("duration_ms", "total_duration_ms"),

@@ -23,7 +23,8 @@ from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Kept, Spill, in_memory
 from tau2tui.analysis.log_parts import Part, Unparsed
 from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
-from tau2tui.analysis.reading import ANCHOR, IN_USE, read_all
+from tau2tui.analysis.reading import read_all
+from tau2tui.analysis.stretch import ANCHOR
 from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
 from tau2tui.analysis.wanted import ALL, Wanted
 from tau2tui.core.log_names import EVALUATION_LOG, domain_of
@@ -223,7 +224,7 @@ class LogFile:
         if size - self._offset <= _LITTLE and self._parts:
             return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
         changed = False
-        lines = whole_lines(file, self._offset, IN_USE)
+        lines = whole_lines(file, self._offset)
         for part in read_all(lines, size - self._offset, self.domain, patterns, self._wanted):
             self._add(part.records)
             self._offset += part.length

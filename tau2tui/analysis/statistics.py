@@ -47,7 +47,7 @@ def mean_draws(values: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = SE
     order = np.argpartition(np.abs(x - x.mean()), x.size - _FAR)
     near, far = x[order[:-_FAR]], x[order[-_FAR:]]
     number = generator.binomial(x.size, _FAR / x.size, resamples)  # 500 on average, so never none
-    drawn = far[generator.integers(0, _FAR, number.sum())]
+    drawn = far.take(generator.integers(0, _FAR, number.sum(), dtype=np.uint16))
     sums = np.add.reduceat(drawn, np.cumsum(number) - number)
     others = x.size - number
     sums += generator.normal(others * near.mean(), np.sqrt(others) * near.std())

@@ -6,7 +6,6 @@ import errno
 import os
 import sys
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,24 +20,22 @@ STRETCH = 4 << 20
 """Bytes that are read at once; a line longer than this is cut."""
 _CHUNK = 256 << 10
 """Bytes of an archive that are read at once."""
+_UNPACKED = 4 * _CHUNK
+"""Bytes that are unpacked at once."""
+LONGEST = STRETCH + _UNPACKED
+"""Bytes of a stretch at most; those of an archive are a little longer."""
 _GZIP, _GZIP_WINDOW = b"\x1f\x8b", 31
 _ZSTANDARD, _SKIPPABLE = b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18"
 
 
-def whole_lines(file: BinaryIO, offset: int, in_use: int) -> Iterator[memoryview]:
+def whole_lines(file: BinaryIO, offset: int) -> Iterator[memoryview]:
     """Whole lines from `offset` on, at most STRETCH bytes at a time; the last line only if it is complete.
 
-    The memory of a stretch is used again when `in_use` more of them have been asked for.
+    A stretch is only good until the next one is asked for.
     """
-    buffers: deque[bytearray] = deque(maxlen=in_use)
     # A few new lines of a log that is followed need no memory for a stretch, which takes longer than to read them.
-    size = min(STRETCH, max(os.fstat(file.fileno()).st_size - offset, 1))
+    buffer = bytearray(min(STRETCH, max(os.fstat(file.fileno()).st_size - offset, 1)))
     while True:
-        if len(buffers) < in_use:
-            buffers.append(bytearray(size))
-        else:
-            buffers.rotate(-1)
-        buffer = buffers[-1]
         read = os.preadv(file.fileno(), [buffer], offset)
         end = buffer.rfind(b"\n", 0, read) + 1
         if not read or (not end and read < STRETCH):
@@ -54,7 +51,7 @@ def text_stretches(path: Path) -> Iterator[bytes | memoryview]:
     """
     with path.open("rb", buffering=0) as file:
         unpack = compression(file)
-        yield from whole_lines(file, 0, 1) if unpack is None else Archive(file, unpack).whole_lines()
+        yield from whole_lines(file, 0) if unpack is None else Archive(file, unpack).whole_lines()
 
 
 def text_blocks(path: Path, size: int = STRETCH) -> Iterator[bytes]:
@@ -144,7 +141,7 @@ class Archive:
     """The last line without its end, once all others have been read; at most STRETCH bytes."""
 
     def whole_lines(self) -> Iterator[bytes]:
-        """Whole lines, at most STRETCH bytes at a time however far they were compressed."""
+        """Whole lines, at most LONGEST bytes at a time however far they were compressed."""
         held = bytearray()
         for piece in self.unpacked():
             held += piece
@@ -180,7 +177,7 @@ class Archive:
                 begun = bool(fed)
             if not begun:
                 continue
-            yield decompressor.decompress(fed, _CHUNK * 4)
+            yield decompressor.decompress(fed, _UNPACKED)
             if decompressor.eof:
                 decompressor, begun, packed = self.decompressor(), False, decompressor.unused_data
         if begun:

@@ -13,12 +13,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from tau2tui.analysis.frames import CALL_TYPES
 from tau2tui.analysis.layouts import by_layout
-from tau2tui.analysis.line_keys import COLUMN_OF, COLUMNS, COUNTS, FLAGS, KEYS, LONGEST_KEY, MILLISECONDS, NAMES
+from tau2tui.analysis.line_keys import (
+    CALL_TYPES,
+    COLUMN_OF,
+    COLUMNS,
+    COUNTS,
+    FLAGS,
+    KEYS,
+    LONGEST_KEY,
+    MILLISECONDS,
+    NAMES,
+)
 from tau2tui.analysis.places import LEVELS, Places
 from tau2tui.analysis.words import (
     FIRST,
@@ -353,23 +361,3 @@ class _Reader:
     def _strike(self, span: slice, known: Flags) -> None:
         if not known.all():
             self.usual[self.cells.row[span][~known]] = False
-
-
-def joined(parts: Sequence[UsualLines], begins: Sequence[int]) -> tuple[pl.DataFrame, list[str | None]]:
-    """The columns of lines that were read for the same wanted ones, and the texts whose numbers stand in some.
-
-    Besides those `judge`, and `line`: where a line begins, its part beginning where `begins` says.
-    """
-    texts: dict[str | None, int] = {None: 0}
-    numbers = [np.array([0, *(texts.setdefault(text, len(texts)) for text in part.texts)], np.uint32) for part in parts]
-
-    def column(name: str) -> pl.Series:
-        values = [part.columns[name] for part in parts]
-        if name == "task" or name in NAMES:
-            values = [number.take(code) for number, code in zip(numbers, values, strict=True)]
-        return pl.Series(name, np.concatenate(values))
-
-    line = np.concatenate([part.begin + begin for part, begin in zip(parts, begins, strict=True)])
-    judge = np.concatenate([part.judge for part in parts])
-    frame = pl.DataFrame([pl.Series("line", line), pl.Series("judge", judge), *map(column, parts[0].columns)])
-    return frame, list(texts)

@@ -197,4 +197,6 @@ def main() -> None:
     except Tau2TuiError as error:
         print(f"tau2tui: {harmless(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    finally:
+        gc.freeze()  # else Python looks for garbage in all of it twice more, before the system takes everything
     sys.exit(status if isinstance(status, int) else 0)

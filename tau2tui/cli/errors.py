@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from tau2tui.cli.measuring import reading_side
+from tau2tui.cli.measuring import expect_reading, reading_side
 from tau2tui.cli.options import cache_option, json_option, now_option
 from tau2tui.cli.session import Session, put, put_json
 
@@ -46,6 +46,7 @@ def errors(
     traceback once; and the seed's counters as grep counts them. Without --now logs are read as of their last line.
     Classes of your own go into [error_patterns].
     """
+    expect_reading(paths, use_cache=use_cache)
     from tau2tui.analysis.errors.answers import budget_json, budget_text
     from tau2tui.analysis.errors.budget import COLUMNS, side_budget
     from tau2tui.analysis.wanted import Wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -91,6 +92,7 @@ def latency(
     Of the run, or of the log files and directories PATHS: every series in numbers, one of them with all percentiles,
     as a histogram and as a distribution function.
     """
+    expect_reading(paths, use_cache=use_cache)
     from tau2tui.analysis.latency_text import LatencyQuestion, answer_json, answer_text
     from tau2tui.analysis.narrowing import narrowed, wanted_narrowed
 
@@ -146,6 +148,7 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_
     A and B are runs by their id, or paths: run directories, log directories or log files. Tasks that both evaluated are
     paired by domain, task and trial; every difference is B − A.
     """
+    expect_reading([path for path in map(Path, (a, b)) if path.exists()], use_cache=use_cache)
     from tau2tui.analysis.compare import compare as compared
     from tau2tui.analysis.compare_text import to_markdown, to_text
 
@@ -162,6 +165,14 @@ def compare(session: Session, a: str, b: str, out: Path | None, flips: int, use_
         put_json(comparison.to_json())
     else:
         put(to_text(comparison, flips))
+
+
+def expect_reading(paths: Sequence[Path], *, use_cache: bool) -> None:
+    """Say that the logs at these paths will be read: what that needs loads while this process does."""
+    from tau2tui.analysis.ahead import start_readers
+
+    if paths:
+        start_readers(paths, use_cache=use_cache)
 
 
 def reading_side(

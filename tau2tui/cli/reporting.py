@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tau2tui.cli.measuring import expect_reading
 from tau2tui.cli.options import cache_option, json_option
 from tau2tui.cli.session import Session, put, put_json, run_async
 
@@ -38,6 +39,7 @@ def report(
     Writes experiment_report_<time>.md and .html, profile_analysis.json, profile_charts/*.png and frames/*.parquet:
     into the run's own directory if it is on this machine, else into ./report-RUN; for named PATHs into this one.
     """
+    expect_reading(paths, use_cache=use_cache)
     from tau2tui import reporting
 
     if paths:

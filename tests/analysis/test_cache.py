@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis import cache
-from tau2tui.analysis.cache import LogCache, Place, cache_directory, prune
+from tau2tui.analysis.cache import LogCache, Place, prune
+from tau2tui.analysis.cache_places import IN_RUN, cache_directory
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.logfile import LogFile
@@ -51,7 +51,7 @@ def test_what_was_kept_is_what_was_read(run: Path) -> None:
     afresh = read_logs(logs_of(run))
     same(read_logs(logs_of(run), use_cache=True), afresh)
     same(read_logs(logs_of(run), use_cache=True), afresh)
-    assert list((run / cache.IN_RUN).glob("*.parquet"))
+    assert list((run / IN_RUN).glob("*.parquet"))
 
 
 def overwrite_unseen(path: Path, offset: int, text: bytes) -> None:
@@ -82,7 +82,7 @@ def test_growing_many_times_keeps_the_files_few(run: Path) -> None:
             file.write(f"{USER_SIM}\n" + "Task failed\n" * 6000)
         logs = read_logs([path], use_cache=True)
         assert (logs.events.height, logs.errors.height) == (number + 1, 6000 * (number + 1))
-    (state,) = (run / cache.IN_RUN).glob("*.json")
+    (state,) = (run / IN_RUN).glob("*.json")
     assert len(json.loads(state.read_text())["segments"]) <= 50
 
 
@@ -117,7 +117,7 @@ def test_whatever_is_damaged_is_read_afresh(run: Path) -> None:
     path = logs_of(run)[1]
     afresh = read_logs([path])
     read_logs([path], use_cache=True)
-    kept = [file for file in (run / cache.IN_RUN).iterdir() if file.is_file()]
+    kept = [file for file in (run / IN_RUN).iterdir() if file.is_file()]
     assert len(kept) > 2
     for file in kept:
         content = file.read_bytes()
@@ -138,7 +138,7 @@ def test_whatever_is_damaged_is_read_afresh(run: Path) -> None:
 
 def test_entries_are_for_the_owner_only(run: Path) -> None:
     read_logs(logs_of(run), use_cache=True)
-    directory = run / cache.IN_RUN
+    directory = run / IN_RUN
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert {stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()} == {0o600}
 
@@ -184,7 +184,7 @@ def test_several_processes_at_once_do_not_disturb_each_other(run: Path) -> None:
         process.start()
     for _ in range(10):
         same(read_logs(logs_of(run), use_cache=True), afresh)
-        for file in (run / cache.IN_RUN).glob("*.json"):
+        for file in (run / IN_RUN).glob("*.json"):
             file.unlink(missing_ok=True)
     for process in processes:
         process.join()
@@ -214,5 +214,5 @@ def test_what_was_not_used_for_longest_goes_first_and_orphans_go_once_they_are_o
 
 
 def test_the_place_is_the_run_only_for_its_logs(run: Path) -> None:
-    assert cache_directory(run / "logs" / "fullrun.log") == run / cache.IN_RUN
+    assert cache_directory(run / "logs" / "fullrun.log") == run / IN_RUN
     assert run not in cache_directory(run.parent / "fullrun.log").parents

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import layouts
-from tau2tui.analysis.events import join_profile_lines, parse_any_events, read_profile_lines
+from tau2tui.analysis.events import join_profile_lines, parse_any_events
 from tau2tui.analysis.line_keys import SPELLINGS
 from tau2tui.analysis.places import find_places
+from tau2tui.analysis.profile_lines import read_profile_lines
 from tau2tui.analysis.usual_lines import WHOLE, read_usual_lines
 from tau2tui.analysis.wanted import ALL
 from tests.analysis.made_logs import LogMaker
@@ -97,7 +98,7 @@ def test_both_readers_read_the_same(few: int, texts: list[str], domain: str) -> 
     found = find_places("\n".join(texts).encode())
     usual, layouts._FEW = layouts._FEW, few
     try:
-        fast, fast_unread = join_profile_lines([read_profile_lines(found, domain)], domain)
+        fast, fast_unread = join_profile_lines([read_profile_lines(found, domain, ALL.columns)], domain)
     finally:
         layouts._FEW = usual
     slow, slow_unread = parse_any_events(texts, range(len(texts)), domain)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tau2tui.analysis.candidates import text_lines
 from tau2tui.analysis.errorlines import bulk_engine_knows
 from tau2tui.analysis.errors.tracebacks import HEAD_TEXT, Folding, Traceback
-from tau2tui.analysis.reading import text_lines
 from tau2tui.analysis.stretches import text_blocks
 
 STRETCH = 8 << 20

@@ -1,0 +1,23 @@
+"""What reading logs will need is started before anything else, because it takes as long to load as a word itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tau2tui.analysis.cache_places import may_be_kept
+from tau2tui.analysis.log_paths import find_logs
+from tau2tui.analysis.readers import READERS
+from tau2tui.errors import NothingToRead
+
+
+def start_readers(paths: Sequence[Path], *, use_cache: bool) -> None:
+    """Start the readers for these paths, as far as they will be read and were not before.
+
+    What is wrong with the paths is told by who reads them.
+    """
+    try:
+        logs = find_logs(paths)
+        READERS.start(sum(log.stat().st_size for log in logs if not (use_cache and may_be_kept(log))))
+    except (NothingToRead, OSError):
+        return

@@ -1,0 +1,251 @@
+"""A log that several processes read says what it says to one."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tau2tui.analysis import reader, readers, stretches
+from tau2tui.analysis.errorlines import ErrorPatterns
+from tau2tui.analysis.frames import Logs
+from tau2tui.analysis.readers import READERS, Readers, read_in_order
+from tau2tui.analysis.scan import read_logs
+from tau2tui.analysis.stretch import Stretch, StretchQuestion, read_stretch
+from tau2tui.analysis.wanted import ALL, Wanted
+from tau2tui.analysis.words import Buffer
+from tau2tui.defaults import ERROR_PATTERNS
+from tests.analysis.made_logs import LogMaker
+
+pytestmark = pytest.mark.slow
+
+DEADLINE_S = 60.0
+QUESTION = StretchQuestion("retail", ALL.columns, tuple(ERROR_PATTERNS.items()))
+MUCH = 1 << 40
+
+
+@pytest.fixture
+def pool() -> Iterator[Readers]:
+    """One reader, which has already read something."""
+    pool = Readers(1)
+    try:
+        with pool.lent(MUCH) as (one,):
+            asked = one.ask(b"nothing\n", QUESTION)
+            assert asked is not None
+            until(lambda: asked.done)
+            assert asked.answer() is not None
+        yield pool
+    finally:
+        pool.end()
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[bytes]:
+    """Stretches of a log with everything in it."""
+    maker = LogMaker(5)
+    return [
+        "".join(f"{maker.profile_line('retail')[0]}\n" for _ in range(40)).encode()
+        + b"[TAU2_TASK_COMPLETE] domain=retail trial=0 task_id=17 status=ok\nKeyError: caf\xe9\n\x00\n"
+        for _ in range(40)
+    ]
+
+
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def read_here(data: Buffer) -> Stretch:
+    return read_stretch(data, QUESTION, ErrorPatterns(ERROR_PATTERNS).rare_lines)
+
+
+def told(stretch: Stretch) -> tuple[object, ...]:
+    """A stretch in values that can be compared."""
+    usual = stretch.profile.usual
+    columns = {name: column.tolist() for name, column in sorted(usual.columns.items())}
+    return (
+        (
+            stretch.length,
+            stretch.end,
+            stretch.markers,
+            stretch.errors,
+            stretch.profile.left,
+            stretch.profile.left_begin,
+        ),
+        (usual.line.tolist(), usual.begin.tolist(), usual.judge.tolist(), str(columns), list(usual.texts)),
+    )
+
+
+def same(one: Logs, other: Logs) -> None:
+    for name in ("events", "tasks", "driver", "errors"):
+        assert_frame_equal(getattr(one, name), getattr(other, name))
+    assert one.skipped == other.skipped
+
+
+class Here:
+    """Reads in this process, and first waits until something has happened."""
+
+    def __init__(self, happened: Callable[[], bool] = lambda: True) -> None:
+        self.read = 0
+        self._happened = happened
+
+    def __call__(self, data: Buffer) -> Stretch:
+        if not self.read:
+            until(self._happened)
+        self.read += 1
+        return read_here(data)
+
+
+def pid_of(pool: Readers) -> int:
+    return pool._idle[0]._process.pid
+
+
+def test_a_reader_takes_its_share_and_says_the_same(pool: Readers, parts: list[bytes]) -> None:
+    expected = [told(read_here(part)) for part in parts]
+    one = pool._idle[0]
+    here = Here(lambda: one._asked[0].done)
+    found = [told(part) for part in read_in_order(parts, MUCH, QUESTION, here, pool)]
+    assert found == expected
+    assert 0 < here.read < len(parts)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGALRM, signal.SIGSTOP], ids=lambda how: how.name)
+def test_what_a_reader_does_not_do_is_done_here(
+    pool: Readers, parts: list[bytes], how: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "_PATIENCE_S", 0.05)
+    pid = pid_of(pool)
+    found = []
+    for number, part in enumerate(read_in_order(parts, MUCH, QUESTION, Here(), pool)):
+        found.append(told(part))
+        if number == 3:
+            os.kill(pid, how)
+    assert found == [told(read_here(part)) for part in parts]
+
+
+def test_one_that_has_ended_is_replaced(pool: Readers, parts: list[bytes]) -> None:
+    pid = pid_of(pool)
+    os.kill(pid, signal.SIGALRM)  # as when it was not asked anything for long
+    until(lambda: not pool._idle[0].alive)
+    found = list(read_in_order(parts, MUCH, QUESTION, Here(), pool))
+    assert len(found) == len(parts) and pid_of(pool) != pid
+
+
+def test_the_interrupt_of_the_terminal_is_left_to_who_asked(pool: Readers, parts: list[bytes]) -> None:
+    one = pool._idle[0]
+    os.kill(pid_of(pool), signal.SIGINT)
+    here = Here(lambda: one._asked[0].done)
+    assert [told(part) for part in read_in_order(parts, MUCH, QUESTION, here, pool)] == [
+        told(read_here(part)) for part in parts
+    ]
+    assert one.alive and here.read < len(parts)
+
+
+def test_who_stops_looking_leaves_nothing_to_the_next_log(pool: Readers, parts: list[bytes]) -> None:
+    for _ in range(3):
+        reading = read_in_order(parts, MUCH, QUESTION, Here(), pool)
+        assert len(list(islice(reading, 2))) == 2
+        del reading
+    backwards = parts[::-1]
+    found = [told(part) for part in read_in_order(backwards, MUCH, QUESTION, Here(), pool)]
+    assert found == [told(read_here(part)) for part in backwards]
+
+
+def test_logs_that_are_read_at_the_same_time_do_not_share_a_reader(pool: Readers, parts: list[bytes]) -> None:
+    expected = [told(read_here(part)) for part in parts]
+
+    def read(_: int) -> bool:
+        return [told(part) for part in read_in_order(parts, MUCH, QUESTION, read_here, pool)] == expected
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(read, range(8)))
+    assert len(pool._idle) == 1
+
+
+def test_without_a_further_process_one_reads_alone(parts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", fail)
+    here = Here()
+    assert len(list(read_in_order(parts, MUCH, QUESTION, here, Readers(3)))) == len(parts) == here.read
+
+
+def test_little_is_read_without_starting_any(parts: list[bytes]) -> None:
+    pool = Readers(3)
+    assert len(list(read_in_order(parts, readers.WORTH_BYTES - 1, QUESTION, read_here, pool))) == len(parts)
+    assert not pool._idle
+
+
+def test_columns_for_which_there_is_no_room_come_all_the_same(pool: Readers) -> None:
+    slot = pool._idle[0]._free[0]
+    for size in (10, 10 << 20):
+        columns = {"some": np.arange(size // 8), "none": np.zeros(0), "flags": np.ones(size // 8, np.bool_)}
+        taken = slot.take(slot.put(columns))
+        assert {name: column.tolist() for name, column in taken.items()} == {
+            name: column.tolist() for name, column in columns.items()
+        }
+
+
+@pytest.mark.parametrize("wanted", [ALL, Wanted(("type", "duration_ms"), rare=False)], ids=["all", "a few columns"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_whole_logs_say_the_same(
+    tmp_path: Path, wanted: Wanted, packed: bool, monkeypatch: pytest.MonkeyPatch, pool: Readers
+) -> None:
+    logs = LogMaker(29).write(tmp_path, 3000)
+    if packed:
+        logs = [path.with_suffix(".log.gz") for path in logs]
+        for path in logs:
+            path.write_bytes(gzip.compress(path.with_suffix("").read_bytes()))
+    alone = read_logs(logs, wanted=wanted)
+    events = list(alone.event_parts(("type", "duration_ms")))
+    monkeypatch.setattr(stretches, "STRETCH", 40_000)
+    monkeypatch.setattr(readers, "WORTH_BYTES", 0)
+    monkeypatch.setattr(readers, "READERS", pool)
+    together = read_logs(logs, wanted=wanted)
+    assert_frame_equal(pl.concat(together.event_parts(("type", "duration_ms"))), pl.concat(events))
+    if wanted is ALL:
+        same(together, alone)
+
+
+def test_a_reader_ends_with_the_process_that_started_it() -> None:
+    code = """
+import os, sys
+from tau2tui.analysis.readers import Readers
+with Readers(1).lent(1 << 40) as (one,):
+    print(one._process.pid, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    until(lambda: not _lives(int(done.stdout)))
+
+
+def test_a_reader_that_reads_no_rare_lines_loads_no_polars() -> None:
+    code = "import sys, tau2tui.analysis.reader_process; print('polars' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def test_the_readers_of_this_process_are_as_many_as_its_cores_but_one() -> None:
+    assert READERS._most == min(len(os.sched_getaffinity(0)), 4) - 1
