@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,7 +41,7 @@ class LatencyQuestion:
     @property
     def wanted(self) -> Wanted:
         """What must be read to answer it. Raises ValueError for a breakdown that there is not."""
-        return Wanted(Samples(self.metric, self.by, self.every).columns, rare=False)
+        return Wanted(Samples(self.metric, self.by, self.every).columns, rare=False, once=True)
 
 
 def answer_json(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> dict[str, Any]:
@@ -86,27 +86,20 @@ def answer_text(
 
 
 def _measured(logs: Logs, outcomes: pl.DataFrame, question: LatencyQuestion) -> tuple[pl.DataFrame, Samples, str]:
-    """The table, the values by series alone, and the series that is shown in full."""
-    samples = _gathered(logs, outcomes, question.metric, question.by, question.every)
+    """The table, the values by series alone, and the series that is shown in full: never are all events in memory."""
+    samples = Samples(question.metric, question.by, question.every)
+    by_series = Samples(question.metric) if question.by else samples
+    for part in logs.event_parts(samples.columns):
+        samples.add(add_trial(part, outcomes) if "trial" in question.by else part)
+        if by_series is not samples:
+            by_series.add(part)
     table = samples.table(question.sla_ms)
     known = list(dict.fromkeys(table["series"]))
     if not known:
         raise NothingToRead("no call in these logs: there is no latency to show")
     if question.series is not None:
         check_series(question.series, known)
-    if question.by:
-        samples = _gathered(logs, outcomes, question.metric)
-    return table, samples, question.series or known[0]
-
-
-def _gathered(
-    logs: Logs, outcomes: pl.DataFrame, metric: str, by: Sequence[str] = (), every: timedelta = USUAL_WINDOW
-) -> Samples:
-    """The values of a metric, read part by part: never are all events in memory."""
-    samples = Samples(metric, by, every)
-    for part in logs.event_parts(samples.columns):
-        samples.add(add_trial(part, outcomes) if "trial" in by else part)
-    return samples
+    return table, by_series, question.series or known[0]
 
 
 def _distribution(values: pl.Series, bins: int) -> dict[str, Any]:

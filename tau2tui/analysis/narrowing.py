@@ -17,8 +17,8 @@ _COLUMNS = ("at", "domain")
 
 
 def wanted_narrowed(wanted: Wanted) -> Wanted:
-    """The same with what tells in which domain and when a call was."""
-    return replace(wanted, columns=tuple(dict.fromkeys((*wanted.columns, *_COLUMNS))))
+    """The same with what tells in which domain and when a call was, which is looked at first."""
+    return replace(wanted, columns=tuple(dict.fromkeys((*wanted.columns, *_COLUMNS))), once=False)
 
 
 def calls_in(domain: str, window: Window, newest: datetime | None) -> pl.Expr:

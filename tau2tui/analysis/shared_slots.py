@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from tau2tui.analysis.stretches import LONGEST
 
-SLOTS = 4
+SLOTS = 6
 """So many stretches lie ready for a reader, which need not wait while who asks is busy."""
 _STATE, _ROOM = 4 << 10, 6 << 20
 """Bytes of a slot for its state, and for the columns that are read of a stretch; what is not used takes no memory."""

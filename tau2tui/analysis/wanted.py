@@ -15,6 +15,8 @@ class Wanted:
     """Of the events; `level` and `type` cost nothing."""
     rare: bool = True
     """Tasks, driver lines, errors, and the markers among the skipped lines."""
+    once: bool = False
+    """Whether the events are looked at once only, part by part: then those of a single log are not kept."""
 
     def in_several(self) -> Wanted:
         """The same of several files, between which copies must be told."""

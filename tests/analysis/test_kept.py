@@ -19,6 +19,7 @@ from tau2tui.analysis.samples import Samples
 from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wanted import Wanted
 from tau2tui.defaults import ERROR_PATTERNS
+from tau2tui.errors import NothingToRead
 from tests.analysis.made_logs import LogMaker
 
 pytestmark = pytest.mark.slow
@@ -150,6 +151,34 @@ def test_latencies_do_not_depend_on_the_parts(
     assert_frame_equal(parts.table(), whole.table())
     if not by:
         assert parts.values("orchestrator").to_list() == whole.values("orchestrator").to_list()
+
+
+def test_events_that_are_looked_at_once_are_the_same_and_are_not_kept(
+    logs: tuple[list[Path], pl.DataFrame], tmp_path: Path, in_small_parts: None
+) -> None:
+    columns = ("domain", "model", "duration_ms")
+    log = tmp_path / logs[0][0].name
+    log.write_bytes(logs[0][0].read_bytes())
+    kept = read_logs((log,), wanted=Wanted(columns, rare=False))
+    passing = read_logs((log,), wanted=Wanted(columns, rare=False, once=True))
+    expected = pl.concat(kept.event_parts(columns))
+    for _ in range(2):
+        assert_frame_equal(pl.concat(passing.event_parts(columns)), expected)
+    with log.open("a") as file:
+        file.write("[PROFILE] 2025-12-24 04:28:25.388 task=1 thread=1 type=tool_call function=f duration_ms=7.25\n")
+    assert pl.concat(passing.event_parts(columns))["duration_ms"].to_list() == [*expected["duration_ms"], 7.25]
+    assert passing.skipped == kept.skipped and passing.skipped.profile_lines
+    log.unlink()
+    with pytest.raises(NothingToRead, match="No such file"):
+        list(passing.event_parts(columns))
+    with pytest.raises(NothingToRead, match="No such file"):
+        read_logs((log,), wanted=Wanted(columns, rare=False, once=True))
+
+
+def test_events_of_several_logs_are_looked_at_once_without_copies(logs: tuple[list[Path], pl.DataFrame]) -> None:
+    columns = ("type", "duration_ms")
+    once = read_logs(logs[0], wanted=Wanted(columns, rare=False, once=True))
+    assert_frame_equal(pl.concat(once.event_parts(columns)), read_logs(logs[0]).events.select(columns))
 
 
 def test_without_events_there_is_no_series() -> None:

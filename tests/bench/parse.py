@@ -143,7 +143,7 @@ def ours(path: Path) -> dict[str, dict[str, Statistics]]:
     samples = {metric: Samples(column) for metric, column in _METRICS.items()}
     columns = {name for each in samples.values() for name in each.columns}
     steps, steps_ms = 0, 0.0
-    wanted = Wanted(tuple(sorted(columns)), rare=False)  # as `tau2tui latency` asks
+    wanted = Wanted(tuple(sorted(columns)), rare=False, once=True)  # as `tau2tui latency` asks
     for part in read_logs((path,), wanted=wanted).event_parts(wanted.columns):
         for each in samples.values():
             each.add(part)
