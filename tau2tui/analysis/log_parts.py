@@ -1,15 +1,17 @@
-"""What a log has said in the order of its lines: records, and lines that nobody has asked about yet."""
+"""What a log has said in the order of its lines: records, and what nobody has asked about yet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 from tau2tui.analysis.errorlines import ErrorPatterns
 from tau2tui.analysis.frames import Records, concat
 from tau2tui.analysis.kept import Kept
-from tau2tui.analysis.reading import parse_stretch
+from tau2tui.analysis.reading import Reading
+from tau2tui.analysis.stretch import Stretch
 
 _SETTLED_ROWS = 100_000
 """Frames of so many rows are never copied to join them with others."""
@@ -21,32 +23,53 @@ class Unparsed:
 
     lines: bytes
 
+    @property
+    def length(self) -> int:
+        return len(self.lines)
 
-Part: TypeAlias = Records | Kept | Unparsed
+
+@dataclass(frozen=True, slots=True)
+class Unjoined:
+    """Some new lines that were read."""
+
+    stretch: Stretch
+
+    @property
+    def length(self) -> int:
+        return self.stretch.length
+
+
+Pending: TypeAlias = Unparsed | Unjoined
+Part: TypeAlias = Records | Kept | Pending
 
 
 def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list[Records | Kept]:
-    """The same parts with the lines read, and small ones in memory joined so that many looks leave few parts.
+    """The same parts with nothing pending, and small ones in memory joined so that many looks leave few parts.
 
     A part is copied when its neighbour has grown to half of its size, so each row is copied a few times in all.
     """
+    reading = Reading(domain, patterns)
     read: list[Records | Kept] = []
-    lines: list[bytes] = []
-    for part in [*parts, None]:
-        if isinstance(part, Unparsed):
-            lines.append(part.lines)
-            continue
-        if lines:
-            read.append(parse_stretch(b"".join(lines), domain, patterns))
-            lines = []
-        if part is not None:
-            read.append(part)
+    for pending, some in groupby(parts, key=lambda part: isinstance(part, Pending)):
+        if pending:
+            read.append(reading.joined(list(_stretches(reading, some))))
+        else:
+            read += [part for part in some if not isinstance(part, Pending)]
     while len(read) > 1:
         before, last = read[-2:]
         if isinstance(before, Kept) or isinstance(last, Kept) or _rows(before) > min(2 * _rows(last), _SETTLED_ROWS):
             break
         read[-2:] = [concat((before, last), rechunk=True)]
     return read
+
+
+def _stretches(reading: Reading, parts: Iterable[Part]) -> Iterator[Stretch]:
+    """What is pending as stretches: lines that nobody has read yet are read together."""
+    for unparsed, some in groupby(parts, key=lambda part: isinstance(part, Unparsed)):
+        if unparsed:
+            yield reading.stretch(b"".join(part.lines for part in some if isinstance(part, Unparsed)))
+        else:
+            yield from (part.stretch for part in some if isinstance(part, Unjoined))
 
 
 def _rows(records: Records) -> int:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,10 +21,10 @@ from tau2tui.analysis.events import skipped_lines
 from tau2tui.analysis.frames import Records
 from tau2tui.analysis.incidents import Incident, Signature
 from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Kept, Spill, in_memory
-from tau2tui.analysis.log_parts import Part, Unparsed
+from tau2tui.analysis.log_parts import Part, Pending, Unjoined, Unparsed
 from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
-from tau2tui.analysis.reading import read_all
+from tau2tui.analysis.reading import Reading, read_all
 from tau2tui.analysis.stretch import ANCHOR
 from tau2tui.analysis.stretches import STRETCH, Archive, compression, is_stale, whole_lines
 from tau2tui.analysis.wanted import ALL, Wanted
@@ -31,7 +32,7 @@ from tau2tui.core.log_names import EVALUATION_LOG, domain_of
 
 _LITTLE = 64 << 10
 """New bytes that are only kept until somebody asks what they say: whoever does asks for many of these at once."""
-_MOST_UNPARSED = 1 << 20
+_MOST_PENDING = STRETCH
 _SHOWN = 1000
 """Characters of the last line of an archive that are kept."""
 
@@ -221,7 +222,7 @@ class LogFile:
                 self._add(part.records)
             self._packed, self._ended = True, (archive.problem, archive.rest[:STRETCH].decode("utf-8", "replace"))
             return True
-        if size - self._offset <= _LITTLE and self._parts:
+        if size - self._offset <= STRETCH and self._parts and self._wanted == ALL:
             return self._keep(os.pread(file.fileno(), size - self._offset, self._offset), patterns)
         changed = False
         lines = whole_lines(file, self._offset)
@@ -268,19 +269,16 @@ class LogFile:
             self._parts = [in_memory(part) if isinstance(part, Kept) else part for part in self._parts]
 
     def _keep(self, new: bytes, patterns: ErrorPatterns) -> bool:
-        """Remember a few new lines, to be read later."""
+        """Remember new lines, to be read or at least joined when somebody asks."""
         lines = new[: new.rfind(b"\n") + 1]
         if not lines:
             return False
         self._offset += len(lines)
         self._before = (self._before + lines)[-ANCHOR:]
-        self._parts.append(Unparsed(lines))
-        unparsed = 0
-        for part in reversed(self._parts):
-            if not isinstance(part, Unparsed):
-                break
-            unparsed += len(part.lines)
-        if unparsed > _MOST_UNPARSED:
+        little = len(lines) <= _LITTLE
+        self._parts.append(Unparsed(lines) if little else Unjoined(Reading(self.domain, patterns).stretch(lines)))
+        pending = takewhile(lambda part: isinstance(part, Pending), reversed(self._parts))
+        if sum(part.length for part in pending if isinstance(part, Pending)) > _MOST_PENDING:
             self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))
         return True
 

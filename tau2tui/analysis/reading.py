@@ -35,7 +35,7 @@ class Part:
 
 def parse_stretch(data: Buffer, domain: str, patterns: ErrorPatterns) -> Records:
     """Read whole lines, in whatever bytes they are."""
-    reading = _Reading(domain, patterns, ALL)
+    reading = Reading(domain, patterns)
     return reading.joined([reading.stretch(data)])
 
 
@@ -43,7 +43,7 @@ def read_all(
     stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns, wanted: Wanted = ALL
 ) -> Iterator[Part]:
     """Read stretches in their order, of about so many bytes in all."""
-    reading = _Reading(domain, patterns, wanted)
+    reading = Reading(domain, patterns, wanted)
     parts: list[Stretch] = []
     for part in read_in_order(stretches, size, reading.question, reading.stretch):
         parts.append(part)
@@ -55,23 +55,26 @@ def read_all(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class Reading:
     """How a log is read."""
 
     domain: str
     patterns: ErrorPatterns
-    wanted: Wanted
+    wanted: Wanted = ALL
 
     @property
     def question(self) -> StretchQuestion:
+        """What is asked of each stretch."""
         return StretchQuestion(
             self.domain, self.wanted.columns, self.patterns.expressions if self.wanted.rare else None
         )
 
     def stretch(self, data: Buffer) -> Stretch:
+        """What whole lines say, in whatever bytes they are, before it is joined."""
         return read_stretch(data, self.question, self.patterns.rare_lines if self.wanted.rare else None)
 
     def joined(self, parts: Sequence[Stretch]) -> Records:
+        """What stretches of the log say."""
         events, unread = join_profile_lines([part.profile for part in parts], self.domain, self.wanted.columns)
         tasks, driver, unread_markers = parse_markers(line for part in parts for line in part.markers)
         candidates = pl.Series("line", [line for part in parts for line in part.errors], dtype=pl.String)
@@ -79,5 +82,6 @@ class _Reading:
         return Records(events, tasks, driver, errors, pl.concat([unread, unread_markers]))
 
     def part(self, parts: Sequence[Stretch]) -> Part:
+        """The same, with how far they reach."""
         end = b"".join(part.end for part in parts)[-ANCHOR:]
         return Part(sum(part.length for part in parts), end, concat([self.joined(parts)], rechunk=True))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from tau2tui.analysis.log_parts import Unparsed
+from tau2tui.analysis.log_parts import Pending, Unjoined, Unparsed
 from tau2tui.analysis.scan import Logs, read_logs
+from tau2tui.analysis.stretches import STRETCH
 from tau2tui.analysis.tail import LogTail
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, TOOL_CALL, USER_SIM
@@ -255,15 +256,43 @@ def test_looking_often_leaves_few_parts(tmp_path: Path) -> None:
     assert len(tail._logs[path].parts()) < 12
 
 
-def test_many_lines_that_nobody_asks_for_are_not_kept_as_text(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lines", [300, 3000], ids=["not read", "not joined"])
+def test_many_lines_that_nobody_asks_for_do_not_stay_pending(tmp_path: Path, lines: int) -> None:
     path = tmp_path / "fullrun.log"
     append(path, f"{STEP}\n")
     tail = LogTail([path])
     tail.poll()
-    for _ in range(40):
-        append(path, f"{STEP}\n" * 300)
+    looks, most, seen = 60_000 // lines, 0, set[type[object]]()
+    for _ in range(looks):
+        append(path, f"{STEP}\n" * lines)
         logs = tail.poll()
-    kept = [part for part in tail._logs[path].parts() if isinstance(part, Unparsed)]
-    assert sum(len(part.lines) for part in kept) <= 1 << 20
+        pending = [part for part in tail._logs[path].parts() if isinstance(part, Pending)]
+        seen.update(map(type, pending))
+        most = max(most, sum(part.length for part in pending))
+    assert seen == {Unparsed if lines == 300 else Unjoined}
+    assert STRETCH / 2 < most <= STRETCH
     assert logs is not None
-    assert logs.events.height == 12_001
+    assert logs.events.height == 60_001
+
+
+def test_lines_of_all_sizes_say_what_reading_them_at_once_says(tmp_path: Path) -> None:
+    """Some are kept as they are, some are read and not joined, and some are looked at in between."""
+    logs = LogMaker(17).write(tmp_path, 4000)
+    text = logs[0].read_bytes()
+    path = tmp_path / "growing" / logs[0].name
+    path.parent.mkdir()
+    tail, chance, at = LogTail([path]), random.Random(2), 0
+    while at < len(text):
+        end = at + chance.choice([10, 2000, 30_000, 70_000, 150_000])
+        with path.open("ab") as file:
+            file.write(text[at:end])
+        at, seen = end, tail.poll()
+        if seen is not None and chance.random() < 0.3:
+            assert seen.events.height
+    with path.open("ab") as file:
+        file.write(b"\n")
+    seen, whole = tail.poll(), read_logs([path])
+    assert seen is not None
+    for name in ("events", "tasks", "driver", "errors"):
+        assert_frame_equal(getattr(seen, name), getattr(whole, name))
+    assert seen.skipped == whole.skipped
