@@ -82,7 +82,8 @@ def add_trial(events: pl.DataFrame, outcomes: pl.DataFrame) -> pl.DataFrame:
     only = outcomes.group_by(keys).agg(
         pl.col("trial").first().alias("only"), pl.col("trial").n_unique().alias("trials")
     )
-    named = events.with_columns(pl.col(keys).cast(pl.String)).with_row_index("row")
+    # Of the joins only the new column is taken: no other is copied.
+    named = events.select("at", pl.col(keys).cast(pl.String)).with_row_index("row")
     rows = named.join(only, on=keys, how="left").sort("at", nulls_last=True)
     begun = outcomes.filter(pl.col("started_at").is_not_null()).select(
         *keys, "started_at", pl.col("trial").alias("begun")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tau2tui.analysis.measures import (
     series_values,
     task_statuses,
 )
+from tau2tui.analysis.outcomes import add_trial
 from tau2tui.analysis.profile_json import profile_analysis
 from tau2tui.analysis.report_charts import write_charts
 from tau2tui.analysis.report_html import to_html
@@ -142,6 +143,8 @@ def write_report(
         raise NothingToRead("no profile line, marker or driver line in the logs: there is nothing to report")
     out.mkdir(parents=True, exist_ok=True)
     budget = side_budget(side)
+    side = _told_once(side)
+    logs = side.logs
     sections = {
         "score": score_sections(side.files.outcomes),
         "latency": latency_sections(logs.events, sla_ms),
@@ -164,6 +167,14 @@ def write_report(
     write_atomically(files.report, text.encode("utf-8", "replace"))
     write_atomically(files.html, to_html(text, files.report).encode("utf-8", "replace"))
     return files
+
+
+def _told_once(side: Side) -> Side:
+    """With the series and the trial of each event, which nearly every part of a report looks at."""
+    logs = side.logs
+    events = add_trial(add_series(logs.events), side.files.outcomes)
+    told = Logs(events, logs.tasks, logs.driver, logs.errors, logs.skipped, logs.error_names)
+    return replace(side, logs=told)
 
 
 def render(

@@ -39,9 +39,14 @@ def critical_paths(events: pl.DataFrame) -> pl.DataFrame:
     """
     if "trial" not in events.columns:
         events = events.with_columns(trial=pl.lit(None, dtype=pl.Int64))
-    timed = events.filter(pl.col("at").is_not_null()).with_columns(
-        pl.col("domain", "task_id").cast(pl.String),
-        begin=pl.col("at") - pl.duration(microseconds=pl.col("duration_ms") * 1000),
+    timed = (
+        events.lazy()
+        .filter(pl.col("at").is_not_null())
+        .select(
+            pl.col("domain", "task_id").cast(pl.String),
+            *("trial", "type", "step", "at", "duration_ms"),
+            begin=pl.col("at") - pl.duration(microseconds=pl.col("duration_ms") * 1000),
+        )
     )
     duration_s = pl.col("duration_ms") / 1000
     table = timed.group_by("domain", "task_id", "trial").agg(
@@ -53,7 +58,7 @@ def critical_paths(events: pl.DataFrame) -> pl.DataFrame:
     busy = pl.sum_horizontal(f"{part}_s" for part in PARTS)
     waiting = pl.max_horizontal(pl.col("wall_s") - busy, pl.lit(0.0)).alias("waiting_s")
     table = table.with_columns(waiting).sort("wall_s", "domain", "task_id", descending=[True, False, False])
-    return table.select(CRITICAL_PATHS.names()).cast(CRITICAL_PATHS)
+    return table.select(CRITICAL_PATHS.names()).collect().cast(CRITICAL_PATHS)
 
 
 def wall_shares(paths: pl.DataFrame, by_domain: bool = False) -> pl.DataFrame:

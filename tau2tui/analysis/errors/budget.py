@@ -230,7 +230,8 @@ def _shared(rows: Sequence[Mapping[str, object]], name: str) -> pl.Series:
 
 def _models(events: pl.DataFrame) -> dict[str, str]:
     """The model of each series as our driver calls it, and of each expert."""
-    rows = events.select("type", "series", *(pl.col(name).cast(pl.String) for name in ("model", "expert"))).unique()
+    rows = events.select("type", "series", "model", "expert").unique()
+    rows = rows.with_columns(pl.col("model", "expert").cast(pl.String))
     models: dict[str, str] = {}
     for kind, series, model, expert in rows.sort("type", "model", "expert").iter_rows():
         if model:
