@@ -270,13 +270,16 @@ class LogFile:
 
     def _keep(self, new: bytes, patterns: ErrorPatterns) -> bool:
         """Remember new lines, to be read or at least joined when somebody asks."""
-        lines = new[: new.rfind(b"\n") + 1]
-        if not lines:
+        end = new.rfind(b"\n") + 1
+        if not end:
             return False
-        self._offset += len(lines)
-        self._before = (self._before + lines)[-ANCHOR:]
-        little = len(lines) <= _LITTLE
-        self._parts.append(Unparsed(lines) if little else Unjoined(Reading(self.domain, patterns).stretch(lines)))
+        lines = memoryview(new)[:end]
+        self._offset += end
+        self._before = (self._before + bytes(lines[-ANCHOR:]))[-ANCHOR:]
+        if end <= _LITTLE:
+            self._parts.append(Unparsed(bytes(lines)))
+        else:
+            self._parts.append(Unjoined(Reading(self.domain, patterns).stretch(lines)))
         pending = takewhile(lambda part: isinstance(part, Pending), reversed(self._parts))
         if sum(part.length for part in pending if isinstance(part, Pending)) > _MOST_PENDING:
             self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))

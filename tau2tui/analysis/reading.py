@@ -16,7 +16,7 @@ from tau2tui.analysis.stretch import ANCHOR, Stretch, StretchQuestion, read_stre
 from tau2tui.analysis.wanted import ALL, Wanted
 from tau2tui.analysis.words import Buffer
 
-_TOGETHER = 32
+_TOGETHER = 16
 """Stretches whose rare lines are read together: a reading of a few costs as much as one of many."""
 _MUCH_LEFT = 20_000
 """Lines that are kept for that at most."""
