@@ -17,6 +17,8 @@ LEVEL = 0.95
 SEED = 300
 _FAR = 500
 """So many of the values that lie farthest from the mean are drawn themselves, however many values there are."""
+_AT_ONCE = 100
+"""Resamples that are made at once: their values stay in a core's cache, and the memory for them is used again."""
 
 
 def percentiles_of_ordered(ordered: Floats, percents: Sequence[float]) -> Floats:
@@ -47,8 +49,11 @@ def mean_draws(values: npt.ArrayLike, resamples: int = RESAMPLES, seed: int = SE
     order = np.argpartition(np.abs(x - x.mean()), x.size - _FAR)
     near, far = x[order[:-_FAR]], x[order[-_FAR:]]
     number = generator.binomial(x.size, _FAR / x.size, resamples)  # 500 on average, so never none
-    drawn = far.take(generator.integers(0, _FAR, number.sum(), dtype=np.uint16))
-    sums = np.add.reduceat(drawn, np.cumsum(number) - number)
+    sums = np.empty(resamples)
+    for at in range(0, resamples, _AT_ONCE):
+        some = number[at : at + _AT_ONCE]
+        drawn = far.take(generator.integers(0, _FAR, some.sum(), dtype=np.uint16))
+        np.add.reduceat(drawn, np.cumsum(some) - some, out=sums[at : at + _AT_ONCE])
     others = x.size - number
     sums += generator.normal(others * near.mean(), np.sqrt(others) * near.std())
     return np.asarray(sums / x.size)
