@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self) -> None:
         """Raises OSError if no process can be started."""
-        descriptor = os.memfd_create("tau2tui-stretches")
+        descriptor = _nameless_file()
         try:
             os.truncate(descriptor, ALL_BYTES)
             memory = mmap.mmap(descriptor, ALL_BYTES)
@@ -145,3 +145,13 @@ class Asked:
         if not self.begun:
             self.slot.state = State.WITHDRAWN
         return self.slot.stretch(self.length)
+
+
+def _nameless_file() -> int:
+    """A file that is gone with the last process that has it, in memory where the C library is of 2018 or newer."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("tau2tui-stretches")
+    import tempfile  # it takes as long to load as all else here
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

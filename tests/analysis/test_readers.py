@@ -137,6 +137,20 @@ def test_what_a_reader_does_not_do_is_done_here(
     assert found == [told(read_here(part)) for part in parts]
 
 
+def test_an_older_c_library_has_no_files_in_memory(parts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create")
+    pool = Readers(1)
+    try:
+        with pool.lent(MUCH) as (one,):
+            asked = one.ask(parts[0], QUESTION)
+            assert asked is not None
+            until(lambda: asked.done)
+            found = asked.answer()
+        assert found is not None and told(found) == told(read_here(parts[0]))
+    finally:
+        pool.end()
+
+
 def test_one_that_has_ended_is_replaced(pool: Readers, parts: list[bytes]) -> None:
     pid = pid_of(pool)
     os.kill(pid, signal.SIGALRM)  # as when it was not asked anything for long
