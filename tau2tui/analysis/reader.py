@@ -11,6 +11,7 @@ import sys
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Thread
 from typing import IO, TYPE_CHECKING
 
 from tau2tui.analysis.shared_slots import ALL_BYTES, LENGTH, SLOTS, Said, Slot, State
@@ -42,6 +43,8 @@ class Reader:
             )
         finally:
             os.close(descriptor)
+        # Whenever it ends, nothing of it stays behind, however long nobody looks.
+        Thread(target=self._process.wait, name="end of a reader", daemon=True).start()
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
         self._answers: IO[bytes] = self._process.stdout

@@ -16,8 +16,10 @@ from tau2tui.analysis.stretch import ANCHOR, Stretch, StretchQuestion, read_stre
 from tau2tui.analysis.wanted import ALL, Wanted
 from tau2tui.analysis.words import Buffer
 
-_TOGETHER = 16
-"""Stretches whose rare lines are read together: a reading of a few costs as much as one of many."""
+_TOGETHER = 32
+"""Stretches that are joined: to join a few costs as much as many, and what is kept of them lies in one piece."""
+_TOGETHER_ONCE = 16
+"""The same where nothing is kept: whoever looks at the first ones does so while the others are read."""
 _MUCH_LEFT = 20_000
 """Lines that are kept for that at most."""
 
@@ -44,10 +46,11 @@ def read_all(
 ) -> Iterator[Part]:
     """Read stretches in their order, of about so many bytes in all."""
     reading = Reading(domain, patterns, wanted)
+    together = _TOGETHER_ONCE if wanted.once else _TOGETHER
     parts: list[Stretch] = []
     for part in read_in_order(stretches, size, reading.question, reading.stretch):
         parts.append(part)
-        if len(parts) == _TOGETHER or sum(part.kept for part in parts) > _MUCH_LEFT:
+        if len(parts) == together or sum(part.kept for part in parts) > _MUCH_LEFT:
             yield reading.part(parts)
             parts = []
     if parts:

@@ -37,6 +37,7 @@ def in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is many parts, all of which are put away, and copies are sought in many shares."""
     monkeypatch.setattr(stretches, "STRETCH", 40_000)
     monkeypatch.setattr(reading, "_TOGETHER", 2)
+    monkeypatch.setattr(reading, "_TOGETHER_ONCE", 3)
     monkeypatch.setattr(logfile, "MANY_ROWS", 1)
     monkeypatch.setattr(scan, "Spill", lambda: Spill(0))
     monkeypatch.setattr(copies, "_AT_ONCE", 700)

@@ -154,7 +154,7 @@ def test_an_older_c_library_has_no_files_in_memory(parts: list[bytes], monkeypat
 def test_one_that_has_ended_is_replaced(pool: Readers, parts: list[bytes]) -> None:
     pid = pid_of(pool)
     os.kill(pid, signal.SIGALRM)  # as when it was not asked anything for long
-    until(lambda: not pool._idle[0].alive)
+    until(lambda: not Path(f"/proc/{pid}").exists())  # nor is it a zombie
     found = list(read_in_order(parts, MUCH, QUESTION, Here(), pool))
     assert len(found) == len(parts) and pid_of(pool) != pid
 
