@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tau2tui.analysis.stretch import Stretch, StretchQuestion
     from tau2tui.analysis.words import Buffer
 
-_PATIENCE_S = 2.0
+_PATIENCE_MS = 2000
 """What a reader has begun takes a hundredth of that."""
 _PROGRAM = "from tau2tui.analysis.reader_process import main; main()"
 
@@ -29,13 +29,13 @@ class Reader:
     """Reads one stretch after the other; as many as there are slots may lie before it."""
 
     def __init__(self) -> None:
-        """Raises OSError if no process can be started."""
+        """Raises OSError or RuntimeError if no process, or no thread to wait for its end, can be started."""
         descriptor = _nameless_file()
         try:
             os.truncate(descriptor, ALL_BYTES)
             memory = mmap.mmap(descriptor, ALL_BYTES)
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(descriptor)],
+                [sys.executable, "-P", "-c", _PROGRAM, str(descriptor)],  # -P: nothing from where the user stands
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # where it fails, who asked reads the stretch, and says why that fails
@@ -48,6 +48,8 @@ class Reader:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests: IO[bytes] = self._process.stdin
         self._answers: IO[bytes] = self._process.stdout
+        self._answered = select.poll()
+        self._answered.register(self._answers, select.POLLIN)
         self._free = [Slot(memory, number) for number in range(SLOTS)]
         self._asked: deque[Asked] = deque()
         """In the order of the answers."""
@@ -77,7 +79,7 @@ class Reader:
 
     def wait_for(self, asked: Asked) -> None:
         """Receive what it says until it has said that, has ended, or says nothing for long."""
-        while asked in self._asked and not self._ended and select.select([self._answers], [], [], _PATIENCE_S)[0]:
+        while asked in self._asked and not self._ended and self._answered.poll(_PATIENCE_MS):
             self._receive()
 
     def forget(self) -> None:

@@ -73,7 +73,7 @@ class Readers:
             try:
                 while self._lent + len(readers) < self._most:
                     readers.append(Reader())
-            except OSError:
+            except (OSError, RuntimeError):
                 pass  # no more processes or memory: then fewer read
             self._lent += len(readers)
         return readers

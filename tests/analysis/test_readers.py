@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -36,19 +37,26 @@ QUESTION = StretchQuestion("retail", ALL.columns, tuple(ERROR_PATTERNS.items()))
 MUCH = 1 << 40
 
 
-@pytest.fixture
-def pool() -> Iterator[Readers]:
+@contextmanager
+def one_that_reads(part: bytes = b"nothing\n") -> Iterator[Readers]:
     """One reader, which has already read something."""
     pool = Readers(1)
     try:
         with pool.lent(MUCH) as (one,):
-            asked = one.ask(b"nothing\n", QUESTION)
+            asked = one.ask(part, QUESTION)
             assert asked is not None
             until(lambda: asked.done)
-            assert asked.answer() is not None
+            found = asked.answer()
+        assert found is not None and told(found) == told(read_here(part))
         yield pool
     finally:
         pool.end()
+
+
+@pytest.fixture
+def pool() -> Iterator[Readers]:
+    with one_that_reads() as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +135,7 @@ def test_a_reader_takes_its_share_and_says_the_same(pool: Readers, parts: list[b
 def test_what_a_reader_does_not_do_is_done_here(
     pool: Readers, parts: list[bytes], how: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(reader, "_PATIENCE_MS", 50)
     pid = pid_of(pool)
     found = []
     for number, part in enumerate(read_in_order(parts, MUCH, QUESTION, Here(), pool)):
@@ -139,16 +147,8 @@ def test_what_a_reader_does_not_do_is_done_here(
 
 def test_an_older_c_library_has_no_files_in_memory(parts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
-    pool = Readers(1)
-    try:
-        with pool.lent(MUCH) as (one,):
-            asked = one.ask(parts[0], QUESTION)
-            assert asked is not None
-            until(lambda: asked.done)
-            found = asked.answer()
-        assert found is not None and told(found) == told(read_here(parts[0]))
-    finally:
-        pool.end()
+    with one_that_reads(parts[0]):
+        pass
 
 
 def test_one_that_has_ended_is_replaced(pool: Readers, parts: list[bytes]) -> None:
@@ -197,6 +197,16 @@ def test_without_a_further_process_one_reads_alone(parts: list[bytes], monkeypat
     monkeypatch.setattr(subprocess, "Popen", fail)
     here = Here()
     assert len(list(read_in_order(parts, MUCH, QUESTION, here, Readers(3)))) == len(parts) == here.read
+
+
+def test_what_lies_where_the_user_stands_is_not_run(
+    parts: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pickle.py").write_text("raise SystemExit")
+    (tmp_path / "numpy.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    with one_that_reads(parts[0]):
+        pass
 
 
 def test_little_is_read_without_starting_any(parts: list[bytes]) -> None:
