@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tau2tui.cli.measuring import expect_reading
 from tau2tui.cli.options import cache_option, json_option, now_option
 from tau2tui.cli.session import Session, put, put_json, run_async
 
@@ -48,6 +49,7 @@ def progress(
     whoever wrote them, from their lines alone. Without --now logs are read as of the present if they are of the last
     day, else as of their last line.
     """
+    expect_reading((*paths, *earlier_paths), use_cache=use_cache)
     from tau2tui.analysis.progress import durations_of, progress_of
     from tau2tui.analysis.scan import find_logs
 
