@@ -8,6 +8,7 @@ from pathlib import Path
 from tau2tui.analysis.cache_places import may_be_kept
 from tau2tui.analysis.log_paths import find_logs
 from tau2tui.analysis.readers import READERS
+from tau2tui.core.layout import RUN_CONFIG, RunLayout
 from tau2tui.errors import NothingToRead
 
 
@@ -17,7 +18,13 @@ def start_readers(paths: Sequence[Path], *, use_cache: bool) -> None:
     What is wrong with the paths is told by who reads them.
     """
     try:
-        logs = find_logs(paths)
+        logs = find_logs([_logs_of(path) for path in paths])
         READERS.start(sum(log.stat().st_size for log in logs if not (use_cache and may_be_kept(log))))
     except (NothingToRead, OSError):
         return
+
+
+def _logs_of(path: Path) -> Path:
+    """Of a run only where its logs lie: beside them are thousands of small files. A wrong guess costs time alone."""
+    inside = path / RunLayout().logs
+    return inside if (path / RUN_CONFIG).is_file() and inside.is_dir() else path

@@ -46,6 +46,17 @@ def test_what_will_be_read_is_all_that_is_not_kept(
     assert expected.sizes == [sum(sizes), sum(sizes) - largest.stat().st_size, sum(sizes)]
 
 
+def test_of_a_run_only_its_logs_are_looked_at(tmp_path: Path, expected: Expected) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "units").mkdir()
+    (tmp_path / "logs" / "fullrun.log").write_text("x" * 100)
+    (tmp_path / "units" / "other.log").write_text("x" * 1000)
+    start_readers([tmp_path], use_cache=False)
+    (tmp_path / "run.toml").touch()
+    start_readers([tmp_path], use_cache=False)
+    assert expected.sizes == [1100, 100]
+
+
 def test_paths_with_which_something_is_wrong_are_left_to_who_reads_them(tmp_path: Path, expected: Expected) -> None:
     start_readers([tmp_path / "nowhere"], use_cache=False)
     start_readers([tmp_path], use_cache=False)
