@@ -221,6 +221,30 @@ class Logs:
         )
 
 
+class EventsApart(Frames):
+    """Frames whose events are told by a subclass, and everything else by other logs."""
+
+    def __init__(self, rest: Callable[[], Logs]) -> None:
+        """`rest` is asked each time."""
+        self._rest = rest
+
+    @property
+    def tasks(self) -> pl.DataFrame:
+        return self._rest().tasks
+
+    @property
+    def driver(self) -> pl.DataFrame:
+        return self._rest().driver
+
+    @property
+    def errors(self) -> pl.DataFrame:
+        return self._rest().errors
+
+    @property
+    def skipped(self) -> Skipped:
+        return self._rest().skipped
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """What one file, or a stretch of it, says; every frame carries IDENTITY besides its schema."""

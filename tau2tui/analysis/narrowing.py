@@ -8,7 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
-from tau2tui.analysis.frames import Frames, Logs, Skipped
+from tau2tui.analysis.frames import EventsApart, Logs
 from tau2tui.analysis.wanted import Wanted
 from tau2tui.core.window import Window
 from tau2tui.errors import NothingToRead
@@ -52,10 +52,11 @@ def narrowed(logs: Logs, domain: str, window: Window) -> Logs:
     return Logs.of(_Narrowed(logs, calls_in(domain, window, newest)), logs.error_names)
 
 
-class _Narrowed(Frames):
+class _Narrowed(EventsApart):
     """The frames of logs, with some of their events."""
 
     def __init__(self, logs: Logs, inside: pl.Expr) -> None:
+        super().__init__(lambda: logs)
         self._logs, self._inside = logs, inside
 
     @property
@@ -65,19 +66,3 @@ class _Narrowed(Frames):
     def event_parts(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         for part in self._logs.event_parts(tuple(dict.fromkeys((*columns, *_COLUMNS)))):
             yield part.filter(self._inside).select(columns)
-
-    @property
-    def tasks(self) -> pl.DataFrame:
-        return self._logs.tasks
-
-    @property
-    def driver(self) -> pl.DataFrame:
-        return self._logs.driver
-
-    @property
-    def errors(self) -> pl.DataFrame:
-        return self._logs.errors
-
-    @property
-    def skipped(self) -> Skipped:
-        return self._logs.skipped

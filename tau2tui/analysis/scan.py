@@ -13,7 +13,7 @@ import polars as pl
 from tau2tui.analysis.cache import LogCache
 from tau2tui.analysis.copies import merge
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, Frames, Logs, Skipped
+from tau2tui.analysis.frames import DRIVER, ERRORS, EVENTS, TASKS, EventsApart, Logs, Skipped
 from tau2tui.analysis.kept import Spill
 from tau2tui.analysis.log_paths import find_logs, logs_below
 from tau2tui.analysis.logfile import LogFile
@@ -61,11 +61,12 @@ def read_logs(
     return merge(read, patterns.names)
 
 
-class _PassingBy(Frames):
+class _PassingBy(EventsApart):
     """The frames of a log whose events are read each time that somebody looks at them, and not kept."""
 
     def __init__(self, path: Path, patterns: ErrorPatterns, wanted: Wanted) -> None:
         """Raises NothingToRead if the log cannot be opened."""
+        super().__init__(lambda: self._kept)
         self._path, self._patterns, self._wanted = path, patterns, wanted
         with _readable(path):
             path.open("rb").close()
@@ -76,30 +77,14 @@ class _PassingBy(Frames):
             for part in read_all(stretches, size, domain_of(self._path.name), self._patterns, self._wanted):
                 yield part.records.events.select(columns)
 
-    @cached_property
-    def _kept(self) -> Logs:
-        patterns = dict(self._patterns.expressions)
-        return read_logs((self._path,), patterns, wanted=replace(self._wanted, once=False))
-
     @property
     def events(self) -> pl.DataFrame:
         return self._kept.events
 
-    @property
-    def tasks(self) -> pl.DataFrame:
-        return self._kept.tasks
-
-    @property
-    def driver(self) -> pl.DataFrame:
-        return self._kept.driver
-
-    @property
-    def errors(self) -> pl.DataFrame:
-        return self._kept.errors
-
-    @property
-    def skipped(self) -> Skipped:
-        return self._kept.skipped
+    @cached_property
+    def _kept(self) -> Logs:
+        patterns = dict(self._patterns.expressions)
+        return read_logs((self._path,), patterns, wanted=replace(self._wanted, once=False))
 
 
 @contextmanager
