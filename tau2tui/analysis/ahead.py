@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tau2tui.analysis.cache_places import may_be_kept
+from tau2tui.analysis.cache_places import maybe_kept
 from tau2tui.analysis.log_paths import find_logs
 from tau2tui.analysis.readers import READERS
 from tau2tui.core.layout import RUN_CONFIG, RunLayout
@@ -19,7 +19,8 @@ def start_readers(paths: Sequence[Path], *, use_cache: bool) -> None:
     """
     try:
         logs = find_logs([_logs_of(path) for path in paths])
-        READERS.start(sum(log.stat().st_size for log in logs if not (use_cache and may_be_kept(log))))
+        kept = maybe_kept(logs) if use_cache else ()
+        READERS.start(sum(log.stat().st_size for log in logs if log not in kept))
     except (NothingToRead, OSError):
         return
 

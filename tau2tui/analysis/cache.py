@@ -129,7 +129,7 @@ class LogCache:
             prune(state.parent)
 
     def _state_file(self, log: Path) -> Path:
-        return (self._directory or cache_directory(log.resolve())) / f"{entries_of(log)}-{self._reader[:16]}.json"
+        return (self._directory or cache_directory(log)) / f"{entries_of(log)}-{self._reader[:16]}.json"
 
 
 class CacheWriter:

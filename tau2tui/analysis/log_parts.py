@@ -50,11 +50,16 @@ def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list
     """
     reading = Reading(domain, patterns)
     read: list[Records | Kept] = []
-    for pending, some in groupby(parts, key=lambda part: isinstance(part, Pending)):
+    pending: list[Pending] = []
+    for part in [*parts, None]:
+        if isinstance(part, Pending):
+            pending.append(part)
+            continue
         if pending:
-            read.append(reading.joined(list(_stretches(reading, some))))
-        else:
-            read += [part for part in some if not isinstance(part, Pending)]
+            read.append(reading.joined(list(_stretches(reading, pending))))
+            pending = []
+        if part is not None:
+            read.append(part)
     while len(read) > 1:
         before, last = read[-2:]
         if isinstance(before, Kept) or isinstance(last, Kept) or _rows(before) > min(2 * _rows(last), _SETTLED_ROWS):
@@ -63,7 +68,17 @@ def settled(parts: Sequence[Part], domain: str, patterns: ErrorPatterns) -> list
     return read
 
 
-def _stretches(reading: Reading, parts: Iterable[Part]) -> Iterator[Stretch]:
+def pending_bytes(parts: Sequence[Part]) -> int:
+    """Bytes of what is pending at the end."""
+    length = 0
+    for part in reversed(parts):
+        if not isinstance(part, Pending):
+            break
+        length += part.length
+    return length
+
+
+def _stretches(reading: Reading, parts: Iterable[Pending]) -> Iterator[Stretch]:
     """What is pending as stretches: lines that nobody has read yet are read together."""
     for unparsed, some in groupby(parts, key=lambda part: isinstance(part, Unparsed)):
         if unparsed:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +20,7 @@ from tau2tui.analysis.events import skipped_lines
 from tau2tui.analysis.frames import Records
 from tau2tui.analysis.incidents import Incident, Signature
 from tau2tui.analysis.kept import MANY_ROWS, SCHEMAS, Kept, Spill, in_memory
-from tau2tui.analysis.log_parts import Part, Pending, Unjoined, Unparsed
+from tau2tui.analysis.log_parts import Part, Unjoined, Unparsed, pending_bytes
 from tau2tui.analysis.log_parts import settled as settled_parts
 from tau2tui.analysis.markers import MARKS
 from tau2tui.analysis.reading import Reading, read_all
@@ -280,8 +279,7 @@ class LogFile:
             self._parts.append(Unparsed(bytes(lines)))
         else:
             self._parts.append(Unjoined(Reading(self.domain, patterns).stretch(lines)))
-        pending = takewhile(lambda part: isinstance(part, Pending), reversed(self._parts))
-        if sum(part.length for part in pending if isinstance(part, Pending)) > _MOST_PENDING:
+        if pending_bytes(self._parts) > _MOST_PENDING:
             self._parts = list[Part](settled_parts(self._parts, self.domain, patterns))
         return True
 

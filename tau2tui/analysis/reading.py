@@ -35,12 +35,6 @@ class Part:
     records: Records
 
 
-def parse_stretch(data: Buffer, domain: str, patterns: ErrorPatterns) -> Records:
-    """Read whole lines, in whatever bytes they are."""
-    reading = Reading(domain, patterns)
-    return reading.joined([reading.stretch(data)])
-
-
 def read_all(
     stretches: Iterable[Buffer], size: int, domain: str, patterns: ErrorPatterns, wanted: Wanted = ALL
 ) -> Iterator[Part]:

@@ -55,13 +55,13 @@ def _text(data: bytes) -> str:
 
 def _logs() -> Try:
     from tau2tui.analysis.errorlines import ErrorPatterns
-    from tau2tui.analysis.reading import parse_stretch
+    from tau2tui.analysis.reading import Reading
 
-    patterns = ErrorPatterns({})
+    reading = Reading("retail", ErrorPatterns({}))
 
     def read(data: bytes) -> None:
         lines = data + b"\n"
-        records = parse_stretch(lines, "retail", patterns)
+        records = reading.joined([reading.stretch(lines)])
         rows = records.events.height + records.tasks.height + records.driver.height
         # The record that ends a torn line is read besides it, and a line of several markers is several records.
         assert rows <= lines.count(b"\n") + lines.count(b"["), "more records than lines and brackets"
