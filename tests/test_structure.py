@@ -12,16 +12,10 @@ import pytest
 
 from tau2tui import errors
 from tests.bench.screens import recorded_run
+from tests.processes import loaded_by
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("textual", "polars", "plotext", "matplotlib", "openai", "tau2", "litellm", "pandas", "loguru")
-
-
-def loaded_by(code: str) -> set[str]:
-    """Which heavy packages are loaded after some code has run in a fresh interpreter."""
-    report = f"import sys; print(' '.join(name for name in {HEAVY!r} if name in sys.modules))"
-    output = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
-    return set(output.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -36,11 +30,11 @@ def loaded_by(code: str) -> set[str]:
     ],
 )
 def test_words_start_without_the_screen_and_without_the_analysis(module: str) -> None:
-    assert loaded_by(f"import {module}") == set()
+    assert loaded_by(f"import {module}", HEAVY) == set()
 
 
 def test_the_screen_starts_without_the_analysis() -> None:
-    assert loaded_by("import tau2tui.tui.app") == {"textual"}
+    assert loaded_by("import tau2tui.tui.app", HEAVY) == {"textual"}
 
 
 FIRST_FRAME = """

@@ -20,7 +20,7 @@ import pytest
 from tau2tui.core import layout
 from tests.bench.pseudo_terminal import PseudoTerminal
 from tests.bench.screens import recorded_run
-from tests.processes import wait_for
+from tests.processes import stat_fields, wait_for
 from tests.terminal import Terminal
 
 pytestmark = pytest.mark.slow
@@ -197,4 +197,4 @@ def modes(tty: str) -> set[str]:
 
 def state(pid: int) -> str:
     """What a process does, as `ps` has it; T: it is stopped."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return stat_fields(pid)[0]

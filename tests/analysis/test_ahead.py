@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from tau2tui.analysis import ahead
 from tau2tui.analysis.ahead import start_readers
 from tau2tui.analysis.scan import read_logs
 from tests.analysis.made_logs import LogMaker
+from tests.processes import loaded_by
 
 
 class Expected:
@@ -64,6 +63,4 @@ def test_paths_with_which_something_is_wrong_are_left_to_who_reads_them(tmp_path
 
 
 def test_they_are_started_before_what_takes_long_to_load() -> None:
-    code = "import sys, tau2tui.analysis.ahead; print(*(name in sys.modules for name in ('numpy', 'polars')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
+    assert loaded_by("import tau2tui.analysis.ahead", ("polars", "numpy")) == set()

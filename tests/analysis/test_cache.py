@@ -9,15 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from polars.testing import assert_frame_equal
 
 from tau2tui.analysis.cache import LogCache, Place, prune
 from tau2tui.analysis.cache_places import IN_RUN, cache_directory
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.scan import read_logs
 from tau2tui.defaults import ERROR_PATTERNS
+from tests.analysis.comparing import same
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, USER_SIM
 
@@ -39,12 +38,6 @@ def run(tmp_path: Path) -> Path:
 
 def logs_of(run: Path) -> list[Path]:
     return sorted((run / "logs").glob("*.log"))
-
-
-def same(one: Logs, other: Logs) -> None:
-    for name in ("events", "tasks", "driver", "errors"):
-        assert_frame_equal(getattr(one, name), getattr(other, name))
-    assert one.skipped == other.skipped
 
 
 def test_what_was_kept_is_what_was_read(run: Path) -> None:

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import copies, logfile, reading, scan, stretches
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.frames import EVENTS, Logs, Records
+from tau2tui.analysis.frames import EVENTS, Records
 from tau2tui.analysis.kept import LITTLE, SCHEMAS, Spill
 from tau2tui.analysis.logfile import LogFile
 from tau2tui.analysis.samples import Samples
@@ -20,6 +20,7 @@ from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wanted import Wanted
 from tau2tui.defaults import ERROR_PATTERNS
 from tau2tui.errors import NothingToRead
+from tests.analysis.comparing import same
 from tests.analysis.made_logs import LogMaker
 
 pytestmark = pytest.mark.slow
@@ -52,12 +53,6 @@ def records(logs: tuple[list[Path], pl.DataFrame]) -> Records:
 
 def in_order(events: pl.DataFrame) -> pl.DataFrame:
     return events.with_columns(pl.col(pl.Categorical).cast(pl.String)).sort(pl.all())
-
-
-def same(one: Logs, other: Logs) -> None:
-    for name in ("events", "tasks", "driver", "errors"):
-        assert_frame_equal(getattr(one, name), getattr(other, name))
-    assert one.skipped == other.skipped
 
 
 def test_what_was_put_away_is_what_was_said(records: Records) -> None:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,18 +20,18 @@ from polars.testing import assert_frame_equal
 
 from tau2tui.analysis import reader, readers, stretches
 from tau2tui.analysis.errorlines import ErrorPatterns
-from tau2tui.analysis.frames import Logs
 from tau2tui.analysis.readers import READERS, Readers, read_in_order
 from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.stretch import Stretch, StretchQuestion, read_stretch
 from tau2tui.analysis.wanted import ALL, Wanted
 from tau2tui.analysis.words import Buffer
 from tau2tui.defaults import ERROR_PATTERNS
+from tests.analysis.comparing import same
 from tests.analysis.made_logs import LogMaker
+from tests.processes import is_alive, loaded_by, wait_for
 
 pytestmark = pytest.mark.slow
 
-DEADLINE_S = 60.0
 QUESTION = StretchQuestion("retail", ALL.columns, tuple(ERROR_PATTERNS.items()))
 MUCH = 1 << 40
 
@@ -45,7 +44,7 @@ def one_that_reads(part: bytes = b"nothing\n") -> Iterator[Readers]:
         with pool.lent(MUCH) as (one,):
             asked = one.ask(part, QUESTION)
             assert asked is not None
-            until(lambda: asked.done)
+            wait_for(lambda: asked.done, "an answer")
             found = asked.answer()
         assert found is not None and told(found) == told(read_here(part))
         yield pool
@@ -70,13 +69,6 @@ def parts() -> list[bytes]:
     ]
 
 
-def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def read_here(data: Buffer) -> Stretch:
     return read_stretch(data, QUESTION, ErrorPatterns(ERROR_PATTERNS).rare_lines)
 
@@ -98,12 +90,6 @@ def told(stretch: Stretch) -> tuple[object, ...]:
     )
 
 
-def same(one: Logs, other: Logs) -> None:
-    for name in ("events", "tasks", "driver", "errors"):
-        assert_frame_equal(getattr(one, name), getattr(other, name))
-    assert one.skipped == other.skipped
-
-
 class Here:
     """Reads in this process, and first waits until something has happened."""
 
@@ -113,7 +99,7 @@ class Here:
 
     def __call__(self, data: Buffer) -> Stretch:
         if not self.read:
-            until(self._happened)
+            wait_for(self._happened, "the reader")
         self.read += 1
         return read_here(data)
 
@@ -154,7 +140,7 @@ def test_an_older_c_library_has_no_files_in_memory(parts: list[bytes], monkeypat
 def test_one_that_has_ended_is_replaced(pool: Readers, parts: list[bytes]) -> None:
     pid = pid_of(pool)
     os.kill(pid, signal.SIGALRM)  # as when it was not asked anything for long
-    until(lambda: not Path(f"/proc/{pid}").exists())  # nor is it a zombie
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")  # nor is it a zombie
     found = list(read_in_order(parts, MUCH, QUESTION, Here(), pool))
     assert len(found) == len(parts) and pid_of(pool) != pid
 
@@ -255,20 +241,11 @@ with Readers(1).lent(1 << 40) as (one,):
     os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
-    until(lambda: not _lives(int(done.stdout)))
+    wait_for(lambda: not is_alive(int(done.stdout)), "its end")
 
 
 def test_a_reader_that_reads_no_rare_lines_loads_no_polars() -> None:
-    code = "import sys, tau2tui.analysis.reader_process; print('polars' in sys.modules, 'numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
+    assert loaded_by("import tau2tui.analysis.reader_process", ("polars", "numpy")) == {"numpy"}
 
 
 def test_the_readers_of_this_process_are_as_many_as_its_cores_but_one() -> None:

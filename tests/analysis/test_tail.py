@@ -12,6 +12,7 @@ from tau2tui.analysis.log_parts import Pending, Unjoined, Unparsed
 from tau2tui.analysis.scan import Logs, read_logs
 from tau2tui.analysis.stretches import STRETCH
 from tau2tui.analysis.tail import LogTail
+from tests.analysis.comparing import same
 from tests.analysis.made_logs import LogMaker
 from tests.analysis.test_scan import EXPERT_CALL, STEP, TOOL_CALL, USER_SIM
 
@@ -293,6 +294,4 @@ def test_lines_of_all_sizes_say_what_reading_them_at_once_says(tmp_path: Path) -
         file.write(b"\n")
     seen, whole = tail.poll(), read_logs([path])
     assert seen is not None
-    for name in ("events", "tasks", "driver", "errors"):
-        assert_frame_equal(getattr(seen, name), getattr(whole, name))
-    assert seen.skipped == whole.skipped
+    same(seen, whole)

@@ -20,10 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.processes import cpu_s, processes_below
+
 LAST = "the very last line"
 PATIENCE_S = 60.0
 _COLUMNS, _LINES = 120, 40
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 HEAD = """\
 | log | who | s until its last line shows | RSS MiB before, after | CPU while it is quiet |
@@ -85,7 +86,7 @@ class Screen:
 
     def rss_mib(self) -> float:
         """Resident memory of the process and all below it."""
-        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._processes())
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in processes_below(self._pid))
         return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
     def cpu_share(self, seconds: float) -> float:
@@ -100,15 +101,7 @@ class Screen:
             self.drawn += os.read(self._terminal, 1 << 16)
 
     def _cpu_s(self) -> float:
-        stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._processes()]
-        return sum(int(fields[11]) + int(fields[12]) for fields in stats) / _TICKS_S
-
-    def _processes(self) -> list[int]:
-        below = [self._pid]
-        for pid in below:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            below += [int(child) for child in children]
-        return below
+        return sum(map(cpu_s, processes_below(self._pid)))
 
 
 def measure(directory: Path, mib: int, rounds: int, toolong: str, quiet_s: float) -> Iterator[str]:

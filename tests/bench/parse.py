@@ -25,6 +25,7 @@ from tau2tui.analysis.scan import read_logs
 from tau2tui.analysis.wanted import Wanted
 from tests.analysis.made_logs import HARMONY, PREFIX, LogMaker
 from tests.bench import seed_way
+from tests.processes import cpu_s, processes_below
 
 HEAD = """\
 | log | keys | events | seed's way s | ours s | ratio | in CPU time | ours | memory added |
@@ -201,12 +202,8 @@ def compare(sample: Sample, rounds: int) -> str:
 
 def _cpu_s() -> float:
     """What this process and its readers, which stay from one round to the next, have used."""
-    ticks = 0
-    for children in Path("/proc/self/task").glob("*/children"):
-        for child in children.read_text().split():
-            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+    _, *readers = processes_below(os.getpid())
+    return time.process_time() + sum(map(cpu_s, readers))
 
 
 def reopen(sample: Sample, directory: Path, rounds: int) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
-_TICKS_S = os.sysconf("SC_CLK_TCK")
+from tests.processes import TICKS_S, stat_fields
+
 _EVERY_S = 0.25
 
 
@@ -47,11 +47,11 @@ class ProcessTree:
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
                 try:
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                    fields = stat_fields(entry.name)
                 except OSError:
                     continue
                 parents[int(entry.name)] = int(fields[1])
-                cpu_s[int(entry.name)] = (int(fields[11]) + int(fields[12])) / _TICKS_S
+                cpu_s[int(entry.name)] = (int(fields[11]) + int(fields[12])) / TICKS_S
         tree = {self._pid}
         while grown := {pid for pid, parent in parents.items() if parent in tree} - tree:
             tree |= grown

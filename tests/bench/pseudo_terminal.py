@@ -15,8 +15,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.processes import TICKS_S, stat_fields
+
 PATIENCE_S = 60.0
-_TICKS_S = os.sysconf("SC_CLK_TCK")
 
 
 class PseudoTerminal:
@@ -90,8 +91,7 @@ class PseudoTerminal:
         return user + system
 
     def _times_s(self) -> tuple[float, ...]:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return tuple(int(field) / _TICKS_S for field in fields[11:15])
+        return tuple(int(field) / TICKS_S for field in stat_fields(self.pid)[11:15])
 
     @property
     def loop_cpu_ms(self) -> float:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.bench.pseudo_terminal import PseudoTerminal
 from tests.bench.screens import environment, program
-from tests.processes import wait_for
+from tests.processes import TICKS_S, stat_fields, wait_for
 
 PATIENCE_S = 60.0
 
@@ -23,7 +23,7 @@ def children(pid: int) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
-                state, parent, *_ = (entry / "stat").read_text().rpartition(")")[2].split()
+                state, parent, *_ = stat_fields(entry.name)
             except OSError:
                 continue
             if int(parent) == pid and state != "Z":
@@ -34,10 +34,9 @@ def children(pid: int) -> list[int]:
 def has_worked(pid: int) -> bool:
     """Whether a process has used a fifth of a second of CPU time."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(stat_fields(pid)[11]) >= TICKS_S / 5
     except OSError:
         return False
-    return int(fields[11]) >= os.sysconf("SC_CLK_TCK") / 5
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import asyncssh
 import pytest
 
 from tests.lab.cluster import CHECKOUT, Lab
+from tests.processes import TICKS_S, stat_fields
 
 pytestmark = pytest.mark.lab
 
@@ -207,8 +208,7 @@ def namespaces_in_use(began_s: float) -> set[str]:
     found = set()
     for link in Path("/proc").glob("[0-9]*/ns/*"):
         try:
-            ticks = (link.parents[1] / "stat").read_text().rpartition(")")[2].split()[19]
-            if int(ticks) / os.sysconf("SC_CLK_TCK") <= began_s:
+            if int(stat_fields(link.parts[2])[19]) / TICKS_S <= began_s:
                 found.add(str(link.readlink()))
         except OSError:  # the process ended meanwhile
             continue

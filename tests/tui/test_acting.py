@@ -14,7 +14,7 @@ from tau2tui.tui.reach import reachable
 from tau2tui.tui.screens.menu import MenuScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
-from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
+from tests.tui.driving import WatchedApp, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import ailing_cluster, make_ops
 
 pytestmark = pytest.mark.slow
@@ -92,7 +92,7 @@ async def test_the_command_line_completes_and_explains(monkeypatch: pytest.Monke
 async def test_a_command_that_cannot_be_done_says_why(typed: str, said: str) -> None:
     async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("colon", *typed, "enter")
-        await until(pilot, lambda: any(said in words for words in app.told))
+        await tells(pilot, app, said)
 
 
 async def test_the_menu_offers_what_can_be_done_here_and_does_it() -> None:
@@ -150,7 +150,7 @@ async def test_what_was_started_read_only_stays_so() -> None:
 async def test_a_copy_says_where_it_went_and_is_kept_in_a_file(own_cache: Path) -> None:
     async with run_on(make_ops(ailing_cluster())) as (app, pilot):
         await pilot.press("y")
-        await until(pilot, lambda: any("sent to the terminal's clipboard" in words for words in app.told))
+        await tells(pilot, app, "sent to the terminal's clipboard")
         assert app.clipboard == "orchestrator-0"
         assert (own_cache / "clip.txt").read_text() == "orchestrator-0"
         assert (own_cache / "clip.txt").stat().st_mode & 0o777 == 0o600
@@ -160,7 +160,7 @@ async def test_the_contested_key_says_which_keys_are_meant() -> None:
     cluster = ailing_cluster()
     async with run_on(make_ops(cluster)) as (app, pilot):
         await pilot.press("c")
-        await until(pilot, lambda: any("y copies, K stops" in words for words in app.told))
+        await tells(pilot, app, "y copies, K stops")
         assert cluster.requests == []
 
 

@@ -21,7 +21,7 @@ from tau2tui.tui.last_seen import VERSION, LastSeen
 from tau2tui.tui.screens.inbox import InboxScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
-from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, until
+from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import FakeCluster, FakeShell, make_ops, running_evaluation, seed_config
 
 pytestmark = pytest.mark.slow
@@ -105,7 +105,7 @@ async def test_nothing_is_changed_by_what_an_earlier_session_saw() -> None:
         for key in ("R", "K"):
             app.told.clear()
             await pilot.press(key)
-            await until(pilot, lambda: any("seen before this was opened" in said for said in app.told))
+            await tells(pilot, app, "seen before this was opened")
         assert not isinstance(app.screen, ReviewScreen)
         shell.let.set()
         await shows(pilot, "K Stop")

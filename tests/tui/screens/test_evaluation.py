@@ -14,7 +14,7 @@ from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.unit_table import UnitTable
 from tests.sample import NOW
-from tests.tui.driving import look, run_on, screen_text, shows, until
+from tests.tui.driving import look, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, running_evaluation, seed_config
 
 pytestmark = pytest.mark.slow
@@ -234,7 +234,7 @@ async def test_what_is_no_budget_is_said_and_asked_of_nobody(words: str) -> None
     cluster = cluster_with(running_evaluation(), time_runs=True)
     async with run_on(make_ops(cluster)) as (app, pilot):
         await pilot.press("4", "colon", *words, "enter")
-        await until(pilot, lambda: any("is no budget; write a number" in told for told in app.told))
+        await tells(pilot, app, "is no budget; write a number")
         assert cluster.requests == []
 
 

@@ -8,7 +8,7 @@ from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.gpu_table import GpuTable
-from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
+from tests.tui.driving import WatchedApp, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import FakeClock, FakeCluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ async def test_exactly_what_was_shown_as_stale_is_ended_after_a_yes() -> None:
         await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
         assert "pid 7788 (VLLM::Worker_TP0" in screen_text(app)
         await pilot.press("y")
-        await until(pilot, lambda: any("Done: clean gpus" in words for words in app.told))
+        await tells(pilot, app, "Done: clean gpus")
         assert [verb for _, verb, _ in cluster.requests].count("clean") == 1
         await pilot.press("r")
         await shows(pilot, "0 stale")
@@ -63,7 +63,7 @@ async def test_a_clean_node_is_left_alone_with_words() -> None:
         await shows(pilot, "1 stale")
         table(app).select("gpu01/0/5900")
         await pilot.press("K")
-        await until(pilot, lambda: any("no process on these GPUs is stale" in words for words in app.told))
+        await tells(pilot, app, "no process on these GPUs is stale")
         assert not isinstance(app.screen, ReviewScreen)
 
 

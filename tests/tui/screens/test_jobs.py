@@ -13,7 +13,7 @@ from tau2tui.tui.screens.results import ResultsScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tau2tui.tui.widgets.job_table import JobTable
-from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, until
+from tests.tui.driving import WatchedApp, look, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import FakeCluster, busy_cluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
@@ -91,7 +91,7 @@ async def test_what_cannot_be_stopped_is_left_out_and_named() -> None:
     cluster.jobs = (cluster.jobs[0], over, cluster.jobs[2])
     async with run_on(make_ops(cluster), size=(120, 40)) as (app, pilot):
         await pilot.press("2", "j", "K")
-        await until(pilot, lambda: any("left out, there is nothing to stop: oss_eval_node2" in t for t in app.told))
+        await tells(pilot, app, "left out, there is nothing to stop: oss_eval_node2")
         assert not isinstance(app.screen, ReviewScreen)
 
 

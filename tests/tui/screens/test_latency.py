@@ -22,7 +22,7 @@ from tau2tui.tui.widgets.command_line import CommandLine
 from tau2tui.tui.widgets.latency_chart import LatencyChart
 from tau2tui.tui.widgets.latency_table import LatencyTable
 from tests.analysis.made_logs import LogMaker
-from tests.tui.driving import run_on, run_on_logs, screen_text, until
+from tests.tui.driving import run_on, run_on_logs, screen_text, tells, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
@@ -171,7 +171,7 @@ async def test_what_makes_no_sense_is_said_and_changes_nothing(logs: Path) -> No
             (f"bins {'9' * 5000}", "bins are a number from 1 to 1000, not '99999999999999999999…'"),
         ):
             await type_command(pilot, words)
-            await until(pilot, lambda said=said: any(said in told for told in app.told))  # type: ignore[misc]
+            await tells(pilot, app, said)
         assert title(app) == before
 
 
@@ -229,7 +229,7 @@ async def test_a_run_elsewhere_is_compared_by_its_id(logs: Path) -> None:
         await pilot.press("5")
         await until(pilot, lambda: table(app).row_count > 4)
         await type_command(pilot, "compare-with nobody")
-        await until(pilot, lambda: any("neither a path nor a run (runs: older)" in told for told in app.told))
+        await tells(pilot, app, "neither a path nor a run (runs: older)")
         await type_command(pilot, "compare-with older")
         await until(pilot, lambda: "orchestrator (older)" in title(app))
 
@@ -244,7 +244,7 @@ async def test_export_proposes_a_name_and_says_where_it_wrote(
         await until(pilot, lambda: app.screen.query_one("#command", Input).has_focus)
         assert app.screen.query_one("#command", Input).value == "export latency_orchestrator_total_histogram.png"
         await pilot.press("enter")
-        await until(pilot, lambda: any("written:" in told for told in app.told))
+        await tells(pilot, app, "written:")
         assert (tmp_path / "latency_orchestrator_total_histogram.png").read_bytes().startswith(b"\x89PNG")
         assert str(tmp_path) in app.told[-1]
         await type_command(pilot, "export numbers.json")

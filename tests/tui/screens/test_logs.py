@@ -370,7 +370,7 @@ async def test_without_marks_the_replicas_of_an_expert_are_merged_and_one_log_al
         assert app.screen.query_one(LogPane).logs.names == ("expert-1-0.2.log", "expert-1-1.1.log")
         app.screen.query_one("#log-list").focus()
         await pilot.press("G", "M")
-        await until(pilot, lambda: any("two at least" in said for said in app.told))
+        await tells(pilot, app, "two at least")
 
 
 async def test_brackets_go_through_the_logs_of_an_expert_and_o_to_the_other_stream(tmp_path: Path) -> None:
@@ -404,9 +404,7 @@ async def test_a_tmux_window_is_only_spoken_of_where_there_is_none(log: Path) ->
         await opened(pilot, "line 199")
         app.screen._environ = {}  # type: ignore[attr-defined]
         await pilot.press("T")
-        await until(
-            pilot, lambda: any("this is not in tmux; in another terminal: less +F" in said for said in app.told)
-        )
+        await tells(pilot, app, "this is not in tmux; in another terminal: less +F")
 
 
 @dataclass(frozen=True)

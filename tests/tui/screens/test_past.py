@@ -12,7 +12,7 @@ from tau2tui.tui.screens.detail import DetailScreen
 from tau2tui.tui.screens.review import ReviewScreen
 from tau2tui.tui.widgets.fleet_table import FleetTable
 from tests.sample import NOW
-from tests.tui.driving import WatchedApp, run_on, screen_text, shows, until
+from tests.tui.driving import WatchedApp, run_on, screen_text, shows, tells, until
 from tests.tui.fakes import FakeCluster, busy_cluster, keep_samples, make_ops, seed_config
 
 pytestmark = pytest.mark.slow
@@ -145,14 +145,14 @@ async def test_what_comes_of_now_does_not_change_what_was() -> None:
 async def test_what_is_no_time_of_the_past_is_said(typed: str, said: str) -> None:
     async with run_on(make_ops(sampled_cluster())) as (app, pilot):
         await pilot.press("colon", *typed, "enter")
-        await until(pilot, lambda: any(said in words for words in app.told))
+        await tells(pilot, app, said)
         assert "AS OF" not in screen_text(app)
 
 
 async def test_without_samples_before_it_a_step_goes_nowhere() -> None:
     async with run_on(make_ops(FakeCluster(seed_config()))) as (app, pilot):
         await pilot.press("less_than_sign")
-        await until(pilot, lambda: any("no sample of orchestrator-0" in words for words in app.told))
+        await tells(pilot, app, "no sample of orchestrator-0")
         assert "AS OF" not in screen_text(app)
 
 

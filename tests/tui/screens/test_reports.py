@@ -19,7 +19,7 @@ from tau2tui.tui.views import REPORTS, VIEWS
 from tau2tui.tui.widgets.keyed_table import KeyedTable
 from tau2tui.tui.widgets.page_view import PageView
 from tests.analysis.made_logs import LogMaker
-from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, until
+from tests.tui.driving import WatchedApp, run_on, run_on_logs, screen_text, shows, tells, until
 from tests.tui.fakes import FakeCluster, make_ops, seed_config
 from tests.tui.test_report_files import NEW, OLD, local_ops
 
@@ -77,7 +77,7 @@ async def test_a_report_is_scrolled_in_both_directions_and_its_path_copied(runs:
         await pilot.press("g")
         await until(pilot, lambda: view(app).scroll_offset == (0, 0) or view(app).scroll_offset.y == 0)
         await pilot.press("y")
-        await until(pilot, lambda: any("bytes" in told for told in app.told))
+        await tells(pilot, app, "bytes")
         assert view(app).path == str(runs / "a-before" / NEW)
 
 
@@ -149,7 +149,7 @@ async def test_n_makes_a_report_of_this_run_and_opens_it(runs: Path) -> None:
     async with run_on(local_ops(runs / "b-now")) as (app, pilot):
         await opened(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: any("written:" in told for told in app.told))
+        await tells(pilot, app, "written:")
         await shows(pilot, "Experiment report", "Orchestrator calls")
         written = next((runs / "b-now").glob("experiment_report_*.md"))
         assert table(app).cursor_key == str(written)
@@ -164,7 +164,7 @@ async def test_a_report_that_cannot_be_made_says_why(runs: Path) -> None:
     async with run_on(local_ops(runs / "b-now", read_only=True)) as (app, pilot):
         await opened(pilot)
         await pilot.press("n")
-        await until(pilot, lambda: any("read-only: nothing was changed" in told for told in app.told))
+        await tells(pilot, app, "read-only: nothing was changed")
 
 
 async def test_two_marked_runs_are_compared_in_words(runs: Path) -> None:
@@ -173,7 +173,7 @@ async def test_two_marked_runs_are_compared_in_words(runs: Path) -> None:
     async with run_on(local_ops(runs / "b-now")) as (app, pilot):
         await opened(pilot)
         await pilot.press("v")
-        await until(pilot, lambda: any("mark the rows of two runs" in told for told in app.told))
+        await tells(pilot, app, "mark the rows of two runs")
         await pilot.press("j", "space", "g", "v")
         await shows(pilot, "A a-before compared with B b-now", "orchestrator, ms", "B − A")
         assert view(app).has_focus
